@@ -1,0 +1,69 @@
+"""Run the same source over another representation of the state.
+
+The algorithms of the model are plain functions over a handful of *primitives* (take a block off its list,
+read a pageblock's type, ...).  `relink` rebuilds an algorithm with the primitives of another representation
+in their place: flat arrays for the compiled path, symbolic maps for the proofs.  The text is never copied,
+so what runs, what is compiled and what is proved is one definition.
+"""
+
+from collections.abc import Callable, Mapping
+from types import FunctionType, ModuleType
+from typing import Any
+
+Function = Callable[..., Any]
+
+
+class Relinker:
+    """Rebuilds functions, and everything of `packages` that they call, with `primitives` replaced.
+
+    primitives  original function -> its replacement (used as given)
+    packages    module prefixes whose functions are rebuilt; others are left alone
+    wrap        applied to every rebuilt function and replacement (a compiler's decorator, say)
+    """
+
+    def __init__(
+        self,
+        primitives: Mapping[Function, Function],
+        *,
+        packages: tuple[str, ...] = ("linuxmm.",),
+        wrap: Callable[[Function], Function] = lambda function: function,
+    ) -> None:
+        self._primitives = dict(primitives)
+        self._packages = packages
+        self._wrap = wrap
+        self._done: dict[Function, Function] = {}
+
+    def __call__(self, function: Function) -> Function:
+        """The rebuilt function; the same object for the same argument.
+
+        Requires  no recursion among the rebuilt functions
+        """
+        if function in self._done:
+            return self._done[function]
+        source = self._primitives.get(function, function)
+        if not isinstance(source, FunctionType):
+            raise TypeError(f"{source!r} is not a plain function")
+        namespace = dict(source.__globals__)
+        for name in _names(source):
+            value = namespace.get(name)
+            if isinstance(value, FunctionType) and self._belongs(value):
+                namespace[name] = self(value)
+            elif isinstance(value, ModuleType) and value.__name__.startswith(self._packages):
+                raise TypeError(
+                    f"{source.__module__}.{source.__qualname__} reads module {value.__name__}; "
+                    "relinked code imports functions by name"
+                )
+        rebuilt = FunctionType(source.__code__, namespace, source.__name__, source.__defaults__)
+        rebuilt.__kwdefaults__ = source.__kwdefaults__
+        rebuilt.__module__ = source.__module__
+        rebuilt.__qualname__ = source.__qualname__
+        rebuilt.__doc__ = source.__doc__
+        self._done[function] = self._wrap(rebuilt)
+        return self._done[function]
+
+    def _belongs(self, function: FunctionType) -> bool:
+        return function in self._primitives or function.__module__.startswith(self._packages)
+
+
+def _names(function: FunctionType) -> tuple[str, ...]:
+    return function.__code__.co_names
