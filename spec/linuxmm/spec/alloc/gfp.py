@@ -160,7 +160,7 @@ def decode_gfp(word: int, version: Version) -> int:
     if version >= Version(6, 0):
         return word & 0xFFFFFFFF
     raise Unmodelled(
-        f"numeric GFP words of kernel {version}: the encoding has not been read; use text traces, which name flags"
+        f"numeric GFP words of kernel {version}: the encoding has not been read; use text, which names flags"
     )
 
 
