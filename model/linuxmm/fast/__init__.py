@@ -1,0 +1,1 @@
+"""The compiled execution path: flat arrays, Numba, the same formulas as the model."""
