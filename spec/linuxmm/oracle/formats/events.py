@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from linuxmm.oracle.formats.kinds import KIND_OF, Column, Kind
+from linuxmm.oracle.formats.kinds import KIND_OF, Column, Form, Kind
 
 Int64 = NDArray[np.int64]
 
@@ -205,6 +205,8 @@ def observation(events: Events, row: int) -> Observation:
                 word = (word >> item.shift) & ((1 << item.bits) - 1)
                 if item.bits == 32 and word >> 31 and item.key != "aflags":
                     word -= 1 << 32
+            elif item.form is Form.HEX:
+                word &= (1 << 64) - 1
             fields[item.key] = word
     return Observation(
         int(events.ts[row]),
