@@ -25,7 +25,6 @@ from linuxmm.spec.errors import BadEvidence
 CHUNK: Final = 1 << 22
 ROWS: Final = 1 << 16
 LONGEST_LINE: Final = 1 << 16
-_HELD: Final = 8  # batches that may wait for a page map
 _SHOWN: Final = 100
 _ENTRIES: Final = re.compile(rb"#\s*entries-in-buffer/entries-written:\s*(\d{1,18})/(\d{1,18})")
 _LOST: Final = re.compile(rb"CPU:(\d{1,5}) \[LOST (?:(\d{1,18}) )?EVENTS\]\s*$")
@@ -90,20 +89,7 @@ class _Reader:
         self.yielded = False
 
     def batches(self) -> Iterator[Events]:
-        held: list[tuple[Events, Int64]] = []
-        for batch, page in self._raw():
-            self.mapper.learn(page, batch.pfn)
-            held.append((batch, page))
-            asks = any(self.mapper.asks(p, b.pfn) for b, p in held) if self.mapper.undecided else False
-            if asks and len(held) < _HELD:
-                continue
-            yield from map(self._resolved, held)
-            held.clear()
-        yield from map(self._resolved, held)
-
-    def _resolved(self, item: tuple[Events, Int64]) -> Events:
-        batch, page = item
-        return replace(batch, unresolved=self.mapper.resolve(page, batch.pfn))
+        return pagemap.resolve_batches(self._raw(), self.mapper)
 
     def _raw(self) -> Iterator[tuple[Events, Int64]]:
         """Batches whose rows that state only a struct page still lack their pfn."""
