@@ -316,9 +316,7 @@ class CpuReader:
             until = int(self.rows.ts[row]) if row < n else -1
             at = start + int(self.rows.gap_at[gap])
             count = int(self.rows.gap_count[gap])
-            lost.append(
-                Lost(self.cpu, count, since, until, at, "the ring buffer lost events before this page")
-            )
+            lost.append(Lost(self.cpu, count, since, until, at, "events were lost before this page"))
         return tuple(lost)
 
 
