@@ -84,7 +84,7 @@ class Archive:
                     where = f"row group {group}"
                     if file.metadata.row_group(group).num_rows > 16 * ROW_GROUP:
                         raise BadEvidence(self.name, "expected smaller row groups", where=where)
-                    batch = self._batch(file.read_row_group(group, use_threads=False), where)
+                    batch = self._batch(file.read_row_group(group, use_threads=True), where)
                     if len(batch):
                         if int(batch.ts[0]) < last or np.any(batch.ts[1:] < batch.ts[:-1]):
                             raise BadEvidence(self.name, "expected times in order", where=f"{where}, ts")

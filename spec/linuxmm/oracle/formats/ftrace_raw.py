@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linuxmm.fast import trace_raw as walker
 from linuxmm.oracle.formats.eventformat import EventFormat, GfpNames, RawField, parse_format
@@ -141,7 +142,7 @@ def _limits(field: Field) -> tuple[int, int]:
 
 
 def _raw_tables(
-    of_id: np.ndarray[tuple[int], np.dtype[np.int32]],
+    of_id: NDArray[np.int32],
     common: list[int],
     chosen: list[tuple[Layout, EventFormat, list[tuple[Field, RawField]]]],
     pairs: list[tuple[Field, RawField]],
@@ -235,7 +236,7 @@ class CpuReader:
             self._bad(int(status), start)
         return self._table(block, start)
 
-    def _bad(self, status: int, start: int) -> None:
+    def _bad(self, status: int, start: int) -> NoReturn:
         at = start + int(self.state[walker.AT])
         if status == walker.BAD_RANGE:
             flat = int(self.state[walker.FIELD])
@@ -281,7 +282,7 @@ class CpuReader:
         return events, words[0, :n].copy()
 
     def _marks(
-        self, block: bytes, start: int, kind: np.ndarray[tuple[int], np.dtype[np.uint8]], a: Int64, b: Int64
+        self, block: bytes, start: int, kind: NDArray[np.uint8], a: Int64, b: Int64
     ) -> tuple[str, ...]:
         """Names of the marks among the rows; the walker left where their text is in `a` and `b`."""
         names: dict[str, int] = {}
@@ -296,7 +297,7 @@ class CpuReader:
             b[row] = found[2] == b"end"
         return tuple(names)
 
-    def _canonical(self, kind: np.ndarray[tuple[int], np.dtype[np.uint8]], a: Int64) -> None:
+    def _canonical(self, kind: NDArray[np.uint8], a: Int64) -> None:
         """Turn the kernel's GFP numbers into canonical words, in place."""
         asks = kind == Kind.MM_PAGE_ALLOC
         if self.how.gfp is None or not asks.any():

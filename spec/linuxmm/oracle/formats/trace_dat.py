@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NoReturn
 
 import zstandard
 
@@ -89,7 +89,7 @@ class _Cursor:
         if self.take(len(text), what) != text:
             self.bad(what, f"expected {text!r}")
 
-    def bad(self, what: str, expected: str) -> None:
+    def bad(self, what: str, expected: str) -> NoReturn:
         raise BadEvidence(self.name, expected, where=f"byte {self.file.tell()}, {what}")
 
 
@@ -211,8 +211,8 @@ def _version6(cursor: _Cursor) -> Contents:
     if section != b"flyrecord\0":
         cursor.bad("section", "expected 'options', 'latency' or 'flyrecord'")
     for cpu in range(cpus):
-        data = CpuData(cpu, cursor.number(8, "CPU offset"), cursor.number(8, "CPU size"))
-        contents.cpus.append(_checked(cursor, data))
+        where = CpuData(cpu, cursor.number(8, "CPU offset"), cursor.number(8, "CPU size"))
+        contents.cpus.append(_checked(cursor, where))
     return contents
 
 
@@ -329,10 +329,10 @@ def _buffer(cursor: _Cursor, data: bytes, contents: Contents) -> tuple[str, list
 
 def _losses(stats: list[str]) -> tuple[Lost, ...]:
     """What the CPUs' statistics say was lost while recording."""
-    lost = []
+    lost: list[Lost] = []
     for text in stats:
         numbers = {name: int(number) for name, number in _STAT.findall(text)}
-        for name in ("overrun", "commit overrun", "dropped events"):
-            if numbers.get(name):
-                lost.append(Lost(numbers.get("CPU", -1), numbers[name], -1, -1, -1, name))
+        cpu = numbers.get("CPU", -1)
+        counts = ((name, numbers.get(name, 0)) for name in ("overrun", "commit overrun", "dropped events"))
+        lost += [Lost(cpu, count, -1, -1, -1, name) for name, count in counts if count]
     return tuple(lost)
