@@ -29,6 +29,13 @@ HEADER_PAGE = (
     "\tfield: int overwrite;\toffset:8;\tsize:1;\tsigned:1;\n"
     "\tfield: char data;\toffset:16;\tsize:4080;\tsigned:1;\n"
 )
+HEADER_EVENT = (
+    "# compressed entry header\n\ttype_len    :    5 bits\n\ttime_delta  :   27 bits\n"
+    "\tarray       :   32 bits\n\n\tpadding     : type == 29\n\ttime_extend : type == 30\n"
+    "\ttime_stamp : type == 31\n\tdata max type_len  == 28\n"
+)
+KALLSYMS = b"ffffffff81000000 T _text\n"
+CMDLINES = b"118 mm\n"
 COMMON = (
     "\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n"
     "\tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;\n"
@@ -66,7 +73,9 @@ def format_of(layout: Layout) -> str:
         text += f"\tfield:u64 {field.key};\toffset:{offset};\tsize:{size};\tsigned:{signed};\n"
         offset += size
     table = ", ".join(f'{{( unsigned long)((( gfp_t){parse_gfp(n):#x}u) | 0), "{n}"}}' for n in FLAGS)
-    return text + f'\nprint fmt: "gfp_flags=%s", __print_flags(REC->gfp_flags, "|", {table}) : "none"\n'
+    if layout.kind is not Kind.MM_PAGE_ALLOC:
+        return text + '\nprint fmt: "pid=%d", REC->common_pid\n'
+    return text + f'\nprint fmt: "gfp_flags=%s", (REC->gfp_flags) ? __print_flags(REC->gfp_flags, "|", {table}) : "none"\n'
 
 
 MARK_FORMAT = (
@@ -167,16 +176,17 @@ def folder(path: Path, cpus: Sequence[bytes], formats: Sequence[str] = FORMATS) 
 def dat6(cpus: Sequence[bytes], stats: Sequence[str] = ()) -> bytes:
     out = bytearray(b"\x17\x08\x44tracing6\0\0\x08" + struct.pack("<I", 4096))
     out += b"header_page\0" + struct.pack("<Q", len(HEADER_PAGE)) + HEADER_PAGE.encode()
-    out += b"header_event\0" + struct.pack("<Q", 0)
+    out += b"header_event\0" + struct.pack("<Q", len(HEADER_EVENT)) + HEADER_EVENT.encode()
     out += struct.pack("<IQ", 1, len(MARK_FORMAT)) + MARK_FORMAT.encode()
     out += struct.pack("<I", 1) + b"kmem\0" + struct.pack("<I", len(LAYOUTS))
     for layout in LAYOUTS:
         text = format_of(layout).encode()
         out += struct.pack("<Q", len(text)) + text
-    out += struct.pack("<IIQI", 0, 0, 0, len(cpus)) + b"options  \0"
+    out += struct.pack("<I", len(KALLSYMS)) + KALLSYMS + struct.pack("<IQ", 0, len(CMDLINES)) + CMDLINES
+    out += struct.pack("<I", len(cpus)) + b"options  \0"
     for text in stats:
         out += struct.pack("<HI", 2, len(text) + 1) + text.encode() + b"\0"
-    out += struct.pack("<H", 0) + b"flyrecord\0"
+    out += struct.pack("<HI", 4, 8) + b"[local]\0" + struct.pack("<H", 0) + b"flyrecord\0"
     start = len(out) + 16 * len(cpus)
     start += -start % 4096
     data = b""
@@ -204,7 +214,7 @@ def dat7(cpus: Sequence[bytes], algorithm: str) -> bytes:
     formats = struct.pack("<I", 1) + b"kmem\0" + struct.pack("<I", len(LAYOUTS))
     formats += b"".join(struct.pack("<Q", len(t)) + t for t in (format_of(x).encode() for x in LAYOUTS))
     info = b"header_page\0" + struct.pack("<Q", len(HEADER_PAGE)) + HEADER_PAGE.encode()
-    info += b"header_event\0" + struct.pack("<Q", 0)
+    info += b"header_event\0" + struct.pack("<Q", len(HEADER_EVENT)) + HEADER_EVENT.encode()
     ftrace = struct.pack("<IQ", 1, len(MARK_FORMAT)) + MARK_FORMAT.encode()
     for number, content in ((16, info), (17, ftrace), (18, formats)):
         options += struct.pack("<HIQ", number, 8, len(out))
