@@ -75,7 +75,10 @@ def format_of(layout: Layout) -> str:
     table = ", ".join(f'{{( unsigned long)((( gfp_t){parse_gfp(n):#x}u) | 0), "{n}"}}' for n in FLAGS)
     if layout.kind is not Kind.MM_PAGE_ALLOC:
         return text + '\nprint fmt: "pid=%d", REC->common_pid\n'
-    return text + f'\nprint fmt: "gfp_flags=%s", (REC->gfp_flags) ? __print_flags(REC->gfp_flags, "|", {table}) : "none"\n'
+    return (
+        text
+        + f'\nprint fmt: "gfp_flags=%s", (REC->gfp_flags) ? __print_flags(REC->gfp_flags, "|", {table}) : "none"\n'
+    )
 
 
 MARK_FORMAT = (
@@ -342,7 +345,10 @@ FREE = head(number_of(KIND_OF[Kind.MM_PAGE_FREE]), 0, 1)
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (struct.pack("<QQ", 0, 5000) + bytes(4080), "byte 0, commit: expected no more data than a page holds"),
+        (
+            struct.pack("<QQ", 0, 5000) + bytes(4080),
+            "byte 0, commit: expected no more data than a page holds",
+        ),
         (
             page(0, struct.pack("<I", 28)),
             "byte 16, record: expected a record that ends inside its page's data",
@@ -355,7 +361,10 @@ FREE = head(number_of(KIND_OF[Kind.MM_PAGE_FREE]), 0, 1)
             page(0, item(0, FREE)),
             "byte 16, record: expected a record that holds its event's fields",
         ),
-        (page(9, b"") + page(8, b""), "byte 4096, time: expected a time not before that of the record before"),
+        (
+            page(9, b"") + page(8, b""),
+            "byte 4096, time: expected a time not before that of the record before",
+        ),
         (page(1 << 63, b""), "byte 0, time: expected a time of at most 2**62 ns"),
         (
             page(0, item(0, FREE + struct.pack("<qi", 1 << 60, 0))),
