@@ -1,6 +1,6 @@
 """How fast evidence is read: ftrace text against a C twin, raw pages, the archive.
 
-`run()` gives medians of paired, interleaved rounds; the C twin and the compiled Python must agree cell by cell.
+`run()` gives medians of paired, interleaved rounds; both parsers must agree cell by cell.
 """
 
 import ctypes
