@@ -7,8 +7,8 @@ import ctypes
 import gzip
 import json
 import statistics
+import struct
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,9 +18,11 @@ from typing import Final
 
 import numpy as np
 
-from linuxmm.fast import trace_text
-from linuxmm.oracle.formats import Events, TextTrace, concat, open_archive, write_archive
-from linuxmm.oracle.formats.kinds import LAYOUTS, Column, limits
+from linuxmm.fast import trace_raw, trace_text
+from linuxmm.oracle.formats import Events, Kind, TextTrace, concat, open_archive, write_archive
+from linuxmm.oracle.formats.eventformat import EventFormat, RawField
+from linuxmm.oracle.formats.ftrace_raw import DEFAULT_PAGE, CpuReader, Decoder, decoder
+from linuxmm.oracle.formats.kinds import KIND_OF, LAYOUTS, Column, limits
 from linuxmm.oracle.formats.names import NameTable, event_names, tables
 from linuxmm.spec.alloc.gfp import parse_gfp
 
@@ -139,6 +141,15 @@ def _words(buffer: bytes) -> tuple[NameTable, CWords]:
     return table, c_words
 
 
+def _agree(mine: trace_text.Columns, theirs: trace_text.Columns) -> None:
+    kept = slice(0, Column.NONE)
+    for name in ("ts", "cpu", "pid", "context", "kind", "line"):
+        if not np.array_equal(getattr(mine, name), getattr(theirs, name)):
+            raise RuntimeError(f"the C twin disagrees in {name}")
+    if not np.array_equal(mine.words[kept], theirs.words[kept]):
+        raise RuntimeError("the C twin disagrees in words")
+
+
 def _pairs(first: Callable[[], None], second: Callable[[], None], rounds: int) -> list[tuple[float, float]]:
     times = []
     for _ in range(rounds):
@@ -187,10 +198,7 @@ def bench_text(rounds: int = ROUNDS) -> dict[str, float]:
 
         ours()
         c_twin()
-        for name, left, right in zip(trace_text.Columns._fields, mine, theirs, strict=True):
-            width = Column.NONE if name == "words" else None
-            if not np.array_equal(left[:width] if width else left, right[:width] if width else right):
-                raise RuntimeError(f"the C twin disagrees in {name}")
+        _agree(mine, theirs)
         times = _pairs(ours, c_twin, rounds)
     return {
         "ns_per_line": statistics.median(a for a, _ in times) / lines * 1e9,
@@ -205,20 +213,67 @@ def _real_events() -> Events:
     return concat(TextTrace(TRACE))
 
 
+_TRACEPOINTS = tuple(kind for kind in Kind if kind < Kind.MARK)
+_SIZE = {Column.PFN: 8, Column.ORDER: 4, Column.MT: 4, Column.A: 8, Column.B: 8, Column.C: 4}
+
+
+def _format(kind: Kind) -> EventFormat:
+    fields: dict[str, RawField] = {}
+    offset = 8
+    for field in KIND_OF[kind].fields:
+        if field.required:
+            size = _SIZE[field.column]
+            fields[field.key] = RawField(field.key, offset, size, size == 4)
+            offset += size
+    return EventFormat("benchmark", KIND_OF[kind].names[0], 100 + kind, fields, "")
+
+
+def decoder_and_pages(events: Events) -> tuple[Decoder, bytes, int]:
+    """How to read the pages, the pages, and the number of events in them."""
+    formats = {kind: _format(kind) for kind in _TRACEPOINTS}
+    out: list[bytes] = []
+    data = b""
+    start = last = count = 0
+    for row in range(len(events)):
+        kind = int(events.kind[row])
+        if kind >= Kind.MARK:
+            continue
+        time = int(events.ts[row])
+        content = struct.pack("<HBBi", 100 + kind, 0, 0, int(events.pid[row]))
+        for field in KIND_OF[kind].fields:
+            if field.required:
+                size = _SIZE[field.column]
+                word = int(getattr(events, field.column.name.lower())[row])
+                content += (word >> field.shift & ((1 << min(field.bits, 8 * size)) - 1)).to_bytes(
+                    size, "little"
+                )
+        if not data or len(data) + 12 + len(content) > 4080:
+            if data:
+                out.append(struct.pack("<QQ", start, len(data)) + data.ljust(4080, b"\0"))
+            data, start, last = b"", time, time
+        delta = time - last
+        if delta >= 1 << 27:
+            data += struct.pack("<II", 30 | (delta & (1 << 27) - 1) << 5, delta >> 27)
+            delta = 0
+        data += struct.pack("<I", len(content) // 4 | delta << 5) + content
+        last = time
+        count += 1
+    out.append(struct.pack("<QQ", start, len(data)) + data.ljust(4080, b"\0"))
+    return decoder(formats.values(), DEFAULT_PAGE), b"".join(out), count
+
+
 def bench_raw(rounds: int = ROUNDS) -> dict[str, float]:
     """Raw ring-buffer pages of mm_page_alloc and mm_page_free: ns an event."""
-    from bench_raw_pages import decoder_and_pages
-
     how, raw, events = decoder_and_pages(_real_events())
-    from linuxmm.fast import trace_raw
-    from linuxmm.oracle.formats.ftrace_raw import CpuReader
-
     buffer = np.frombuffer(raw, np.uint8)
     reader = CpuReader("raw", 0, how)
-    rows = trace_raw.RawColumns(
-        *(np.zeros(events, column.dtype) for column in reader.rows[:5]),
-        np.zeros((8, events), np.int64),
-        *reader.rows[6:],
+    rows = reader.rows._replace(
+        ts=np.zeros(events, np.int64),
+        pid=np.zeros(events, np.int32),
+        context=np.zeros(events, np.uint8),
+        kind=np.zeros(events, np.uint8),
+        line=np.zeros(events, np.int64),
+        words=np.zeros((8, events), np.int64),
     )
 
     def walk() -> None:
@@ -259,7 +314,6 @@ def bench_archive(rounds: int = ROUNDS, copies: int = 24) -> dict[str, float]:
 
 def run() -> dict[str, dict[str, float]]:
     """All three: {"text": {...}, "raw": {...}, "archive": {...}}."""
-    sys.path.insert(0, str(HERE))
     return {"text": bench_text(), "raw": bench_raw(), "archive": bench_archive()}
 
 

@@ -33,7 +33,7 @@ from linuxmm.oracle.formats import (
     write_operations,
 )
 from linuxmm.oracle.formats.events import COLUMNS
-from linuxmm.oracle.formats.jsonl import Alloc, Free, Header, Mark, ZoneLine
+from linuxmm.oracle.formats.jsonl import Alloc, Free, Header, Mark, Operation, ZoneLine
 from linuxmm.oracle.formats.trace_dat import MAGIC
 from linuxmm.spec.alloc.gfp import parse_gfp
 from linuxmm.spec.errors import BadEvidence
@@ -191,7 +191,12 @@ def test_operations_become_observations(tmp_path: Path) -> None:
 def test_operations_written_are_read_back(tmp_path: Path) -> None:
     file = tmp_path / "ops.jsonl"
     header, zones = Header("linuxmm-operations/1", "mine"), (ZoneLine("DMA", 0, 64, free=False),)
-    body = [Alloc(0, 3), Alloc(1, None, "cma", "GFP_ATOMIC", 2), Mark("B", "begin"), Free(3, 0)]
+    body: list[Operation] = [
+        Alloc(0, 3),
+        Alloc(1, None, "cma", "GFP_ATOMIC", 2),
+        Mark("B", "begin"),
+        Free(3, 0),
+    ]
     write_operations(file, header, zones, body)
     found = open_operations(file)
     assert (found.header, found.zones) == (header, zones)

@@ -76,7 +76,7 @@ def zone(state: dict[str, Any]) -> dict[str, Any]:
 
 def longest(state: dict[str, Any]) -> list[int]:
     """The longest list of single free pages."""
-    return max(zone(state)["free_area"][0]["lists"], key=len)  # type: ignore[no-any-return]
+    return max(zone(state)["free_area"][0]["lists"], key=len)
 
 
 FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], list[str]]] = {

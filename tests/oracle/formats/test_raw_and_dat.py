@@ -185,8 +185,8 @@ def dat6(cpus: Sequence[bytes], stats: Sequence[str] = ()) -> bytes:
         out += struct.pack("<Q", len(text)) + text
     out += struct.pack("<I", len(KALLSYMS)) + KALLSYMS + struct.pack("<IQ", 0, len(CMDLINES)) + CMDLINES
     out += struct.pack("<I", len(cpus)) + b"options  \0"
-    for text in stats:
-        out += struct.pack("<HI", 2, len(text) + 1) + text.encode() + b"\0"
+    for stat in stats:
+        out += struct.pack("<HI", 2, len(stat) + 1) + stat.encode() + b"\0"
     out += struct.pack("<HI", 4, 8) + b"[local]\0" + struct.pack("<H", 0) + b"flyrecord\0"
     start = len(out) + 16 * len(cpus)
     start += -start % 4096
@@ -241,7 +241,7 @@ def real() -> Events:
     picked["c"][picked["kind"] == Kind.MM_PAGE_ALLOC_EXTFRAG] &= 1
     gfp = picked["a"][picked["kind"] == Kind.MM_PAGE_ALLOC]
     assert len(np.unique(gfp)) > 3
-    return Events(**picked, marks=whole.marks)  # type: ignore[arg-type]
+    return Events(**picked, marks=whole.marks)
 
 
 def split(events: Events, cpus: int) -> list[bytes]:

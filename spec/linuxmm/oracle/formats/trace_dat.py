@@ -255,7 +255,7 @@ def _version7(cursor: _Cursor) -> Contents:
     algorithm = cursor.string("compression")
     cursor.string("version of the compression")
     if algorithm not in ("none", "zlib", "zstd"):
-        raise Unmodelled(f"{cursor.name}: trace.dat compressed with {algorithm[:20]!r}")
+        cursor.bad("compression", f"expected none, zlib or zstd, found {algorithm[:20]!r}")
     contents = Contents(Page(4096, 16, 8), compression=algorithm)
     places: dict[int, int] = {}
     buffers: list[bytes] = []
