@@ -153,7 +153,7 @@ def free_unref_page(rules: Rules, zone: Zone, cpu: int, pfn: int, order: int) ->
     source="mm/page_alloc.c:free_pcppages_bulk; 2.6.24 to 6.1",
 )
 def drained_type_noted(zone: Zone, pfn: int) -> int:
-    """A block goes to the list of the type noted when it was cached, or of its pageblock if any is isolated."""
+    """A block goes to the list noted when it was cached, or of its pageblock if any is isolated."""
     return pageblock_type(zone, pfn) if has_isolated(zone) else cached_type(zone, pfn)
 
 
