@@ -69,7 +69,7 @@ class Zone(msgspec.Struct, frozen=True):
     nr_reserved_highatomic: Count = 0
     nr_isolate_pageblock: Count = 0
     cma_pages: Count = 0
-    flags: Unsigned = Annotated[int, msgspec.Meta(ge=0)]
+    flags: Unsigned = 0
     percpu_drift_mark: Count = 0
     compact_cached_free_pfn: Count | None = None
     compact_cached_migrate_pfn: tuple[Count, ...] = ()
@@ -130,7 +130,7 @@ class MachineState(msgspec.Struct, frozen=True):
     page_group_by_mobility_disabled: Count = 0
     totalreserve_pages: Count = 0
     movable_zone: Count = 0
-    jiffies: Unsigned = Annotated[int, msgspec.Meta(ge=0)]
+    jiffies: Unsigned = 0
     pageblock_order: Annotated[int, msgspec.Meta(ge=0, le=20)] = DEFAULT_PAGEBLOCK_ORDER
     vm_events: dict[Name, Unsigned] | None = None
     vmemmap: Unsigned | None = None
