@@ -11,7 +11,7 @@ from immutables import Map
 from numpy import uintp as U  # noqa: N812
 
 from linuxmm.fast import arena
-from linuxmm.fast.arena import FastZone, Int32s, Int64s
+from linuxmm.fast.arena import KIND, NODE, FastZone, Int32s, Int64s
 from linuxmm.model.alloc import machine as model_machine
 from linuxmm.model.alloc.freelist import Pcp, Zone
 from linuxmm.model.alloc.machine import Machine
@@ -93,11 +93,11 @@ def nr_online_nodes(m: FastMachine) -> int:
 
 
 def zone_node(z: FastZone) -> int:
-    return z.st[U(z.counters + arena.NODE)]  # type: ignore[no-any-return]
+    return z.st[U(z.counters + NODE)]  # type: ignore[no-any-return]
 
 
 def zone_kind(z: FastZone) -> int:
-    return z.st[U(z.counters + arena.KIND)]  # type: ignore[no-any-return]
+    return z.st[U(z.counters + KIND)]  # type: ignore[no-any-return]
 
 
 _OF_MACHINE: Final[dict[Function, Function]] = {

@@ -92,6 +92,29 @@ def split_free_page(rules: Rules, zone: Zone, pfn: int, order: int, offset: int)
     return zone
 
 
+@behaviour(
+    "alloc.account-isolated",
+    since="2.4.0",
+    until="6.9",
+    features=("F016",),
+    source="mm/page_isolation.c:set_migratetype_isolate; 3.9 to 6.1",
+)
+def account_isolated_after(zone: Zone, pages: int, migratetype: int) -> Zone:
+    """The counters follow after the free pages changed lists."""
+    return account(zone, pages, migratetype)
+
+
+@behaviour(
+    "alloc.account-isolated",
+    since="6.10",
+    features=("F016",),
+    source="mm/page_alloc.c:move_to_free_list; 6.12",
+)
+def account_isolated_while_moving(zone: Zone, pages: int, migratetype: int) -> Zone:
+    """Each free block that changed lists is already counted."""
+    return zone
+
+
 def isolate_pageblock(rules: Rules, zone: Zone, pfn: int) -> Zone:
     """Make a pageblock ISOLATE: its free pages leave the counters and are not handed out any more.
 
@@ -101,7 +124,7 @@ def isolate_pageblock(rules: Rules, zone: Zone, pfn: int) -> Zone:
     """
     was = pageblock_type(zone, pfn)
     zone, moved = _retag_block(rules, zone, pfn, ISOLATE)
-    return add_isolated(account(zone, -moved, was), 1)
+    return add_isolated(rules.account_isolated(zone, -moved, was), 1)
 
 
 def unisolate_pageblock(rules: Rules, zone: Zone, pfn: int, migratetype: int) -> Zone:
@@ -111,7 +134,7 @@ def unisolate_pageblock(rules: Rules, zone: Zone, pfn: int, migratetype: int) ->
     Source    mm/page_isolation.c:unset_migratetype_isolate; 2.6.24 to 6.12
     """
     zone, moved = _retag_block(rules, zone, pfn, migratetype)
-    return add_isolated(account(zone, moved, migratetype), -1)
+    return add_isolated(rules.account_isolated(zone, moved, migratetype), -1)
 
 
 def _retag_block(rules: Rules, zone: Zone, pfn: int, migratetype: int) -> tuple[Zone, int]:
