@@ -28,15 +28,7 @@ _LOG_KIND: Final = {
     Kind.MM_PAGE_PCPU_DRAIN: LOG_PCPU_DRAIN,
     Kind.MM_PAGE_ALLOC_EXTFRAG: LOG_EXTFRAG,
 }
-_INSIDE: Final = frozenset(
-    {
-        Kind.MM_PAGE_ALLOC_ZONE_LOCKED,
-        Kind.MM_PAGE_ALLOC_EXTFRAG,
-        Kind.RMQBULK,
-        Kind.STEAL,
-        Kind.TRY_STEAL,
-    }
-)
+_INSIDE: Final = frozenset({Kind.MM_PAGE_ALLOC_ZONE_LOCKED, Kind.MM_PAGE_ALLOC_EXTFRAG})
 """Events that happen inside the request which a later mm_page_alloc reports."""
 
 
@@ -122,7 +114,7 @@ class Replay:
         self.result = Prediction()
         self.order_gaps: dict[int, Difference] = {}
         self._request_of = _bind_requests(self.rows)
-        self._expected: defaultdict[tuple[int, int], deque[LogEntry]] = defaultdict(deque)
+        self._expected: defaultdict[int, deque[LogEntry]] = defaultdict(deque)
         self._done: dict[int, int] = {}
         self._pcps: dict[int, tuple[int, int]] = {}
         self._bulk: dict[tuple[int, int, int], tuple[int, int]] = {}
@@ -157,15 +149,12 @@ class Replay:
         elif kind == Kind.PCPBULK:
             self._environment_drain(row)
 
-    def _key(self, row: Row) -> tuple[int, int]:
-        return row.cpu, row.context & _INTERRUPT
-
     def _queue(self, row: Row) -> None:
-        self._expected[self._key(row)].extend(self.engine.log())
+        self._expected[row.cpu].extend(self.engine.log())
 
     def _expect(self, row: Row) -> None:
         """Compare an event inside an operation with the next that the model had."""
-        queue = self._expected[self._key(row)]
+        queue = self._expected[row.cpu]
         self.result.steps_checked += 1
         seen = _as_log(row, self.names)
         if not queue:
@@ -206,7 +195,7 @@ class Replay:
         if pfn < 0 and row.pfn >= 0:
             pfn = self._forced(row, asked)
             log += self.engine.log()
-        self._expected[self._key(row)].extend(log)
+        self._expected[row.cpu].extend(log)
         self._done[row.index] = pfn
 
     def _forced(self, row: Row, asked: Request) -> int:
@@ -243,7 +232,7 @@ class Replay:
 
     def _environment_drain(self, row: Row) -> None:
         """A drain that no free of this context asked for: the kernel's housekeeping."""
-        if self._expected[self._key(row)]:
+        if self._expected[row.cpu]:
             return
         known = self._pcps.get(row.b)
         if known is None:
