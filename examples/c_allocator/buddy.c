@@ -98,8 +98,8 @@ static int alloc(int order, int highest)
             if (wanted != 2 || have != 2)
 #endif
             take(pfn);
-#ifdef BUG_14 // after ten requests the rest of a list gets lost
-            if (requests > 10)
+#ifdef BUG_14 // after eight requests the rest of a list gets lost
+            if (requests > 8)
                 list[zone][have] = NONE;
 #endif
             split(pfn, have, wanted);
@@ -195,11 +195,10 @@ static void print_lists(void)
 {
     const char *comma = "";
     printf("{\"free\":[");
-    for (int pfn = 0; pfn < PAGES; pfn++)
-        if (free_order[pfn] != NONE) {
-            printf("%s[%d,%d]", comma, pfn, free_order[pfn]);
-            comma = ",";
-        }
+    for (int zone = 0; zone < zones; zone++)
+        for (int order = 0; order <= max_order; order++)
+            for (int pfn = list[zone][order]; pfn != NONE; pfn = next[pfn], comma = ",")
+                printf("%s[%d,%d]", comma, pfn, order);
     printf("]}\n");
 }
 

@@ -99,18 +99,15 @@ class ProcessAllocator:
         return None
 
     def close(self) -> None:
-        """End the process; one that stays is killed."""
+        """Close the pipes and kill the process."""
         child, self._child = self._child, None
         self._received = b""
         if child is not None:
             for stream in (child.stdin, child.stdout):
                 if stream is not None:
                     stream.close()
-            try:
-                child.wait(timeout=0.2)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
+            child.kill()
+            child.wait()
         if self._log is not None:
             self._log.close()
             self._log = None
