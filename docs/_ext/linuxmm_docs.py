@@ -72,9 +72,9 @@ def _pages() -> Iterator[tuple[str, str]]:
 
 def feature_page(feature: Feature, built: Built) -> str:
     """One feature: definition, versions, sources, what differs from the seed, and all that is registered."""
-    releases = feature.since or "no release"
+    releases = f"since {feature.since}" if feature.since else "none"
     if feature.until:
-        releases += f" to {feature.until}"
+        releases = f"{feature.since} to {feature.until}"
     parts = [f"# {feature.id}: {md(feature.title)}\n\n{md(feature.summary)}\n"]
     facts = [
         ("Releases", md(releases)),

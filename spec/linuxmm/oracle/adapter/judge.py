@@ -8,8 +8,10 @@ import contextlib
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.errors import Flaky, FlakyFailure
 from hypothesis.stateful import run_state_machine_as_test
 
 from linuxmm.oracle.adapter.allocator import Allocator, Setup
@@ -20,6 +22,7 @@ from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.vocabulary import MigrateType, ZoneType
 
 Make = Callable[[], Allocator]
+_UNSTEADY: Final = "the same calls gave another result the second time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ def judge(
     make         gives a fresh allocator for every example
     random_seed  None for the same cases every time
     Ensures      the same answers give the same finding
+    Errors       LinuxmmError when an allocator answers the same calls differently
     """
 
     class Machine(AllocatorMachine):
@@ -72,6 +76,8 @@ def judge(
         return Finding(
             shortest.refusal.clause, shortest.refusal.why, shortest.setup, shortest.log, str(shortest)
         )
+    except (Flaky, FlakyFailure) as error:
+        raise LinuxmmError(f"{_UNSTEADY}; Hypothesis says: {str(error).splitlines()[0]}") from error
     return None
 
 
@@ -83,7 +89,7 @@ def reduce(make: Make, found: Diverged) -> Diverged:
     """
     best = replay(make, found.setup, found.calls)
     if best is None or best.refusal.clause != found.refusal.clause:
-        raise LinuxmmError(f"the same calls gave another result the second time; the first was\n{found}")
+        raise LinuxmmError(f"{_UNSTEADY}; the first was\n{found}")
     progress = True
     while progress:
         progress = False
