@@ -4,7 +4,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from linuxmm.oracle.adapter.allocator import BrokenImplementation, Fault, Setup
 from linuxmm.oracle.adapter.process import ProcessAllocator
@@ -119,3 +122,18 @@ def test_a_program_that_is_not_there() -> None:
 def test_a_long_line_of_garbage_is_shortened() -> None:
     with pytest.raises(ValueError, match=r"^'x{120}' \.\.\. \("):
         decode(b"x" * 500)
+
+
+LIKELY = st.text(alphabet='{}[]",:pfnokerr0123456789-', max_size=60)
+
+
+@given(st.one_of(st.binary(max_size=60), LIKELY.map(str.encode)))
+def test_whatever_comes_is_a_reply_or_one_clear_error(line: bytes) -> None:
+    said = ""
+    try:
+        reply = decode(line)
+    except ValueError as error:
+        said = str(error)
+    else:
+        assert decode(msgspec.json.encode(reply)) == reply
+    assert "\n" not in said

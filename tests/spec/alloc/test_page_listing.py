@@ -42,7 +42,7 @@ def test_the_lists_that_follow_are_permitted() -> None:
         (
             "alloc.buddy.in-zone",
             [(0, 3), *GOOD[2:]],
-            "a free block leaves node 0, zone DMA or exceeds order 3",
+            "a free block leaves node 0, zone DMA",
         ),
         (
             "alloc.buddy.aligned",
@@ -77,3 +77,10 @@ def test_isolated_pages_need_not_be_listed_nor_merged() -> None:
     state = apply(STATE, Retag(8, MigrateType.ISOLATE), Done())
     assert permits_lists(state, [block for block in GOOD if block != (8, 2)]) == ()
     assert permits_counts(state, (4, 5)) == ()
+
+
+@pytest.mark.parametrize("block", [(64, 0), (-1, 0), (0, 4), (0, -1), (0, 10**12), (10**30, 0)])
+def test_a_block_that_cannot_be_is_one_refusal(block: tuple[int, int]) -> None:
+    assert [(refusal.clause, refusal.why) for refusal in permits_lists(STATE, [*GOOD, block])] == [
+        ("alloc.buddy.in-zone", f"free block {block[0]}, order {block[1]} lies in no zone or exceeds order 3")
+    ]

@@ -220,3 +220,18 @@ def test_learning_says_what_is_known() -> None:
         layout, state.heads, state.chunks.set(0, Chunk(0b110000, 0b100001111, 0)), state.types
     )
     assert dict(state.heads) == {4: Owned(1, 0)}
+
+
+@pytest.mark.parametrize("order", [-1, 5, 10**12])
+@pytest.mark.parametrize("pfn", [-16, 0, 10**30])
+def test_numbers_that_cannot_be_are_refused_and_change_nothing(pfn: int, order: int) -> None:
+    assert [refusal.clause for refusal in permits(START, ask(order), Granted(pfn))] == [
+        "alloc.page.order-range"
+    ]
+    assert [refusal.clause for refusal in permits(START, Free(pfn, order), Done())] == [
+        "alloc.page.foreign-free"
+    ]
+    assert apply(START, ask(order), Granted(pfn)) is START
+    assert apply(START, Free(pfn, order), Done()) is START
+    assert split_witness(START, Free(pfn, order)) is None
+    assert apply(START, Split(16, -1), Done()) == START

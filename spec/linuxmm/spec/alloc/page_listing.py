@@ -73,8 +73,15 @@ def permits_lists(state: Pages, blocks: Iterable[tuple[int, int]]) -> tuple[Refu
     Every invariant of `linuxmm.spec.alloc.buddy` is asked, zone by zone, and each page is looked up.
     Requires  the lists are complete, but for `withheld` pages
     """
-    listed = sorted(blocks)
+    layout = state.layout
     found: list[Refusal] = []
+    listed: list[tuple[int, int]] = []
+    for pfn, order in sorted(blocks):
+        if 0 <= order <= layout.max_order and layout.span_of(pfn) is not None:
+            listed.append((pfn, order))
+        else:
+            why = f"free block {pfn}, order {order} lies in no zone or exceeds order {layout.max_order}"
+            found.append(Refusal("alloc.buddy.in-zone", why))
     for span, inside in _by_span(state, listed):
         found.extend(_zone_refusals(state, span, inside))
     found.extend(_page_refusals(state, listed))
@@ -100,9 +107,7 @@ def _zone_refusals(state: Pages, span: Span, inside: list[tuple[int, int]]) -> I
         tuple(FreeBlock(pfn, order, MigrateType.MOVABLE) for pfn, order in inside),
     )
     if not in_zone(free):
-        yield Refusal(
-            "alloc.buddy.in-zone", f"a free block leaves {span} or exceeds order {layout.max_order}"
-        )
+        yield Refusal("alloc.buddy.in-zone", f"a free block leaves {span}")
         return
     if not aligned(free):
         yield Refusal("alloc.buddy.aligned", f"a free block of {span} is not aligned to its size")

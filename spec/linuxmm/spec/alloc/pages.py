@@ -359,7 +359,7 @@ def permits_split(state: Pages, op: Split) -> tuple[Refusal, ...]:
     """Why a block must not be split: it is known to be free, or to be smaller than the parts."""
     held = state.heads.get(op.pfn)
     if held is not None:
-        if op.order <= held.order:
+        if 0 <= op.order <= held.order:
             return ()
         return (Refusal(WRONG_ORDER, f"pfn {op.pfn} is owned at order {held.order}, split to {op.order}"),)
     chunk = state.chunks.get(op.pfn >> state.layout.max_order, UNKNOWN)
@@ -386,7 +386,7 @@ def apply(state: Pages, op: Op, observed: Observed) -> Pages:
 def apply_grant(state: Pages, op: Alloc, pfn: int) -> Pages:
     """The block (pfn, op.order) is owned."""
     order, max_order = op.order, state.layout.max_order
-    if pfn & ((1 << order) - 1) or not 0 <= order <= max_order:
+    if not 0 <= order <= max_order or pfn & ((1 << order) - 1):
         return state
     index = pfn >> max_order
     owned, free, absent = state.chunks.get(index, UNKNOWN)
@@ -427,7 +427,7 @@ def split_witness(state: Pages, op: Free) -> Split | None:
 
     A kernel splits a block in its owner's hands without any event; a trace shows only the parts coming back.
     """
-    if op.pfn & ((1 << op.order) - 1):
+    if not 0 <= op.order <= state.layout.max_order or op.pfn & ((1 << op.order) - 1):
         return None
     holder = holder_of(state, op.pfn)
     if holder is None or holder[1].order <= op.order:
@@ -437,7 +437,7 @@ def split_witness(state: Pages, op: Free) -> Split | None:
 
 def _apply_split(state: Pages, op: Split) -> Pages:
     held = state.heads.get(op.pfn)
-    if held is None or op.order > held.order:
+    if held is None or not 0 <= op.order <= held.order:
         return state
     part = Owned(op.order, held.migratetype)
     parts = dict.fromkeys(range(op.pfn, op.pfn + (1 << held.order), 1 << op.order), part)
