@@ -1,5 +1,6 @@
 """The rows of the feature table: registrations of every installed part, joined with the proof ledger."""
 
+import importlib
 import importlib.util
 from functools import cache
 
@@ -10,7 +11,9 @@ from linuxmm.spec.claim_table import CLAIMS
 from linuxmm.spec.feature_table import FEATURES
 from linuxmm.spec.registry import Built, built, load
 
-PARTS = ("linuxmm.spec", "linuxmm.model", "linuxmm.fast", "linuxmm.hardware", "linuxmm.oracle.adapter")
+SPECIFIED = ("linuxmm.spec", "linuxmm.model", "linuxmm.hardware")
+COMPILED = ("linuxmm.fast",)
+CLAUSES_OF_THE_ORACLE = ("linuxmm.oracle.adapter.allocator",)
 
 
 class FeatureRow(msgspec.Struct, frozen=True):
@@ -45,7 +48,20 @@ class ClaimRow(msgspec.Struct, frozen=True):
 @cache
 def load_all() -> None:
     """Import every part of linuxmm that is installed, so that what it registers counts."""
-    for part in PARTS:
+    load_clauses()
+    _load(COMPILED)
+
+
+@cache
+def load_clauses() -> None:
+    """Import what registers clauses: everything but the compiled path, which takes long to import."""
+    _load(SPECIFIED)
+    for module in CLAUSES_OF_THE_ORACLE:
+        importlib.import_module(module)
+
+
+def _load(parts: tuple[str, ...]) -> None:
+    for part in parts:
         if importlib.util.find_spec(part) is not None:
             load(part)
 

@@ -4,7 +4,7 @@ import inspect
 
 import typer
 
-from linuxmm.oracle.built import load_all
+from linuxmm.oracle.built import load_clauses
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.feature_table import find_feature
 from linuxmm.spec.invariant import Clause, find_clause
@@ -14,7 +14,7 @@ def explain(
     clause: str = typer.Argument(..., help="A clause as verdicts name it, such as alloc.page.lost."),
 ) -> None:
     """What a clause says, since when it holds, and where the kernel and the seed say so."""
-    load_all()
+    load_clauses()
     try:
         found = find_clause(clause)
     except KeyError as error:
