@@ -25,7 +25,7 @@ def test_example_of_operations_is_read(tmp_path: Path) -> None:
 
 
 def test_every_kind_is_in_the_table() -> None:
-    table = documents()["kinds.md"]
+    table = documents()["schema/kinds.txt"]
     assert {int(row) for row in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)} == {int(k) for k in Kind}
     assert {int(kind) for kind in Kind} - {int(Kind.MARK)} == set(KIND_OF)
 

@@ -23,7 +23,7 @@ def documents() -> dict[str, str]:
         f"schema/{name}.json": json.dumps(msgspec.json.schema(kind), indent=1, sort_keys=True) + "\n"
         for name, kind in schemas.items()
     }
-    return found | {"kinds.md": kinds_table()}
+    return found | {"schema/kinds.txt": kinds_table()}
 
 
 def kinds_table() -> str:
