@@ -138,8 +138,8 @@ def show(report: Report, console: Console) -> None:
             console.print(f"{title}: {what} ({count})", highlight=False, markup=False, soft_wrap=True)
     for result in report.exact:
         console.print(
-            f"prediction {result.window}: {result.operations} operations, {result.predicted} grants predicted, "
-            f"{result.steps} list events matched, {sum(result.explained.values())} explained, "
+            f"prediction {result.window}: {result.operations} operations, "
+            f"{result.predicted} grants predicted, {result.steps} list events matched, {sum(result.explained.values())} explained, "
             f"{result.unexplained} unexplained; after-state {'equal' if result.state_equal else 'differs'}",
             highlight=False,
             soft_wrap=True,
