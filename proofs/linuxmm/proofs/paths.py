@@ -1,0 +1,156 @@
+"""Every path of a Python function that decides on symbolic truth values.
+
+The function is run again for each feasible sequence of decisions.  A decision prefix names a path, so no
+state of the interpreter needs to be saved.  Feasibility queries are bounded by z3's `rlimit`; a query that
+gives up counts as feasible, which costs time and never soundness.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+import z3
+
+T = TypeVar("T")
+Term = Any  # a z3 expression
+
+FEASIBILITY_RLIMIT: Final = 2_000_000
+MAX_PATHS: Final = 4096
+MAX_DECISIONS: Final = 4096
+
+
+class PremiseFails(Exception):
+    """An assumption of a theorem does not hold, on this path or for these values."""
+
+
+class TooManyPaths(Exception):
+    """The exploration was cut off: nothing may be concluded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """A side condition that `text` names: it must follow from the first `depth` conditions of its path."""
+
+    text: str
+    depth: int
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
+    """One finished path.
+
+    conditions   premises and decisions, in the order they were met
+    value        what the function returned; None when it raised
+    raised       the exception that it raised, or None
+    obligations  side conditions met for the first time on this path
+    """
+
+    conditions: tuple[Term, ...]
+    value: T | None
+    raised: Exception | None
+    obligations: tuple[Obligation, ...]
+
+
+class Path:
+    """A run in progress: the planned decisions, those taken, what was assumed and what is owed."""
+
+    def __init__(self, plan: tuple[bool, ...]) -> None:
+        self.solver = z3.Solver()
+        self.solver.set("rlimit", FEASIBILITY_RLIMIT)
+        self.plan = plan
+        self.taken: list[bool] = []
+        self.conditions: list[Term] = []
+        self.forks: list[tuple[bool, ...]] = []
+        self.obligations: list[Obligation] = []
+
+    @property
+    def replaying(self) -> bool:
+        """Whether an earlier run has already been here."""
+        return len(self.taken) < len(self.plan)
+
+    def _add(self, condition: Term) -> None:
+        self.conditions.append(condition)
+        self.solver.add(condition)
+
+    def decide(self, condition: Term) -> bool:
+        """Which way this path goes; notes the other way when it is feasible too."""
+        condition = z3.simplify(condition)
+        if z3.is_true(condition):
+            return True
+        if z3.is_false(condition):
+            return False
+        if len(self.taken) >= MAX_DECISIONS:
+            raise TooManyPaths(f"a path with more than {MAX_DECISIONS} decisions")
+        if self.replaying:
+            decision = self.plan[len(self.taken)]
+        elif self.solver.check(condition) == z3.unsat:
+            decision = False
+        else:
+            decision = True
+            if self.solver.check(z3.Not(condition)) != z3.unsat:
+                self.forks.append((*self.taken, False))
+        self.taken.append(decision)
+        self._add(condition if decision else z3.Not(condition))
+        return decision
+
+    def assume(self, condition: Term) -> None:
+        """Restrict this path to `condition`.
+
+        Errors    PremiseFails when nothing is left
+        """
+        condition = z3.simplify(condition)
+        if z3.is_true(condition):
+            return
+        self._add(condition)
+        if z3.is_false(condition) or (not self.replaying and self.solver.check() == z3.unsat):
+            raise PremiseFails
+
+    def owe(self, text: str, condition: Term) -> None:
+        """Note that `condition` has to be proved here."""
+        if not self.replaying:
+            condition = z3.simplify(condition)
+            if not z3.is_true(condition):
+                self.obligations.append(Obligation(text, len(self.conditions), condition))
+
+
+class _Current:
+    """The path being run, if any; an object, so that relinked functions share it."""
+
+    path: Path | None = None
+
+
+CURRENT: Final = _Current()
+
+
+def explore(function: Callable[[], T]) -> Iterator[Outcome[T]]:
+    """Every feasible path of `function`; paths that a premise cuts off are left out.
+
+    Errors    TooManyPaths; a TypeError of the proxies passes through
+    """
+    if CURRENT.path is not None:
+        raise RuntimeError("explore() inside explore()")
+    pending: list[tuple[bool, ...]] = [()]
+    count = 0
+    while pending:
+        count += 1
+        if count > MAX_PATHS:
+            raise TooManyPaths(f"more than {MAX_PATHS} paths")
+        path = Path(pending.pop())
+        value: T | None = None
+        raised: Exception | None = None
+        CURRENT.path = path
+        try:
+            value = function()
+        except PremiseFails:
+            if path.obligations:
+                yield Outcome(tuple(path.conditions), None, PremiseFails(), tuple(path.obligations))
+            continue
+        except (TooManyPaths, TypeError, AttributeError, NameError):
+            raise
+        except Exception as error:  # whatever the function under proof raises is an outcome
+            raised = error
+        finally:
+            CURRENT.path = None
+            pending += path.forks
+        yield Outcome(tuple(path.conditions), value, raised, tuple(path.obligations))
