@@ -1,0 +1,1 @@
+"""Page allocator: zones, buddy blocks, migratetypes, watermarks, per-CPU lists, placement policy."""
