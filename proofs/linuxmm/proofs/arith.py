@@ -85,13 +85,31 @@ def mult_frac_exact(
 
 
 @theorem(
+    "arith.mult_frac.fraction",
+    "A numerator up to the denominator gives a result up to x.",
+    proves=(mult_frac,),
+    bounds="any x, denominators 1, 2, 3, 10, 100, 1000, 10000",
+    witness={"x": 1000, "numerator": 3, "denominator": 3},
+    mutants=(
+        Mutant(mult_frac, "rounds the first quotient up", "x // denominator)", "x // denominator + 1)"),
+        Mutant(mult_frac, "doubles the remainder's share", "* numerator) // denominator", "* numerator * 2) // denominator"),
+    ),
+)
+def mult_frac_fraction(
+    x: Natural, numerator: Natural, denominator: Annotated[int, each((1, 2, 3, 10, 100, 1000, 10000))]
+) -> bool:
+    assume(numerator <= denominator)
+    return mult_frac(x, numerator, denominator) <= x
+
+
+@theorem(
     "arith.mult_frac.fits",
     "No word wraps as long as numerator and denominator fit half a word and the numerator does not exceed the "
-    "denominator; the result does not exceed x.",
+    "denominator.",
     proves=(mult_frac,),
     method="bounded",
-    bounds="words of 16 bits, halves of 8",
-    witness={"x": 2**16 - 1, "numerator": 2**8 - 1, "denominator": 2**8 - 1},
+    bounds="words of 10 bits, halves of 5",
+    witness={"x": 2**10 - 1, "numerator": 2**5 - 1, "denominator": 2**5 - 1},
     mutants=(
         Mutant(
             mult_frac,
@@ -103,9 +121,9 @@ def mult_frac_exact(
     ),
 )
 def mult_frac_fits(
-    x: Annotated[int, Word(16)],
-    numerator: Annotated[int, Word(16, below=1 << 8)],
-    denominator: Annotated[int, Word(16, below=1 << 8)],
+    x: Annotated[int, Word(10)],
+    numerator: Annotated[int, Word(10, below=1 << 5)],
+    denominator: Annotated[int, Word(10, below=1 << 5)],
 ) -> bool:
     assume(denominator > 0)
     assume(numerator <= denominator)
