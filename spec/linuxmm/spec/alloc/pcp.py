@@ -24,7 +24,7 @@ BOOT_PAGESET_BATCH: Final = 1
 class PcpVars(NamedTuple):
     """The numbers of one CPU's lists in one zone.
 
-    count       pages on the lists
+    pages       pages on the lists (pcp->count)
     batch       pages moved at a time
     high        limit of count; adapted between high_min and high_max since 6.7
     factor      free_factor (5.14 to 6.6) or alloc_factor (since 6.7): doublings of the batch
@@ -33,7 +33,7 @@ class PcpVars(NamedTuple):
     scale_max   CONFIG_PCP_BATCH_SCALE_MAX
     """
 
-    count: int
+    pages: int
     batch: int
     high: int
     high_min: int
@@ -49,30 +49,30 @@ def boot_pageset(scale_max: int) -> PcpVars:
     return PcpVars(0, BOOT_PAGESET_BATCH, 0, 0, 0, 0, 0, 0, scale_max)
 
 
-def with_count(v: PcpVars, count: int) -> PcpVars:
-    """`v` with another count."""
+def with_pages(v: PcpVars, pages: int) -> PcpVars:
+    """`v` with another number of pages."""
     return PcpVars(
-        count, v.batch, v.high, v.high_min, v.high_max, v.factor, v.free_count, v.flags, v.scale_max
+        pages, v.batch, v.high, v.high_min, v.high_max, v.factor, v.free_count, v.flags, v.scale_max
     )
 
 
 def with_factor(v: PcpVars, factor: int) -> PcpVars:
     """`v` with another factor."""
     return PcpVars(
-        v.count, v.batch, v.high, v.high_min, v.high_max, factor, v.free_count, v.flags, v.scale_max
+        v.pages, v.batch, v.high, v.high_min, v.high_max, factor, v.free_count, v.flags, v.scale_max
     )
 
 
 def with_high(v: PcpVars, high: int) -> PcpVars:
     """`v` with another high."""
     return PcpVars(
-        v.count, v.batch, high, v.high_min, v.high_max, v.factor, v.free_count, v.flags, v.scale_max
+        v.pages, v.batch, high, v.high_min, v.high_max, v.factor, v.free_count, v.flags, v.scale_max
     )
 
 
 def with_frees(v: PcpVars, free_count: int, flags: int) -> PcpVars:
     """`v` with another record of recent frees."""
-    return PcpVars(v.count, v.batch, v.high, v.high_min, v.high_max, v.factor, free_count, flags, v.scale_max)
+    return PcpVars(v.pages, v.batch, v.high, v.high_min, v.high_max, v.factor, free_count, flags, v.scale_max)
 
 
 # ---- sizes -----------------------------------------------------------------------------------------------
@@ -246,10 +246,10 @@ def refill_batch(v: PcpVars, order: int, below_high: bool) -> tuple[PcpVars, int
 def commit_batch(v: PcpVars, order: int, reclaim_active: bool, below_high: bool) -> tuple[PcpVars, int]:
     """Pages to give back after a free: a batch once the limit is reached.
 
-    Requires  v.count already includes the freed block
+    Requires  v.pages already includes the freed block
     Source    mm/page_alloc.c:free_hot_cold_page, free_unref_page_commit; 2.6.16 to 5.13
     """
-    return v, v.batch if v.count >= v.high else 0
+    return v, v.batch if v.pages >= v.high else 0
 
 
 # ---- generation 5.14 to 6.6: the batch doubles while pages are only freed ---------------------------------
@@ -281,7 +281,7 @@ def commit_doubling(v: PcpVars, order: int, reclaim_active: bool, below_high: bo
     Source    mm/page_alloc.c:free_unref_page_commit, nr_pcp_free, nr_pcp_high; 5.14 to 5.18
     """
     high = _pcp_high(v, reclaim_active)
-    if v.count < high:
+    if v.pages < high:
         return v, 0
     if high < v.batch:
         return v, 1
@@ -309,10 +309,10 @@ def commit_free_high(v: PcpVars, order: int, reclaim_active: bool, below_high: b
     free_high = v.factor != 0 and order != 0 and order <= PAGE_ALLOC_COSTLY_ORDER
     if v.high == 0 or free_high:
         if free_high:
-            return v, v.count
+            return v, v.pages
         return _drain_doubling_capped(v, 0)
     high = _pcp_high(v, reclaim_active)
-    if v.count < high:
+    if v.pages < high:
         return v, 0
     return _drain_doubling_capped(v, high)
 
@@ -342,7 +342,7 @@ def refill_adaptive(v: PcpVars, order: int, below_high: bool) -> tuple[PcpVars, 
         high = min(high + batch, v.high_max)
         v = with_high(v, high)
     if order == 0:
-        most = max(high - v.count - v.batch, v.batch)
+        most = max(high - v.pages - v.batch, v.batch)
         if batch <= most and v.factor < v.scale_max:
             v = with_factor(v, v.factor + 1)
         batch = min(batch, most)
@@ -366,8 +366,8 @@ def _adapt_high(v: PcpVars, free_high: bool, reclaim_active: bool, below_high: b
         return v, high
     if below_high:
         v = with_high(v, max(high - max(v.free_count, v.batch), v.high_min))
-        return v, max(v.count, v.high_min)
-    if v.count >= high and v.high < v.free_count + v.batch:
+        return v, max(v.pages, v.high_min)
+    if v.pages >= high and v.high < v.free_count + v.batch:
         v = with_high(v, clamp(v.free_count + v.batch, v.high_min, v.high_max))
     return v, high
 
@@ -384,7 +384,7 @@ def commit_adaptive(v: PcpVars, order: int, reclaim_active: bool, below_high: bo
         free_high = (
             v.free_count >= v.batch
             and flags & PCPF_PREV_FREE_HIGH_ORDER != 0
-            and (flags & PCPF_FREE_HIGH_BATCH == 0 or v.count >= v.batch)
+            and (flags & PCPF_FREE_HIGH_BATCH == 0 or v.pages >= v.batch)
         )
         flags = flags | PCPF_PREV_FREE_HIGH_ORDER
     else:
@@ -394,10 +394,10 @@ def commit_adaptive(v: PcpVars, order: int, reclaim_active: bool, below_high: bo
         free_count += 1 << order
     v = with_frees(v, free_count, flags)
     v, high = _adapt_high(v, free_high, reclaim_active, below_high)
-    if v.count < high:
+    if v.pages < high:
         return v, 0
     if free_high:
-        return v, min(v.count, v.batch << v.scale_max)
+        return v, min(v.pages, v.batch << v.scale_max)
     if high < v.batch:
         return v, 1
     return v, clamp(v.free_count, v.batch, high - v.batch)
@@ -410,7 +410,7 @@ def decayed_high(v: PcpVars) -> int:
     """
     if v.high <= v.high_min:
         return v.high
-    return max(v.count - (v.batch << v.scale_max), v.high - (v.high >> 3), v.high_min)
+    return max(v.pages - (v.batch << v.scale_max), v.high - (v.high >> 3), v.high_min)
 
 
 def drain_all_step(v: PcpVars) -> int:
@@ -418,7 +418,7 @@ def drain_all_step(v: PcpVars) -> int:
 
     Source    mm/page_alloc.c:drain_pages_zone; 6.7, and 6.1.192
     """
-    return min(v.count, v.batch << v.scale_max)
+    return min(v.pages, v.batch << v.scale_max)
 
 
 @invariant(

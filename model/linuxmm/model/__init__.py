@@ -1,0 +1,1 @@
+"""The kernel as pure state transitions, by area."""
