@@ -100,8 +100,8 @@ def parse_report(text: str) -> tuple[Message, ...]:
 
 
 def judge(messages: tuple[Message, ...], postconditions: int) -> tuple[Status, str]:
-    """Confirmed only when each postcondition is, refuted by any error, else unknown; and why."""
-    errors = [message.text for message in messages if message.level == "error"]
+    """Confirmed only when each postcondition is, refuted by a counterexample, else unknown; and why."""
+    errors = [m.text for m in messages if m.level == "error" and " when calling " in m.text]
     if errors:
         return "refuted", errors[0]
     confirmed = sum(message.text.strip() == "Confirmed over all paths." for message in messages)

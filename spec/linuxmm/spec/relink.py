@@ -6,8 +6,8 @@ in their place: flat arrays for the compiled path, symbolic maps for the proofs.
 so what runs, what is compiled and what is proved is one definition.
 """
 
-from collections.abc import Callable, Mapping
-from types import FunctionType, ModuleType
+from collections.abc import Callable, Iterator, Mapping
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 Function = Callable[..., Any]
@@ -65,5 +65,10 @@ class Relinker:
         return function in self._primitives or function.__module__.startswith(self._packages)
 
 
-def _names(function: FunctionType) -> tuple[str, ...]:
-    return function.__code__.co_names
+def _names(function: FunctionType) -> Iterator[str]:
+    """Global names that the function reads, those of its comprehensions and lambdas included."""
+    pending = [function.__code__]
+    while pending:
+        code = pending.pop()
+        yield from code.co_names
+        pending += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
