@@ -44,13 +44,17 @@ def parse_version(text: str) -> Version:
 
     Errors    ImpossibleProfile when there is no version in front, or it is outside 2.4 to 6.12
     """
-    match = _RELEASE.match(text.strip())
-    if match is None:
-        raise ImpossibleProfile(f"kernel version {text!r}: expected something like 2.6.24, 5.13 or 6.1.192")
-    version = Version(int(match[1]), int(match[2]), int(match[3] or 0))
+    version = _read_version(text)
     if not OLDEST <= version <= NEWEST:
         raise ImpossibleProfile(f"kernel version {version} is outside what linuxmm describes, 2.4 to 6.12")
     return version
+
+
+def _read_version(text: str) -> Version:
+    match = _RELEASE.match(text.strip())
+    if match is None:
+        raise ImpossibleProfile(f"kernel version {text!r}: expected something like 2.6.24, 5.13 or 6.1.192")
+    return Version(int(match[1]), int(match[2]), int(match[3] or 0))
 
 
 class Arch(Enum):
@@ -131,8 +135,8 @@ def behaviour(
             rule,
             function.__name__,
             function,
-            parse_version(since),
-            parse_version(until),
+            _read_version(since),
+            _read_version(until),
             features,
             source,
             tuple(map(parse_version, backports)),

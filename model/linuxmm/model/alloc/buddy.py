@@ -11,7 +11,7 @@ from linuxmm.model.alloc.freelist import (
     NOTHING,
     Zone,
     account,
-    add_free_cma,
+    add_free_of_type,
     add_head,
     add_nr_free,
     add_tail,
@@ -271,7 +271,7 @@ def account_removed_at_once(zone: Zone, pages: int, migratetype: int) -> Zone:
 )
 def account_taken_cma(zone: Zone, pages: int, migratetype: int) -> Zone:
     """A block taken from a CMA list is counted when it is taken, its share of NR_FREE_PAGES later."""
-    return add_free_cma(zone, migratetype, -pages)
+    return add_free_of_type(zone, migratetype, -pages)
 
 
 @behaviour(

@@ -108,6 +108,11 @@ def list_head(zone: Zone, order: int, migratetype: int) -> int:
     return heads[0] if heads else NOTHING
 
 
+def free_blocks(zone: Zone, order: int) -> int:
+    """The number of free blocks of an order, on all lists."""
+    return sum(map(len, zone.lists[order]))
+
+
 def pageblock_type(zone: Zone, pfn: int) -> int:
     """The migratetype of the pageblock that holds pfn."""
     return zone.types[(pfn >> zone.pageblock_order) - (zone.start >> zone.pageblock_order)]
@@ -227,7 +232,7 @@ def account(zone: Zone, pages: int, migratetype: int) -> Zone:
     """Add `pages` (which may be negative) to the free-page counters that a list of this type feeds."""
     if migratetype == ISOLATE:
         return zone
-    return add_free_cma(add_nr_free(zone, pages), migratetype, pages)
+    return add_free_of_type(add_nr_free(zone, pages), migratetype, pages)
 
 
 def add_nr_free(zone: Zone, pages: int) -> Zone:
@@ -235,7 +240,7 @@ def add_nr_free(zone: Zone, pages: int) -> Zone:
     return replace(zone, nr_free=zone.nr_free + pages)
 
 
-def add_free_cma(zone: Zone, migratetype: int, pages: int) -> Zone:
+def add_free_of_type(zone: Zone, migratetype: int, pages: int) -> Zone:
     """Add to NR_FREE_CMA_PAGES or to the free HIGHATOMIC pages, if the type is one of those."""
     if migratetype == CMA:
         return replace(zone, nr_free_cma=zone.nr_free_cma + pages)

@@ -40,7 +40,8 @@ class Rules(NamedTuple):
     drained_type(zone, pfn)                         list of a block that is given back
 
     Watermarks: formulas of linuxmm.spec.alloc.watermark
-    watermark_ok(rules, zone, order, mark, class, flags, free)
+    watermark_ok(rules, zone, order, mark, class, flags, free), watermark_fast(the same without free)
+    reserve_highatomic(rules, zone, pfn, order)     after a high-order atomic allocation
     """
 
     max_order: int
@@ -74,3 +75,5 @@ class Rules(NamedTuple):
     highatomic_pages: Callable[[Zone], int]
     highatomic_limit: Callable[[int, int], int]
     watermark_ok: "Callable[[Rules, Zone, int, int, int, int, int], bool]"
+    watermark_fast: "Callable[[Rules, Zone, int, int, int, int], bool]"
+    reserve_highatomic: "Callable[[Rules, Zone, int, int], Zone]"

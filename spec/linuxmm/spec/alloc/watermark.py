@@ -137,7 +137,7 @@ def zone_total_reserve(managed: int, largest_lowmem_reserve: int, high: int) -> 
 
 @behaviour(
     "alloc.watermark-mark",
-    since="2.6.0",
+    since="2.4.0",
     until="6.2",
     replaced_in=("6.1.192",),
     features=("F013", "F017"),
@@ -180,7 +180,7 @@ def mark_after_reserves_min_reserve(mark: int, alloc_flags: int) -> int:
 
 @behaviour(
     "alloc.watermark-unusable",
-    since="2.6.0",
+    since="2.4.0",
     until="4.3",
     features=("F017",),
     source="mm/page_alloc.c:zone_watermark_ok; 2.6.11 to 4.2",

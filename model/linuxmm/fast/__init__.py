@@ -1,0 +1,5 @@
+"""The compiled execution path: the model's own functions over flat arrays.
+
+`arena` replaces the model's primitives, `link` compiles the algorithms of `linuxmm.model` with them, and
+`allocator` runs batches of operations.  Nothing here states a rule of memory management.
+"""
