@@ -61,6 +61,7 @@ class Path:
         self.plan = plan
         self.taken: list[bool] = []
         self.conditions: list[Term] = []
+        self.premises: list[tuple[int, Term]] = []
         self.forks: list[tuple[bool, ...]] = []
         self.obligations: list[Obligation] = []
 
@@ -102,6 +103,7 @@ class Path:
         condition = z3.simplify(condition)
         if z3.is_true(condition):
             return
+        self.premises.append((len(self.conditions), condition))
         self._add(condition)
         if z3.is_false(condition) or (not self.replaying and self.solver.check() == z3.unsat):
             raise PremiseFails
@@ -121,6 +123,36 @@ class _Current:
 
 
 CURRENT: Final = _Current()
+
+
+def joined(function: Callable[[], Term]) -> Term:
+    """The term that `function` returns, its paths joined by if-then-else instead of forking the outer path.
+
+    Requires  a path in progress; `function` is pure and total, and returns terms of one sort
+    """
+    outer = CURRENT.path
+    if outer is None:
+        raise RuntimeError("joined() outside explore()")
+    pending: list[tuple[bool, ...]] = [()]
+    runs: list[tuple[Path, Term]] = []
+    try:
+        while pending:
+            path = CURRENT.path = Path(pending.pop())
+            runs.append((path, function()))
+            pending += path.forks
+            if len(runs) > MAX_PATHS:
+                raise TooManyPaths(f"more than {MAX_PATHS} joined paths")
+    finally:
+        CURRENT.path = outer
+    for path, _ in runs:
+        for depth, premise in path.premises:
+            outer.assume(z3.Implies(z3.And(*path.conditions[:depth]), premise))
+        for owed in path.obligations:
+            outer.owe(owed.text, z3.Implies(z3.And(*path.conditions[: owed.depth]), owed.term))
+    result = runs[-1][1]
+    for path, value in runs[:-1]:
+        result = z3.If(z3.And(*path.conditions), value, result)
+    return z3.simplify(result)
 
 
 def explore(function: Callable[[], T]) -> Iterator[Outcome[T]]:

@@ -9,11 +9,13 @@ on the representation.  The only `cast` of the project is here.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import z3
 
 from linuxmm.proofs.paths import CURRENT, Term
+
+T = TypeVar("T")
 
 
 def _owe(text: str, condition: Term) -> None:
@@ -510,3 +512,8 @@ def as_int(proxy: "SymW | int") -> int:
 def as_bool(proxy: "SymB | bool") -> bool:
     """The proxy, typed as the bool it stands for."""
     return cast(bool, proxy)
+
+
+def as_state(twin: object, kind: type[T]) -> T:
+    """A twin of a model's state, typed as what the model's functions take (or back)."""
+    return cast(T, twin)

@@ -16,8 +16,8 @@ from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 
 from linuxmm.proofs.domain import Domain
 from linuxmm.proofs.mutant import Function, Mutant
-from linuxmm.proofs.paths import CURRENT, PremiseFails
-from linuxmm.proofs.sym import SymB
+from linuxmm.proofs.paths import CURRENT, PremiseFails, joined
+from linuxmm.proofs.sym import SymB, as_bool, bool_term, truth
 from linuxmm.spec.relink import Relinker
 
 F = TypeVar("F", bound=Callable[..., bool])
@@ -189,6 +189,13 @@ def assume(premise: bool) -> None:
         CURRENT.path.assume(premise.term)
     elif not premise:
         raise PremiseFails
+
+
+def join(function: Callable[..., bool], *arguments: object) -> bool:
+    """The value of a question without forking the path: its own paths are joined into one term."""
+    if CURRENT.path is None:
+        return function(*arguments)
+    return as_bool(truth(joined(lambda: bool_term(function(*arguments)))))
 
 
 def implies(premise: bool, conclusion: bool) -> bool:
