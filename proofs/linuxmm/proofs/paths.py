@@ -52,12 +52,19 @@ class Outcome(Generic[T]):
     obligations: tuple[Obligation, ...]
 
 
+def solver(logic: str, rlimit: int) -> Term:
+    """A fresh z3 solver, for one SMT-LIB logic when it is named, that gives up after `rlimit` resources."""
+    fresh = z3.SolverFor(logic) if logic else z3.Solver()
+    fresh.set("rlimit", rlimit)
+    return fresh
+
+
 class Path:
     """A run in progress: the planned decisions, those taken, what was assumed and what is owed."""
 
-    def __init__(self, plan: tuple[bool, ...]) -> None:
-        self.solver = z3.Solver()
-        self.solver.set("rlimit", FEASIBILITY_RLIMIT)
+    def __init__(self, plan: tuple[bool, ...], logic: str = "") -> None:
+        self.solver = solver(logic, FEASIBILITY_RLIMIT)
+        self.logic = logic
         self.plan = plan
         self.taken: list[bool] = []
         self.conditions: list[Term] = []
@@ -137,7 +144,7 @@ def joined(function: Callable[[], Term]) -> Term:
     runs: list[tuple[Path, Term]] = []
     try:
         while pending:
-            path = CURRENT.path = Path(pending.pop())
+            path = CURRENT.path = Path(pending.pop(), outer.logic)
             runs.append((path, function()))
             pending += path.forks
             if len(runs) > MAX_PATHS:
@@ -155,8 +162,10 @@ def joined(function: Callable[[], Term]) -> Term:
     return z3.simplify(result)
 
 
-def explore(function: Callable[[], T]) -> Iterator[Outcome[T]]:
+def explore(function: Callable[[], T], logic: str = "") -> Iterator[Outcome[T]]:
     """Every feasible path of `function`; paths that a premise cuts off are left out.
+
+    logic: the SMT-LIB logic of the queries, where one is faster than z3's choice
 
     Errors    TooManyPaths; a TypeError of the proxies passes through
     """
@@ -168,7 +177,7 @@ def explore(function: Callable[[], T]) -> Iterator[Outcome[T]]:
         count += 1
         if count > MAX_PATHS:
             raise TooManyPaths(f"more than {MAX_PATHS} paths")
-        path = Path(pending.pop())
+        path = Path(pending.pop(), logic)
         value: T | None = None
         raised: Exception | None = None
         CURRENT.path = path

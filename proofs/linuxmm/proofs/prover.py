@@ -5,6 +5,7 @@ printed as a pytest case.  What z3 leaves open, or what does not replay, is `unk
 """
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import z3
 
 from linuxmm.proofs.domain import Symbol, Table
 from linuxmm.proofs.mutant import BadMutant, Mutant
-from linuxmm.proofs.paths import Outcome, PremiseFails, Term, TooManyPaths, explore
+from linuxmm.proofs.paths import Outcome, PremiseFails, Term, TooManyPaths, explore, solver
 from linuxmm.proofs.sym import bool_term
 from linuxmm.proofs.theorem import Theorem
 
@@ -34,15 +35,20 @@ class Refutation:
         """The refutation as a test function."""
         name = theorem.function.__name__
         arguments = ", ".join(f"{key}={value!r}" for key, value in self.arguments.items())
-        imports = [f"    from {theorem.function.__module__} import {name}"]
+        module, call = theorem.function.__module__, name
+        imports = [f"    from {module} import {name}"]
+        if theorem.primitives:  # the real function has to run over the twins of the primitives
+            call = f'find_theorem("{theorem.id}").linked()'
+            imports = [f"    import {module}", "    from linuxmm.proofs.theorem import find_theorem"]
         if any(isinstance(value, Table) for value in self.arguments.values()):
             imports.insert(0, "    from linuxmm.proofs.domain import Table")
+        title = re.sub(r"\W", "_", theorem.id)
         return "\n".join(
             [
-                f"def test_{theorem.id.replace('.', '_')}() -> None:",
+                f"def test_{title}() -> None:",
                 *imports,
                 "",
-                f"    assert {name}({arguments})  # {self.how}",
+                f"    assert {call}({arguments})  # {self.how}",
                 "",
             ]
         )
@@ -164,7 +170,7 @@ def _attempt_case(
             CURRENT.path.assume(term)
         return function(**arguments)
 
-    for outcome in explore(run):
+    for outcome in explore(run, theorem.logic):
         attempt.paths += 1
         _check_outcome(theorem, function, symbols, outcome, attempt)
         if attempt.refutation is not None:
@@ -192,17 +198,16 @@ def _check_outcome(
 
 def _ask(theorem: Theorem, attempt: Attempt, terms: Any) -> tuple[Any, Term]:
     """Ask z3 whether the terms can hold together; the answer and the solver."""
-    solver = z3.Solver()
-    solver.set("rlimit", theorem.rlimit)
-    solver.add(*terms)
-    before = _resources(solver)
-    answer = solver.check()
-    attempt.rlimit = max(attempt.rlimit, _resources(solver) - before)
-    return answer, solver
+    asked = solver(theorem.logic, theorem.rlimit)
+    asked.add(*terms)
+    before = _resources(asked)
+    answer = asked.check()
+    attempt.rlimit = max(attempt.rlimit, _resources(asked) - before)
+    return answer, asked
 
 
-def _resources(solver: Term) -> int:
-    statistics = solver.statistics()
+def _resources(asked: Term) -> int:
+    statistics = asked.statistics()
     return int(statistics.get_key_value("rlimit count")) if "rlimit count" in statistics.keys() else 0  # noqa: SIM118
 
 
@@ -218,18 +223,18 @@ def _check_claim(
     if z3.is_true(goal):
         return
     terms = [*outcome.conditions, z3.Not(goal)]
-    answer, solver = _ask(theorem, attempt, terms)
+    answer, asked = _ask(theorem, attempt, terms)
     if answer == z3.unsat:
         return
     if answer == z3.sat and outcome.obligations:  # prefer a counterexample in which nothing wraps
-        answer, solver = _ask(theorem, attempt, [*terms, *(o.term for o in outcome.obligations)])
+        answer, asked = _ask(theorem, attempt, [*terms, *(o.term for o in outcome.obligations)])
         if answer == z3.unsat:
             attempt.open = attempt.open or f"{text}, but only where a word wraps"
             return
     if answer != z3.sat:
-        attempt.open = attempt.open or f"z3 gave up: {solver.reason_unknown()}"
+        attempt.open = attempt.open or f"z3 gave up: {asked.reason_unknown()}"
         return
-    concrete = _concrete(theorem, symbols, solver.model())
+    concrete = _concrete(theorem, symbols, asked.model())
     if _fails(function, concrete):
         attempt.refutation = Refutation(_shrink(function, concrete), text)
     else:
@@ -240,13 +245,13 @@ def _check_obligations(
     theorem: Theorem, symbols: Mapping[str, object], outcome: Outcome[bool], attempt: Attempt
 ) -> None:
     failures = [z3.And(*outcome.conditions[: o.depth], z3.Not(o.term)) for o in outcome.obligations]
-    answer, solver = _ask(theorem, attempt, [z3.Or(*failures)])
+    answer, asked = _ask(theorem, attempt, [z3.Or(*failures)])
     if answer == z3.unsat:
         return
     if answer != z3.sat:
-        attempt.open = attempt.open or f"z3 gave up on a side condition: {solver.reason_unknown()}"
+        attempt.open = attempt.open or f"z3 gave up on a side condition: {asked.reason_unknown()}"
         return
-    model = solver.model()
+    model = asked.model()
     broken = next(
         (
             o.text

@@ -40,6 +40,7 @@ class Theorem:
     bounds    for which sizes it holds, in words
     witness   concrete arguments that satisfy the premises
     rlimit    z3 resource limit of one query
+    logic     SMT-LIB logic of the queries, where naming it helps
     primitives  primitives of the algorithm -> their symbolic twins
     """
 
@@ -54,6 +55,7 @@ class Theorem:
     witness: Mapping[str, object]
     mutants: tuple[Mutant, ...]
     rlimit: int
+    logic: str
     primitives: Mapping[Function, Function]
 
     @property
@@ -86,6 +88,7 @@ def theorem(
     method: Method = "formula",
     bounds: str = "every value",
     rlimit: int = RLIMIT,
+    logic: str = "",
     primitives: Mapping[Function, Function] | None = None,
 ) -> Callable[[F], F]:
     """Register the decorated function as the theorem `id`.
@@ -105,6 +108,7 @@ def theorem(
             method=method,
             bounds=bounds,
             rlimit=rlimit,
+            logic=logic,
             primitives=primitives or {},
         )
         if id in _THEOREMS:
@@ -127,6 +131,7 @@ def build(
     method: Method = "formula",
     bounds: str = "every value",
     rlimit: int = RLIMIT,
+    logic: str = "",
     primitives: Mapping[Function, Function],
 ) -> Theorem:
     """A theorem that is not registered.
@@ -152,6 +157,7 @@ def build(
         witness,
         mutants,
         rlimit,
+        logic,
         primitives,
     )
 

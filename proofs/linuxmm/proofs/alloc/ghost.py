@@ -6,7 +6,7 @@ are stated at one page, so a theorem about an arbitrary page is a theorem about 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Final, Protocol, Self
+from typing import Annotated, Any, Final, NamedTuple, Protocol, Self
 
 from linuxmm.model.alloc import freelist
 from linuxmm.model.alloc.buddy import (
@@ -19,17 +19,18 @@ from linuxmm.model.alloc.buddy import (
     account_removed_at_once,
     account_removed_later,
     never_to_tail,
-    to_tail_if_merge_likely,
 )
-from linuxmm.model.alloc.freelist import CMA, HIGHATOMIC, ISOLATE, NOTHING, Zone
+from linuxmm.model.alloc.freelist import ISOLATE, NOTHING, Zone
 from linuxmm.model.alloc.rules import Rules
-from linuxmm.proofs.domain import Integer, MapOf, Truth, Word, each
+from linuxmm.proofs.domain import MapOf, Truth, Word, each
 from linuxmm.proofs.sym import as_state
 from linuxmm.proofs.theorem import implies, join, no
 from linuxmm.spec.alloc.buddy import block_contains, is_aligned, types_may_merge
 
 MAX_ORDER: Final = 10
 PFN_BITS: Final = 52
+BLOCKS: Final = "QF_UFBV"
+"""The logic in which z3 settles questions about maps of blocks best."""
 ANY_MEMORY: Final = "any memory size (52-bit pfns), orders 0 to 10, pageblocks of order 9 and 10"
 
 
@@ -63,9 +64,6 @@ class Ghost:
     head: int = -1
     head_order: int = 0
     head_type: int = 0
-    nr_free: int = 0
-    nr_free_cma: int = 0
-    nr_free_highatomic: int = 0
     nr_isolated: int = 0
     sound: bool = True
 
@@ -76,9 +74,24 @@ PageblockTypes = Annotated[Total, MapOf((Word(64),), Word(8, below=8), 0)]
 Page = Annotated[int, Word(64, below=1 << PFN_BITS)]
 AnyType = Annotated[int, Word(8, below=8)]
 AnyOrder = Annotated[int, each(range(MAX_ORDER + 1))]
-PageblockOrder = Annotated[int, each((9, 10))]
-Count = Annotated[int, Integer()]
-Era = Annotated[int, each(range(5))]
+
+
+class Case(NamedTuple):
+    """Order of the block in hand, era (index into ERAS), and order of a pageblock."""
+
+    order: int
+    era: int
+    pageblock_order: int
+
+
+CASES: Final = tuple(
+    [Case(order, era, 9) for order in range(9) for era in range(4)]
+    + [Case(order, era, 9) for order in (9, 10) for era in range(5)]
+    + [Case(order, 0, 10) for order in range(MAX_ORDER + 1)]
+)
+"""What can differ: 6.10 differs from 5.18 in pageblocks, and eras differ only where blocks hold pageblocks."""
+
+AnyCase = Annotated[Case, each(CASES)]
 
 
 def zone_of(ghost: Ghost) -> Zone:
@@ -114,7 +127,7 @@ def rules_of(era: int, pageblock_order: int) -> Rules:
         nr_pcp_lists=14,
         may_absorb=may_absorb,
         absorb=absorb_retagging if era == 4 else absorb_keeping_types,
-        wants_tail=never_to_tail if era == 0 else to_tail_if_merge_likely,
+        wants_tail=never_to_tail,
         account_removed=account_removed_at_once if era == 4 else account_removed_later,
         pcp_allowed=_pcp_allowed,
     )
@@ -253,23 +266,8 @@ def list_head(zone: Zone, order: int, migratetype: int) -> int:
     return NOTHING
 
 
-def account(zone: Zone, pages: int, migratetype: int) -> Zone:
-    if migratetype == ISOLATE:
-        return zone
-    return add_free_of_type(add_nr_free(zone, pages), migratetype, pages)
-
-
-def add_nr_free(zone: Zone, pages: int) -> Zone:
-    ghost = ghost_of(zone)
-    return zone_of(replace(ghost, nr_free=ghost.nr_free + pages))
-
-
-def add_free_of_type(zone: Zone, migratetype: int, pages: int) -> Zone:
-    ghost = ghost_of(zone)
-    if migratetype == CMA:
-        return zone_of(replace(ghost, nr_free_cma=ghost.nr_free_cma + pages))
-    if migratetype == HIGHATOMIC:
-        return zone_of(replace(ghost, nr_free_highatomic=ghost.nr_free_highatomic + pages))
+def uncounted(zone: Zone, pages: int, migratetype: int) -> Zone:
+    """account: the counters are not part of the twin."""
     return zone
 
 
@@ -316,9 +314,7 @@ PRIMITIVES: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
     freelist.remove: remove,
     freelist.set_pageblock_type: set_pageblock_type,
     freelist.list_head: list_head,
-    freelist.account: account,
-    freelist.add_nr_free: add_nr_free,
-    freelist.add_free_of_type: add_free_of_type,
+    freelist.account: uncounted,
     freelist.trace_zone_locked: trace_zone_locked,
     freelist.trace_pcpu_drain: trace_pcpu_drain,
     freelist.pcp_tail: pcp_tail,
