@@ -7,14 +7,16 @@ another text.
 
 import hashlib
 import marshal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, Final
 
 from numba import njit
 
+from linuxmm.model.alloc.profile import rules_for
 from linuxmm.model.alloc.rules import Rules
-from linuxmm.spec.relink import Function, Relinker
+from linuxmm.spec.kernel import kernel
+from linuxmm.spec.relink import Function, Relinker, global_names
 
 _COMMON: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _INLINE: dict[str, Any] = {
@@ -24,6 +26,10 @@ _INLINE: dict[str, Any] = {
     "no_cfunc_wrapper": True,
 }
 _OUTLINE: dict[str, Any] = {**_COMMON, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+RULES: Final[Rules] = rules_for(kernel("6.12"))
+"""What a compiled entry calls the rules of its kernel; not compiled, an entry runs with these."""
 
 
 class Linked:
@@ -52,8 +58,10 @@ class Linked:
         The kernel is written as an ordinary function over a zone and arrays; every linuxmm function that it
         names is replaced by the compiled one, and a global called RULES by this kernel's rules.
         """
+        if not isinstance(function, FunctionType):
+            raise TypeError(f"{function!r} is not a plain function")
         namespace = dict(function.__globals__)
-        for name in function.__code__.co_names:
+        for name in global_names(function):
             value = namespace.get(name)
             if name == "RULES":
                 namespace[name] = self.rules
@@ -84,6 +92,3 @@ def _digest(code: CodeType) -> str:
     constants = [_digest(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
     material = marshal.dumps((code.co_code, tuple(constants), code.co_names, code.co_varnames))
     return hashlib.sha256(material).hexdigest()[:16]
-
-
-Kernel = Callable[..., Any]

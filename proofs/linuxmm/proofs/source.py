@@ -10,8 +10,10 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from enum import Enum
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any, Final
+
+from linuxmm.spec.relink import global_names
 
 Function = Callable[..., Any]
 _OURS: Final = ("linuxmm.spec.", "linuxmm.hardware.", "linuxmm.model.")
@@ -58,7 +60,7 @@ def _globals_read(item: Any) -> Iterator[tuple[str, Any]]:
     """Global names that a function, or the methods of a class, read, with their values."""
     functions = [item] if isinstance(item, FunctionType) else _methods(item)
     for function in functions:
-        for name in sorted(set(_names(function.__code__))):
+        for name in sorted(set(global_names(function))):
             if name in function.__globals__:
                 yield name, function.__globals__[name]
 
@@ -71,13 +73,6 @@ def _methods(cls: type) -> list[FunctionType]:
         elif isinstance(value, FunctionType) and value.__module__ == cls.__module__:
             found.append(value)
     return [function for function in found if not function.__code__.co_filename.startswith("<")]
-
-
-def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _names(constant)
 
 
 def normalised(item: Any) -> str:

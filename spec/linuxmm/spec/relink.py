@@ -6,6 +6,7 @@ in their place: flat arrays for the compiled path, symbolic maps for the proofs.
 so what runs, what is compiled and what is proved is one definition.
 """
 
+import dis
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -44,7 +45,7 @@ class Relinker:
         if not isinstance(source, FunctionType):
             raise TypeError(f"{source!r} is not a plain function")
         namespace = dict(source.__globals__)
-        for name in _names(source):
+        for name in global_names(source):
             value = namespace.get(name)
             if isinstance(value, FunctionType) and self._belongs(value):
                 namespace[name] = self(value)
@@ -65,10 +66,12 @@ class Relinker:
         return function in self._primitives or function.__module__.startswith(self._packages)
 
 
-def _names(function: FunctionType) -> Iterator[str]:
-    """Global names that the function reads, those of its comprehensions and lambdas included."""
+def global_names(function: FunctionType) -> Iterator[str]:
+    """Names of globals that the function reads, those of its comprehensions and lambdas included."""
     pending = [function.__code__]
     while pending:
         code = pending.pop()
-        yield from code.co_names
+        for instruction in dis.get_instructions(code):
+            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+                yield instruction.argval
         pending += [constant for constant in code.co_consts if isinstance(constant, CodeType)]

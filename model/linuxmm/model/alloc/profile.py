@@ -12,13 +12,16 @@ from linuxmm.model.alloc import (
     fallback_claim,
     fallback_largest,
     fallback_steal,
+    isolate,
     movement,
     pcp,
+    request,
     watermark,
 )
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.alloc import migratetype
 from linuxmm.spec.alloc import pcp as pcp_formulas
+from linuxmm.spec.alloc import request as request_formulas
 from linuxmm.spec.alloc import watermark as watermark_formulas
 from linuxmm.spec.kernel import Arch, Kernel, Version, behaviour
 
@@ -32,6 +35,8 @@ REGISTERED = (
     movement,
     pcp,
     pcp_formulas,
+    request,
+    request_formulas,
     watermark,
     watermark_formulas,
 )
@@ -252,6 +257,8 @@ def rules_for(kernel: Kernel, grouping_disabled: bool = False, block_order: int 
         account_removed=rule("alloc.account-removed"),
         account_taken=rule("alloc.account-taken"),
         account_done=rule("alloc.account-done"),
+        account_isolated=rule("alloc.account-isolated"),
+        make_movable=_rule_or(kernel, "alloc.make-movable", isolate.make_movable_tag),
         pcp_allowed=allowed,
         pcp_index=index,
         pcp_order=order,
@@ -270,6 +277,12 @@ def rules_for(kernel: Kernel, grouping_disabled: bool = False, block_order: int 
         highatomic_limit=_rule_or(
             kernel, "alloc.highatomic-limit", watermark_formulas.highatomic_limit_one_percent_and_block
         ),
+        take_highatomic=rule("alloc.take-highatomic"),
+        free_large=rule("alloc.free-large"),
+        zone_passes=rule("alloc.zone-passes"),
+        slowpath_flags=_rule_or(kernel, "alloc.slowpath-flags", request_formulas.slowpath_flags_harder),
+        reserve_flags=rule("alloc.reserve-flags"),
+        nofragment=rule("alloc.nofragment"),
         watermark_ok=rule("alloc.watermark-ok"),
         watermark_fast=rule("alloc.watermark-fast"),
         reserve_highatomic=_rule_or(kernel, "alloc.reserve-highatomic", watermark.reserve_highatomic_block),

@@ -31,6 +31,12 @@ class Rules(NamedTuple):
     claims_block, alike_pages                       formulas of linuxmm.spec.alloc.migratetype
     small_zones_boost                               boost even zones below four pageblocks?
     account_removed, account_taken, account_done    when the free-page counters follow a block
+    account_isolated, make_movable                  isolation of pageblocks and of free blocks
+
+    take_highatomic(rules, zone, order, type, flags)  take, and the high-order atomic reserve
+    free_large(rules, zone, pfn, order)             free a block past the per-CPU lists
+    zone_passes(rules, zone, order, class, flags)   the watermark test of the zonelist walk
+    slowpath_flags, reserve_flags, nofragment       formulas of linuxmm.spec.alloc.request
 
     Per-CPU lists
     pcp_allowed(order, pageblock_order), pcp_index(order, type), pcp_order(index, pageblock_order)
@@ -60,6 +66,8 @@ class Rules(NamedTuple):
     account_removed: Callable[[Zone, int, int], Zone]
     account_taken: Callable[[Zone, int, int], Zone]
     account_done: Callable[[Zone, int], Zone]
+    account_isolated: Callable[[Zone, int, int], Zone]
+    make_movable: "Callable[[Rules, Zone, int], Zone]"
     pcp_allowed: Callable[[int, int], bool]
     pcp_index: Callable[[int, int], int]
     pcp_order: Callable[[int, int], int]
@@ -74,6 +82,12 @@ class Rules(NamedTuple):
     counts_highatomic: Callable[[int], bool]
     highatomic_pages: Callable[[Zone], int]
     highatomic_limit: Callable[[int, int], int]
+    take_highatomic: "Callable[[Rules, Zone, int, int, int], tuple[Zone, int, int]]"
+    free_large: "Callable[[Rules, Zone, int, int], Zone]"
+    zone_passes: "Callable[[Rules, Zone, int, int, int], tuple[Zone, bool]]"
+    slowpath_flags: Callable[[int, int, bool, bool], int]
+    reserve_flags: Callable[[int, bool, bool], int]
+    nofragment: Callable[[int, int, bool, bool], int]
     watermark_ok: "Callable[[Rules, Zone, int, int, int, int, int], bool]"
     watermark_fast: "Callable[[Rules, Zone, int, int, int, int], bool]"
     reserve_highatomic: "Callable[[Rules, Zone, int, int], Zone]"

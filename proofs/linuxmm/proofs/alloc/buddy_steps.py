@@ -260,11 +260,49 @@ def _leftovers_listed(ghost: Ghost, pfn: int, low: int, high: int, migratetype: 
 
 
 @theorem(
+    "alloc.buddy.merge-undoes-split",
+    "Merging the lower half right after a split gives back the block that was split and every list as it was.",
+    proves=(split_once, merge_once),
+    features=("F012",),
+    method="inductive",
+    bounds=ANY_MEMORY + "; the two halves of a block have pageblocks of one type",
+    primitives=PRIMITIVES,
+    logic=BLOCKS,
+    witness={**STATE, "order": 1, "pfn": 4, "migratetype": 0, "other_order": 0, "other": 7},
+    mutants=(
+        Mutant(split_once, "frees the lower half", "upper_half(pfn, order)", "pfn"),
+        Mutant(merge_once, "keeps the buddy listed", "    zone = remove(zone, buddy, order)\n    return zone, merged_pfn", "    return zone, merged_pfn"),
+        Mutant(merge_once, "stops one order early", "order >= rules.max_order", "order >= rules.max_order - 1"),
+    ),
+)  # fmt: skip
+def merge_undoes_split(
+    free: Blocks,
+    lists: BlockTypes,
+    types: PageblockTypes,
+    order: Annotated[int, each(range(10))],
+    pfn: Page,
+    migratetype: AnyType,
+    other_order: Annotated[int, Word(8, below=11)],
+    other: Page,
+) -> bool:
+    assume(is_aligned(pfn, order + 1))
+    zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, 9))
+    assume(implies(order == 9, (types[pfn >> 9] == migratetype) & (types[(pfn >> 9) ^ 1] == migratetype)))
+    upper = buddy_of(pfn, order)
+    assume(invariant_at(zone, upper, 3) & outside_at(zone, pfn, order + 1, upper))
+    between = split_once(zone, pfn, order, migratetype)
+    after, head, size, merged = merge_once(rules_of(3, 9), between, pfn, order, migratetype)
+    unchanged = ghost_of(after).free[other_order, other] == free[other_order, other]
+    return ghost_of(after).sound & merged & (head == pfn) & (size == order + 1) & unchanged
+
+
+@theorem(
     "alloc.buddy.free-undoes-take",
     "Freeing what was just handed out restores the free blocks: every block is free exactly if it was before.",
     proves=(rmqueue_smallest, take_block, free_one_page, merge_once, split_once),
     features=("F012",),
-    bounds=ANY_MEMORY + ", every order asked for and found; a block's pageblocks of one type",
+    method="inductive",
+    bounds=ANY_MEMORY + ", up to three splits (more are repeated merge-undoes-split); pageblocks of a block of one type",
     primitives=PRIMITIVES,
     logic=BLOCKS,
     witness={
@@ -281,7 +319,7 @@ def free_undoes_take(
     free: Blocks,
     lists: BlockTypes,
     types: PageblockTypes,
-    orders: Annotated[tuple[int, int], each((low, high) for high in range(11) for low in range(high + 1))],
+    orders: Annotated[tuple[int, int], each((low, high) for high in range(11) for low in range(max(high - 3, 0), high + 1))],
     pfn: Page,
     other_order: Annotated[int, Word(8, below=11)],
     other: Page,

@@ -1,0 +1,211 @@
+"""The compiled allocator of one machine, one operation at a time, with the events of each step.
+
+For judging recordings: every operation is named by a code, runs the model's own algorithm, and leaves what
+it did in the log.  For throughput use `linuxmm.fast.allocator`, which runs whole batches.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from linuxmm.fast import arena
+from linuxmm.fast.link import RULES, Linked
+from linuxmm.fast.machine import PRIMITIVES, FastMachine, pack, unpack, zone_at
+from linuxmm.model.alloc.buddy import free_one_page
+from linuxmm.model.alloc.freelist import set_pageblock_type
+from linuxmm.model.alloc.isolate import (
+    isolate_free_page,
+    isolate_pageblock,
+    putback_isolated_page,
+    split_free_page,
+    unisolate_pageblock,
+)
+from linuxmm.model.alloc.machine import Machine
+from linuxmm.model.alloc.machine import zone_at as model_zone_at
+from linuxmm.model.alloc.movement import move_freepages_block
+from linuxmm.model.alloc.pcp import drain_pages_zone, pop_pcplist
+from linuxmm.model.alloc.request import alloc_fast, alloc_min, free_to_zone, rmqueue, zone_of
+from linuxmm.model.alloc.rules import Rules
+from linuxmm.spec.alloc.request import Request
+from linuxmm.spec.errors import LinuxmmError
+from linuxmm.spec.relink import Function
+
+ALLOC_FAST: Final = 0
+ALLOC_MIN: Final = 1
+TAKE: Final = 2
+FREE: Final = 3
+FREE_LARGE: Final = 4
+FREE_ONE: Final = 5
+DRAIN: Final = 6
+DRAIN_ALL: Final = 7
+POP: Final = 8
+ISOLATE_FREE: Final = 9
+PUTBACK: Final = 10
+SPLIT_FREE: Final = 11
+SET_TYPE: Final = 12
+MOVE_BLOCK: Final = 13
+ISOLATE_BLOCK: Final = 14
+UNISOLATE_BLOCK: Final = 15
+
+
+def step(
+    m: FastMachine, code: int, pfn: int, order: int, migratetype: int, cpu: int, r: Request, flags: int
+) -> int:
+    """One operation; a pfn for the codes that hand out, else 0."""
+    if code == ALLOC_FAST:
+        return alloc_fast(RULES, m, r)[1]  # type: ignore[arg-type]
+    if code == ALLOC_MIN:
+        return alloc_min(RULES, m, r, False)[1]  # type: ignore[arg-type]
+    zone = model_zone_at(m, zone_of(m, pfn))  # type: ignore[arg-type]
+    if code == TAKE:
+        return rmqueue(RULES, zone, cpu, order, migratetype, flags)[1]
+    if code == POP:
+        return pop_pcplist(RULES, zone, cpu, order, migratetype, flags)[1]
+    if code == FREE:
+        free_to_zone(RULES, zone, cpu, pfn, order)
+    elif code == FREE_LARGE:
+        RULES.free_large(RULES, zone, pfn, order)
+    elif code == FREE_ONE:
+        free_one_page(RULES, zone, pfn, order, migratetype, flags != 0)
+    elif code == DRAIN:
+        RULES.pcp_drain(RULES, zone, cpu, order, flags)
+    elif code == DRAIN_ALL:
+        drain_pages_zone(RULES, zone, cpu)
+    elif code == ISOLATE_FREE:
+        isolate_free_page(RULES, zone, pfn, order)
+    elif code == PUTBACK:
+        putback_isolated_page(RULES, zone, pfn, order, migratetype)
+    elif code == SPLIT_FREE:
+        split_free_page(RULES, zone, pfn, order, flags)
+    elif code == SET_TYPE:
+        set_pageblock_type(zone, pfn, migratetype)
+    elif code == MOVE_BLOCK:
+        move_freepages_block(RULES, zone, pfn, migratetype)
+    elif code == ISOLATE_BLOCK:
+        isolate_pageblock(RULES, zone, pfn)
+    elif code == UNISOLATE_BLOCK:
+        unisolate_pageblock(RULES, zone, pfn, migratetype)
+    return 0
+
+
+_COLD: Final = frozenset(
+    {
+        "free_one_page",
+        "rmqueue_bulk",
+        "rmqueue_smallest",
+        "rmqueue",
+        "try_zones",
+        "move_freepages",
+        "count_block",
+        "steal_and_retry",
+        "claim_fallback",
+        "steal_smallest",
+        "fallback_from_largest",
+        "drain_list_by_list",
+        "drain_growing_rounds",
+        "drain_single_list",
+        "watermark_ok_any_block",
+        "watermark_ok_per_order",
+    }
+)
+
+
+@lru_cache(maxsize=8)
+def _compiled(rules: Rules) -> Function:
+    return Linked(rules, PRIMITIVES, _COLD).entry(step)
+
+
+class LogEntry(NamedTuple):
+    """One event of a step; fields as the tracepoint orders them, unused ones 0.
+
+    kind  LOG_ZONE_LOCKED: order, migratetype, percpu_refill; LOG_PCPU_DRAIN: order, migratetype;
+          LOG_EXTFRAG: alloc order, fallback order, types (alloc | fallback << 8), change of ownership
+    """
+
+    kind: int
+    pfn: int
+    a: int
+    b: int
+    c: int
+    d: int
+
+
+_NO_REQUEST: Final = Request(0, 0, 0, 0, 0, 0, -1, 0)
+
+
+class Engine:
+    """A machine that runs compiled operations; its state can be read back at any time."""
+
+    def __init__(self, rules: Rules, machine: Machine) -> None:
+        self.rules = rules
+        self.arrays = pack(machine)
+        self._step = _compiled(rules)
+
+    @property
+    def machine(self) -> Machine:
+        """The model's state now."""
+        return unpack(self.arrays)
+
+    def run(
+        self,
+        code: int,
+        *,
+        pfn: int = 0,
+        order: int = 0,
+        migratetype: int = 0,
+        cpu: int = 0,
+        request: Request = _NO_REQUEST,
+        flags: int = 0,
+    ) -> int:
+        """Run one operation; the pfn that it hands out, or -1 or 0.
+
+        Requires  pfn lies in a zone, for every code but ALLOC_FAST and ALLOC_MIN
+        Errors    LinuxmmError when the step had more events than the log holds
+        """
+        self.arrays.log[0] = 1
+        result = self._step(self.arrays, code, pfn, order, migratetype, cpu, request, flags)
+        if self.arrays.log[0] > self.arrays.log.size:
+            raise LinuxmmError(f"operation {code} had more events than the log of the arena holds")
+        return int(result)
+
+    def log(self) -> Iterator[LogEntry]:
+        """The events of the last operation, in order."""
+        used = int(self.arrays.log[0])
+        words = self.arrays.log[1:used].tolist()
+        return (LogEntry(*words[at : at + 6]) for at in range(0, len(words), 6))
+
+    def zone_of(self, pfn: int) -> int:
+        """Zone number of the zone whose span holds pfn, or -1."""
+        for index in range(self.arrays.nr_zones):
+            zone = zone_at(self.arrays, index)
+            if zone.start <= pfn < zone.end:
+                return index
+        return -1
+
+    def holder(self, pfn: int) -> str:
+        """Where a block is: "free", "cached", "in use" or "unknown"."""
+        tag = int(self.arrays.mem[2 * self.arrays.plane + pfn])
+        for bit, name in ((arena.FREE, "free"), (arena.CACHED, "cached"), (arena.IN_USE, "in use")):
+            if tag & bit:
+                return name
+        return "unknown"
+
+    def exchange(self, handed_out: int, other: int, cpu: int, index: int) -> bool:
+        """Undo handing out one cached block and hand out another of the same list in its stead.
+
+        Ensures   `handed_out` stands where `other` stood; False, and nothing done, if `other` is not cached
+        """
+        if self.holder(other) != "cached" or self.zone_of(other) != self.zone_of(handed_out):
+            return False
+        m = self.arrays
+        tag = m.mem[2 * m.plane + other]
+        after, before = int(m.mem[other]), int(m.mem[m.plane + other])
+        m.mem[handed_out], m.mem[m.plane + handed_out] = after, before
+        m.mem[before], m.mem[m.plane + after] = handed_out, handed_out
+        m.mem[2 * m.plane + handed_out] = tag
+        m.mem[2 * m.plane + other] = 0
+        return True
+
+    def pageblock_type(self, pfn: int) -> int:
+        """The type of the pageblock that holds pfn."""
+        return int(arena.pageblock_type(zone_at(self.arrays, max(self.zone_of(pfn), 0)), pfn))

@@ -1,0 +1,154 @@
+"""Free blocks that leave the allocator without a request: isolation for compaction, offlining and CMA.
+
+Linux: mm/page_alloc.c:__isolate_free_page, split_free_page, move_freepages_block_isolate;
+mm/page_isolation.c.  Seed 2.2.3, 2.10, 2.1.3.2 (F016, F036, F039, F063).  2.6.24 to 6.12.
+"""
+
+from linuxmm.model.alloc.buddy import free_one_page
+from linuxmm.model.alloc.freelist import (
+    ISOLATE,
+    NOTHING,
+    Zone,
+    account,
+    add_isolated,
+    free_order,
+    pageblock_type,
+    remove,
+    set_pageblock_type,
+    spans,
+)
+from linuxmm.model.alloc.movement import MOVABLE, claim_block, move_freepages, whole_block_in_zone
+from linuxmm.model.alloc.rules import Rules
+from linuxmm.spec.alloc.buddy import migratetype_is_mergeable
+from linuxmm.spec.arith import floor_log2, lowest_bit
+from linuxmm.spec.kernel import behaviour
+
+
+@behaviour(
+    "alloc.make-movable",
+    since="2.6.24",
+    until="6.9",
+    features=("F016", "F039"),
+    source="mm/page_alloc.c:__isolate_free_page; 3.9 to 6.1",
+)
+def make_movable_tag(rules: Rules, zone: Zone, pfn: int) -> Zone:
+    """A pageblock of which compaction took half becomes MOVABLE; its other free pages stay where they are."""
+    return set_pageblock_type(zone, pfn, MOVABLE)
+
+
+@behaviour(
+    "alloc.make-movable",
+    since="6.10",
+    features=("F016", "F039"),
+    source="mm/page_alloc.c:__isolate_free_page; 6.12",
+)
+def make_movable_claim(rules: Rules, zone: Zone, pfn: int) -> Zone:
+    """A pageblock of which compaction took half becomes MOVABLE, with its free pages."""
+    return claim_block(rules, zone, pfn, MOVABLE) if whole_block_in_zone(rules, zone, pfn) else zone
+
+
+def isolate_free_page(rules: Rules, zone: Zone, pfn: int, order: int) -> Zone:
+    """Take a free block off the lists for a migration target.
+
+    Requires  is_free_block(zone, pfn, order); the min watermark holds without the block
+    Source    mm/page_alloc.c:__isolate_free_page; 2.6.35 to 6.12
+    """
+    zone = account(zone, -(1 << order), pageblock_type(zone, pfn))
+    zone = remove(zone, pfn, order)
+    if order >= rules.pageblock_order - 1:
+        at = pfn
+        while at < pfn + (1 << order) - 1:
+            if migratetype_is_mergeable(pageblock_type(zone, at)):
+                zone = rules.make_movable(rules, zone, at)
+            at += 1 << rules.pageblock_order
+    return zone
+
+
+def putback_isolated_page(rules: Rules, zone: Zone, pfn: int, order: int, migratetype: int) -> Zone:
+    """Return a block that was isolated but not used, to the tail of its list.
+
+    Source    mm/page_alloc.c:__putback_isolated_page; 5.7 to 6.12
+    """
+    return free_one_page(rules, zone, pfn, order, migratetype, True)
+
+
+def split_free_page(rules: Rules, zone: Zone, pfn: int, order: int, offset: int) -> Zone:
+    """Cut a free block at `offset` pages, where two pageblocks of different types meet.
+
+    Requires  is_free_block(zone, pfn, order); 0 < offset < 2**order
+    Source    mm/page_alloc.c:split_free_page; 5.18 to 6.9
+    """
+    end = pfn + (1 << order)
+    zone = account(zone, -(1 << order), pageblock_type(zone, pfn))
+    zone = remove(zone, pfn, order)
+    at = pfn
+    while at < end:
+        piece = min(lowest_bit(at) if at else order, floor_log2(offset))
+        zone = free_one_page(rules, zone, at, piece, pageblock_type(zone, at), False)
+        at += 1 << piece
+        offset -= 1 << piece
+        if offset == 0:
+            offset = end - at
+    return zone
+
+
+@behaviour(
+    "alloc.account-isolated",
+    since="2.4.0",
+    until="6.9",
+    features=("F016",),
+    source="mm/page_isolation.c:set_migratetype_isolate; 3.9 to 6.1",
+)
+def account_isolated_after(zone: Zone, pages: int, migratetype: int) -> Zone:
+    """The counters follow after the free pages changed lists."""
+    return account(zone, pages, migratetype)
+
+
+@behaviour(
+    "alloc.account-isolated",
+    since="6.10",
+    features=("F016",),
+    source="mm/page_alloc.c:move_to_free_list; 6.12",
+)
+def account_isolated_while_moving(zone: Zone, pages: int, migratetype: int) -> Zone:
+    """Each free block that changed lists is already counted."""
+    return zone
+
+
+def isolate_pageblock(rules: Rules, zone: Zone, pfn: int) -> Zone:
+    """Make a pageblock ISOLATE: its free pages leave the counters and are not handed out any more.
+
+    Requires  the pageblock is not ISOLATE; no free block crosses its ends
+    Ensures   NR_FREE_PAGES shrinks by the free pages moved
+    Source    mm/page_isolation.c:set_migratetype_isolate; 2.6.24 to 6.12
+    """
+    was = pageblock_type(zone, pfn)
+    zone, moved = _retag_block(rules, zone, pfn, ISOLATE)
+    return add_isolated(rules.account_isolated(zone, -moved, was), 1)
+
+
+def unisolate_pageblock(rules: Rules, zone: Zone, pfn: int, migratetype: int) -> Zone:
+    """Undo `isolate_pageblock`: the pageblock gets a type again, and its free pages count again.
+
+    Requires  the pageblock is ISOLATE
+    Source    mm/page_isolation.c:unset_migratetype_isolate; 2.6.24 to 6.12
+    """
+    zone, moved = _retag_block(rules, zone, pfn, migratetype)
+    return add_isolated(rules.account_isolated(zone, moved, migratetype), -1)
+
+
+def _retag_block(rules: Rules, zone: Zone, pfn: int, migratetype: int) -> tuple[Zone, int]:
+    block = 1 << rules.pageblock_order
+    start = pfn & ~(block - 1)
+    zone = set_pageblock_type(zone, pfn, migratetype)
+    moved = 0
+    at = start
+    while at < start + block:
+        order = free_order(zone, at) if spans(zone, at) else NOTHING
+        if order == NOTHING:
+            at += 1
+        else:
+            zone, pages = move_freepages(rules, zone, at, at + 1, migratetype)
+            moved += pages
+            at += pages
+    return zone, moved

@@ -1,0 +1,1 @@
+"""The judge: evidence in, verdict out; adapters for implementations; the command line."""

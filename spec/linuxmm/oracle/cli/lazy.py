@@ -1,0 +1,78 @@
+"""Commands that are imported when they are run."""
+
+import importlib
+import importlib.util
+import os
+import sys
+from typing import Any, Final, NamedTuple
+
+import typer
+from typer._click import Context
+from typer.core import TyperCommand, TyperGroup
+
+BROKEN_PIPE: Final = 141
+
+
+class Target(NamedTuple):
+    """Where a command lives, and its line in the list of commands."""
+
+    module: str
+    function: str
+    help: str
+
+
+COMMANDS: Final[dict[str, Target]] = {
+    "check": Target("linuxmm.oracle.check_command", "check", "Judge evidence of a real kernel."),
+    "run": Target("linuxmm.oracle.run_command", "run", "Run a workload on a kernel of any version."),
+    "diff": Target("linuxmm.oracle.run_command", "diff", "What two versions do differently with a workload."),
+    "judge": Target("linuxmm.oracle.cli.judge", "judge", "Judge your own allocator over the line protocol."),
+    "prove": Target("linuxmm.proofs.cli", "prove", "Check the proofs and print the ledger."),
+    "features": Target(
+        "linuxmm.oracle.cli.features", "features", "The table of features, and what is built of each."
+    ),
+    "explain": Target(
+        "linuxmm.oracle.cli.explain", "explain", "What a clause says, since when, and where it stands."
+    ),
+}
+
+
+class LazyCommand(TyperCommand):
+    """Stands for a command in lists; becomes it when it is run or completed."""
+
+    def __init__(self, name: str, target: Target) -> None:
+        super().__init__(name=name, help=target.help)
+        self._target = target
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: Context | None = None, **extra: Any
+    ) -> Context:
+        """The context of the command itself."""
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        module = importlib.import_module(self._target.module)
+        app.command(self.name)(getattr(module, self._target.function))
+        return typer.main.get_command(app).make_context(info_name, args, parent, **extra)
+
+
+class LazyGroup(TyperGroup):
+    """The commands whose modules are installed."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, target in COMMANDS.items():
+            if _installed(target.module):
+                self.commands[name] = LazyCommand(name, target)
+
+    def invoke(self, ctx: Context) -> Any:
+        """Run the command; a reader that has gone ends it quietly."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(BROKEN_PIPE) from None
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
