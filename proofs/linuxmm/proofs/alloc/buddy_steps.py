@@ -17,9 +17,12 @@ from linuxmm.model.alloc.buddy import (
 )
 from linuxmm.model.alloc.freelist import ISOLATE, NOTHING
 from linuxmm.proofs.alloc.ghost import (
+    ALL_UNMOVABLE,
     ANY_MEMORY,
     BLOCKS,
+    NO_BLOCKS,
     PRIMITIVES,
+    SMALL_STATE,
     AnyCase,
     AnyType,
     Blocks,
@@ -42,9 +45,6 @@ from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, no, theorem
 from linuxmm.spec.alloc.buddy import block_contains, buddy_of, is_aligned
 
-NO_BLOCKS: Final = Table(False)
-ALL_UNMOVABLE: Final = Table(0)
-STATE: Final[dict[str, Any]] = {"free": Table(False, (((0, 7), True),)), "lists": ALL_UNMOVABLE, "types": ALL_UNMOVABLE}
 SMALL_BLOCK: Final = Case(0, 3, 9)
 Isolated = Annotated[int, Word(64)]
 
@@ -59,7 +59,7 @@ Isolated = Annotated[int, Word(64)]
     bounds=ANY_MEMORY + ", every era's rules",
     primitives=PRIMITIVES,
     logic=BLOCKS,
-    witness={**STATE, "case": SMALL_BLOCK, "pfn": 6, "page": 7, "migratetype": 0, "isolated": 0},
+    witness={**SMALL_STATE, "case": SMALL_BLOCK, "pfn": 6, "page": 7, "migratetype": 0, "isolated": 0},
     mutants=(
         Mutant(
             merge_once,
@@ -120,7 +120,7 @@ def merge_step(
     bounds=ANY_MEMORY + ", every era's rules",
     primitives=PRIMITIVES,
     logic=BLOCKS,
-    witness={**STATE, "case": SMALL_BLOCK, "pfn": 4, "page": 4, "isolated": 0, "to_tail": False},
+    witness={**SMALL_STATE, "case": SMALL_BLOCK, "pfn": 4, "page": 4, "isolated": 0, "to_tail": False},
     mutants=(
         Mutant(merge_once, "stops one order early", "order >= rules.max_order", "order >= rules.max_order - 1"),
         Mutant(merge_once, "never merges", "if not is_free_block(zone, buddy, order)", "if True"),
@@ -171,7 +171,7 @@ def put_step(
     bounds=ANY_MEMORY,
     primitives=PRIMITIVES,
     logic=BLOCKS,
-    witness={**STATE, "order": 0, "pfn": 4, "page": 5, "migratetype": 0},
+    witness={**SMALL_STATE, "order": 0, "pfn": 4, "page": 5, "migratetype": 0},
     mutants=(
         Mutant(split_once, "frees the lower half", "upper_half(pfn, order)", "pfn"),
         Mutant(split_once, "frees both halves", "upper_half(pfn, order), order", "pfn, order + 1"),
@@ -268,7 +268,7 @@ def _leftovers_listed(ghost: Ghost, pfn: int, low: int, high: int, migratetype: 
     bounds=ANY_MEMORY + "; the two halves of a block have pageblocks of one type",
     primitives=PRIMITIVES,
     logic=BLOCKS,
-    witness={**STATE, "order": 1, "pfn": 4, "migratetype": 0, "other_order": 0, "other": 7},
+    witness={**SMALL_STATE, "order": 1, "pfn": 4, "migratetype": 0, "other_order": 0, "other": 7},
     mutants=(
         Mutant(split_once, "frees the lower half", "upper_half(pfn, order)", "pfn"),
         Mutant(merge_once, "keeps the buddy listed", "    zone = remove(zone, buddy, order)\n    return zone, merged_pfn", "    return zone, merged_pfn"),
@@ -302,7 +302,7 @@ def merge_undoes_split(
     proves=(rmqueue_smallest, take_block, free_one_page, merge_once, split_once),
     features=("F012",),
     method="inductive",
-    bounds=ANY_MEMORY + ", up to three splits (more are repeated merge-undoes-split); pageblocks of a block of one type",
+    bounds=ANY_MEMORY + ", up to two splits (more are repeated merge-undoes-split); pageblocks of a block of one type",
     primitives=PRIMITIVES,
     logic=BLOCKS,
     witness={
@@ -319,7 +319,7 @@ def free_undoes_take(
     free: Blocks,
     lists: BlockTypes,
     types: PageblockTypes,
-    orders: Annotated[tuple[int, int], each((low, high) for high in range(11) for low in range(max(high - 3, 0), high + 1))],
+    orders: Annotated[tuple[int, int], each((low, high) for high in range(11) for low in range(max(high - 2, 0), high + 1))],
     pfn: Page,
     other_order: Annotated[int, Word(8, below=11)],
     other: Page,
@@ -346,7 +346,7 @@ def free_undoes_take(
     primitives=PRIMITIVES,
     logic=BLOCKS,
     witness={
-        **STATE, "orders": (0, 2), "pfn": 4, "listed": 0, "migratetype": 0,
+        **SMALL_STATE, "orders": (0, 2), "pfn": 4, "listed": 0, "migratetype": 0,
     },
     mutants=(
         Mutant(rmqueue_smallest, "looks at every list", "list_head(zone, at, migratetype)", "list_head(zone, at, 4)"),

@@ -16,16 +16,22 @@ from linuxmm.model.alloc.buddy import (
     absorb_mergeable,
     absorb_not_across_isolated,
     absorb_retagging,
+    account_done_already,
     account_removed_at_once,
     account_removed_later,
+    account_taken_done,
     never_to_tail,
 )
+from linuxmm.model.alloc.fallback_largest import take_single_type
 from linuxmm.model.alloc.freelist import ISOLATE, NOTHING, Zone
+from linuxmm.model.alloc.isolate import make_movable_tag
+from linuxmm.model.alloc.pcp import drained_type_noted, drained_type_of_pageblock
 from linuxmm.model.alloc.rules import Rules
-from linuxmm.proofs.domain import MapOf, Truth, Word, each
+from linuxmm.proofs.domain import MapOf, Table, Truth, Word, each
 from linuxmm.proofs.sym import as_state
 from linuxmm.proofs.theorem import implies, join, no
 from linuxmm.spec.alloc.buddy import block_contains, is_aligned, types_may_merge
+from linuxmm.spec.alloc.pcp import index_two_huge_lists, order_of_index, order_zero_only
 
 MAX_ORDER: Final = 10
 PFN_BITS: Final = 52
@@ -129,17 +135,20 @@ def rules_of(era: int, pageblock_order: int) -> Rules:
         absorb=absorb_retagging if era == 4 else absorb_keeping_types,
         wants_tail=never_to_tail,
         account_removed=account_removed_at_once if era == 4 else account_removed_later,
-        pcp_allowed=_pcp_allowed,
+        account_taken=account_taken_done,
+        account_done=account_done_already,
+        take=take_single_type,
+        make_movable=make_movable_tag,
+        drained_type=drained_type_of_pageblock if era == 4 else drained_type_noted,
+        pcp_index=index_two_huge_lists,
+        pcp_order=order_of_index,
+        pcp_allowed=order_zero_only,
     )
     return Rules(**fields)
 
 
 def _unused(*arguments: object) -> object:
     raise NotImplementedError("a rule that this theorem does not cover")
-
-
-def _pcp_allowed(order: int, pageblock_order: int) -> bool:
-    return order == 0
 
 
 def may_stay_apart(era: int, one: int, other: int) -> bool:
@@ -156,12 +165,37 @@ def may_stay_apart(era: int, one: int, other: int) -> bool:
 # ---- invariants at one page ------------------------------------------------------------------------------
 
 
+NO_BLOCKS: Final = Table(False)
+ALL_UNMOVABLE: Final = Table(0)
+SMALL_STATE: Final[dict[str, Any]] = {
+    "free": Table(False, (((0, 7), True),)),
+    "lists": ALL_UNMOVABLE,
+    "types": ALL_UNMOVABLE,
+}
+"""A witness: one free page, everything UNMOVABLE."""
+
+
 def is_free(zone: Zone, page: int) -> bool:
     """Whether some free block covers the page."""
     free, found = ghost_of(zone).free, False
     for order in range(MAX_ORDER + 1):
         found = found | free[order, page >> order]
     return found
+
+
+def owned_at(zone: Zone, page: int) -> bool:
+    """Whether the page is neither free nor on a CPU's list."""
+    return no(is_free(zone, page) | is_cached(zone, page))
+
+
+def partition_at(zone: Zone, page: int) -> bool:
+    """The page is in at most one free block and at most one cached block, and not in one of each."""
+    cached, seen, good = ghost_of(zone).cached, False, disjoint_at(zone, page)
+    for order in range(MAX_ORDER + 1):
+        covered = cached[order, page >> order]
+        good = good & no(covered & seen)
+        seen = seen | covered
+    return good & no(seen & is_free(zone, page))
 
 
 def is_cached(zone: Zone, page: int) -> bool:
@@ -220,7 +254,10 @@ def is_free_block(zone: Zone, pfn: int, order: int) -> bool:
 
 
 def free_list_of(zone: Zone, pfn: int) -> int:
-    raise NotImplementedError("the order of the block is not known here")
+    """The theorem says of which order the block at pfn is."""
+    ghost = ghost_of(zone)
+    kind: int = ghost.lists[ghost.head_order, pfn >> ghost.head_order]
+    return kind
 
 
 def pageblock_type(zone: Zone, pfn: int) -> int:
@@ -283,6 +320,10 @@ def pcp_tail(zone: Zone, cpu: int, index: int) -> int:
     return ghost_of(zone).head
 
 
+def pcp_head(zone: Zone, cpu: int, index: int) -> int:
+    return ghost_of(zone).head
+
+
 def cached_type(zone: Zone, pfn: int) -> int:
     return ghost_of(zone).head_type
 
@@ -317,7 +358,9 @@ PRIMITIVES: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
     freelist.account: uncounted,
     freelist.trace_zone_locked: trace_zone_locked,
     freelist.trace_pcpu_drain: trace_pcpu_drain,
+    freelist.free_list_of: free_list_of,
     freelist.pcp_tail: pcp_tail,
+    freelist.pcp_head: pcp_head,
     freelist.cached_type: cached_type,
     freelist.pcp_remove: pcp_remove,
     freelist.pcp_add_head: pcp_add,
