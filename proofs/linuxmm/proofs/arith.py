@@ -28,21 +28,26 @@ Shift = Annotated[int, each(range(63))]
 
 @theorem(
     "arith.cdiv.truncates",
-    "The quotient is truncated towards zero: its remainder is smaller than the divisor and has the dividend's sign.",
+    "The quotient is truncated towards zero: its remainder is smaller than the divisor and has the "
+    "dividend's sign.",
     proves=(cdiv,),
     bounds="any integer",
     witness={"dividend": -7, "divisor": 2},
     mutants=(
-        Mutant(cdiv, "floors negative dividends", "return -((-dividend) // divisor)", "return dividend // divisor"),
+        Mutant(
+            cdiv,
+            "floors negative dividends",
+            "return -((-dividend) // divisor)",
+            "return dividend // divisor",
+        ),
         Mutant(cdiv, "takes the sign test the wrong way", ">= 0", "<= 0"),
     ),
 )
 def cdiv_truncates(dividend: Unbounded, divisor: Positive) -> bool:
     remainder = dividend - cdiv(dividend, divisor) * divisor
-    return (
-        implies(dividend >= 0, (0 <= remainder) & (remainder < divisor))
-        & implies(dividend <= 0, (remainder <= 0) & (-divisor < remainder))
-    )  # fmt: skip
+    return implies(dividend >= 0, (remainder >= 0) & (remainder < divisor)) & implies(
+        dividend <= 0, (remainder <= 0) & (-divisor < remainder)
+    )
 
 
 @theorem(
@@ -52,7 +57,12 @@ def cdiv_truncates(dividend: Unbounded, divisor: Positive) -> bool:
     bounds="any integer",
     witness={"dividend": 7, "divisor": 2},
     mutants=(
-        Mutant(cdiv, "floors negative dividends", "return -((-dividend) // divisor)", "return dividend // divisor"),
+        Mutant(
+            cdiv,
+            "floors negative dividends",
+            "return -((-dividend) // divisor)",
+            "return dividend // divisor",
+        ),
         Mutant(cdiv, "loses the sign", "return -(", "return ("),
     ),
 )
@@ -67,7 +77,9 @@ def cdiv_odd(dividend: Unbounded, divisor: Positive) -> bool:
     bounds="any x and numerator, denominators 1 to 128 and 10000",
     witness={"x": 1000, "numerator": 7, "denominator": 3},
     mutants=(
-        Mutant(mult_frac, "drops the remainder's share", "((x % denominator) * numerator) // denominator", "0"),
+        Mutant(
+            mult_frac, "drops the remainder's share", "((x % denominator) * numerator) // denominator", "0"
+        ),
         Mutant(
             mult_frac,
             "multiplies the rounded quotients",
@@ -92,7 +104,12 @@ def mult_frac_exact(
     witness={"x": 1000, "numerator": 3, "denominator": 3},
     mutants=(
         Mutant(mult_frac, "rounds the first quotient up", "x // denominator)", "x // denominator + 1)"),
-        Mutant(mult_frac, "doubles the remainder's share", "* numerator) // denominator", "* numerator * 2) // denominator"),
+        Mutant(
+            mult_frac,
+            "doubles the remainder's share",
+            "* numerator) // denominator",
+            "* numerator * 2) // denominator",
+        ),
     ),
 )
 def mult_frac_fraction(
@@ -104,7 +121,8 @@ def mult_frac_fraction(
 
 @theorem(
     "arith.mult_frac.fits",
-    "No word wraps as long as numerator and denominator fit half a word and the numerator does not exceed the "
+    "No word wraps as long as numerator and denominator fit half a word and the numerator does not exceed "
+    "the "
     "denominator.",
     proves=(mult_frac,),
     method="bounded",
@@ -117,7 +135,12 @@ def mult_frac_fraction(
             "(x // denominator) * numerator + ((x % denominator) * numerator) // denominator",
             "x * numerator // denominator",
         ),
-        Mutant(mult_frac, "divides by one less", "* numerator) // denominator", "* numerator) // (denominator - 1)"),
+        Mutant(
+            mult_frac,
+            "divides by one less",
+            "* numerator) // denominator",
+            "* numerator) // (denominator - 1)",
+        ),
     ),
 )
 def mult_frac_fits(
@@ -268,7 +291,8 @@ def lowest_bit_exact(x: U64) -> bool:
 
 @theorem(
     "arith.pow2.bracket",
-    "rounddown_pow_of_two(x) <= x <= roundup_pow_of_two(x), both are powers of two, and no power of two lies between.",
+    "rounddown_pow_of_two(x) <= x <= roundup_pow_of_two(x), both are powers of two, and no power of two "
+    "lies between.",
     proves=(rounddown_pow_of_two, roundup_pow_of_two, floor_log2),
     bounds="1 <= x <= 2**63",
     witness={"x": 5},
@@ -282,4 +306,6 @@ def pow2_bracket(x: U64) -> bool:
     assume(x <= 1 << 63)
     down, up = rounddown_pow_of_two(x), roundup_pow_of_two(x)
     power = (down & (down - 1) == 0) & (up & (up - 1) == 0)
-    return power & (down <= x) & (x <= up) & implies(no(x == down), up == 2 * down) & implies(x == down, up == x)
+    return (
+        power & (down <= x) & (x <= up) & implies(no(x == down), up == 2 * down) & implies(x == down, up == x)
+    )

@@ -45,7 +45,7 @@ def prove(
     findings = _run(area, recorded, jobs)
     if update:
         recorded = _updated(path, recorded, findings, area)
-    compared = [entry for entry in recorded if area is None or entry.area == area]
+    compared = [entry for entry in recorded if area is None or book.area_of(entry) == area]
     failures = book.compare(compared, [finding.entry for finding in findings])
     if as_json:
         typer.echo(json.dumps(_as_json(findings, failures), indent=2))
@@ -73,7 +73,7 @@ def _updated(
 ) -> tuple[book.Entry, ...]:
     """Write the findings; entries of other areas stay.  What does not hold is not written."""
     found = [finding.entry for finding in findings if not book.unsound(finding.entry)]
-    kept = [entry for entry in recorded if area is not None and entry.area != area]
+    kept = [entry for entry in recorded if area is not None and book.area_of(entry) != area]
     book.write_ledger(path, (*kept, *found))
     return book.read_ledger(path).theorems
 
@@ -105,7 +105,9 @@ def _print(findings: list[runner.Finding], failures: dict[str, list[str]]) -> No
     console = Console()
     table = Table(box=None, pad_edge=False)
     for heading in ("theorem", "result", "method", "mutants", "seconds"):
-        table.add_column(heading, no_wrap=heading != "theorem", justify="right" if heading == "seconds" else "left")
+        table.add_column(
+            heading, no_wrap=heading != "theorem", justify="right" if heading == "seconds" else "left"
+        )
     for finding in findings:
         entry = finding.entry
         mark = "red" if entry.id in failures else "green"
@@ -126,7 +128,9 @@ def _print(findings: list[runner.Finding], failures: dict[str, list[str]]) -> No
         for reason in reasons:
             console.print(f"FAILED {id}: {reason}", markup=False, highlight=False, soft_wrap=True)
     total = sum(finding.seconds for finding in findings)
-    console.print(f"{len(findings)} theorems, {len(failures)} failed, {total:.0f} s of proof", highlight=False)
+    console.print(
+        f"{len(findings)} theorems, {len(failures)} failed, {total:.0f} s of proof", highlight=False
+    )
 
 
 def main() -> None:

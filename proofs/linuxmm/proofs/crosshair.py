@@ -28,7 +28,9 @@ from linuxmm.spec.relink import Relinker
 
 CPU_SECONDS: Final = 20
 _LAYERS: Final = ("linuxmm.spec.", "linuxmm.hardware.", "linuxmm.model.")
-_MESSAGE: Final = re.compile(r"^(?P<file>[^:\n]+):(?P<line>\d+): (?P<level>info|error|warning): (?P<text>.*)$")
+_MESSAGE: Final = re.compile(
+    r"^(?P<file>[^:\n]+):(?P<line>\d+): (?P<level>info|error|warning): (?P<text>.*)$"
+)
 
 Status = Literal["confirmed", "refuted", "unknown"]
 

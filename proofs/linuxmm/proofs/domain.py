@@ -215,7 +215,9 @@ class MapOf:
 
     def symbols(self, name: str) -> tuple[object, ...]:
         function = z3.Function(name, *(key.sort for key in self.keys), self.value.sort)
-        symbol = MapSymbol(function, tuple(key.sort for key in self.keys), self.value.signed, self.value.premise)
+        symbol = MapSymbol(
+            function, tuple(key.sort for key in self.keys), self.value.signed, self.value.premise
+        )
         return (Symbol(SymMap(symbol), (), symbol),)
 
     def read(self, symbol: object, model: Term) -> Table:
@@ -225,7 +227,8 @@ class MapOf:
         result = Table(self.default)
         for place in symbol.map.reads:
             key = tuple(
-                int(_evaluate(part, model, domain.signed)) for part, domain in zip(place, self.keys, strict=True)
+                int(_evaluate(part, model, domain.signed))
+                for part, domain in zip(place, self.keys, strict=True)
             )
             result = result.set(key, _evaluate(symbol.map.function(*place), model, self.value.signed))
         return result

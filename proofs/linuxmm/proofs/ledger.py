@@ -12,6 +12,16 @@ import msgspec
 from linuxmm.spec.errors import BadEvidence
 
 FORMAT: Final = 1
+COMPARED: Final = (
+    "property",
+    "features",
+    "method",
+    "bounds",
+    "result",
+    "vacuity",
+    "mutants",
+    "mutants_refuted",
+)
 FINE: Final = frozenset({"proved", "bounded", "confirmed"})
 Result = Literal["proved", "bounded", "confirmed", "refuted", "unknown"]
 Method = Literal["inductive", "formula", "bounded", "crosshair"]
@@ -40,10 +50,10 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     mutants: tuple[str, ...]
     mutants_refuted: int
 
-    @property
-    def area(self) -> str:
-        """The first component of the id."""
-        return self.id.split(".")[0]
+
+def area_of(entry: Entry) -> str:
+    """The first component of an entry's id."""
+    return entry.id.split(".")[0]
 
 
 class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +82,9 @@ def read_ledger(path: Path) -> Ledger:
     except (OSError, msgspec.DecodeError) as error:
         raise BadEvidence(str(path), f"expected a proof ledger: {error}") from error
     if ledger.format != FORMAT:
-        raise BadEvidence(str(path), f"expected ledger format {FORMAT}, found {ledger.format}", where="format")
+        raise BadEvidence(
+            str(path), f"expected ledger format {FORMAT}, found {ledger.format}", where="format"
+        )
     return ledger
 
 
@@ -137,7 +149,16 @@ def _differences(recorded: Entry, found: Entry) -> list[str]:
             reasons.append(f"stale: {name} or something that it calls has changed")
     if recorded.statement != found.statement:
         reasons.append("stale: the statement of the theorem has changed")
-    for field in ("property", "features", "method", "bounds", "result", "vacuity", "mutants", "mutants_refuted"):
+    for field in (
+        "property",
+        "features",
+        "method",
+        "bounds",
+        "result",
+        "vacuity",
+        "mutants",
+        "mutants_refuted",
+    ):
         before, now = getattr(recorded, field), getattr(found, field)
         if before != now:
             reasons.append(f"{field} is {now!r}, the ledger says {before!r}")

@@ -39,7 +39,9 @@ class Mutant:
         text = code_text(self.function)
         count = text.count(self.old)
         if count != 1:
-            raise BadMutant(f"mutant {self.fault!r} of {name}: {self.old!r} occurs {count} times, expected once")
+            raise BadMutant(
+                f"mutant {self.fault!r} of {name}: {self.old!r} occurs {count} times, expected once"
+            )
         changed = text.replace(self.old, self.new)
         try:
             tree = ast.parse(changed)

@@ -302,7 +302,11 @@ def _smaller(value: object) -> Iterator[object]:
     if isinstance(value, Table):
         yield from value.smaller()
     elif isinstance(value, int) and not isinstance(value, bool) and value:
-        for candidate in (0, value // 2 if value > 0 else -(-value // 2), value - 1 if value > 0 else value + 1):
+        for candidate in (
+            0,
+            value // 2 if value > 0 else -(-value // 2),
+            value - 1 if value > 0 else value + 1,
+        ):
             if candidate != value:
                 yield candidate
 

@@ -87,7 +87,9 @@ def _prove_by_id(id: str, recorded_rlimit: int) -> Finding:
 def _check_contract(name: str) -> Finding:
     condition = crosshair.find_condition(name)
     outcome = crosshair.check(condition)
-    return Finding(crosshair.entry_of(condition, outcome), outcome.seconds, outcome.why, "", outcome.survivors)
+    return Finding(
+        crosshair.entry_of(condition, outcome), outcome.seconds, outcome.why, "", outcome.survivors
+    )
 
 
 def select(area: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:

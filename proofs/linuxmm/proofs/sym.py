@@ -432,7 +432,6 @@ class SymW:
         return f"SymW({self.term})"
 
 
-
 @dataclass(frozen=True, slots=True)
 class MapSymbol:
     """An unknown total map: a z3 function, its sorts, and the places where it was read.

@@ -191,8 +191,9 @@ def assume(premise: bool) -> None:
 
     Errors    PremiseFails when it cannot hold (symbolically) or does not hold (for plain values)
     """
-    if isinstance(premise, SymB) and CURRENT.path is not None:
-        CURRENT.path.assume(premise.term)
+    value: object = premise
+    if isinstance(value, SymB) and CURRENT.path is not None:
+        CURRENT.path.assume(value.term)
     elif not premise:
         raise PremiseFails
 

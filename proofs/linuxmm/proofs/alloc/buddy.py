@@ -25,7 +25,8 @@ Small = Annotated[int, Integer(least=0, below=8)]
 
 @theorem(
     "alloc.buddy.involution",
-    "The buddy of a block's buddy is the block; both are aligned, differ, and together make the merged block.",
+    "The buddy of a block's buddy is the block; both are aligned, differ, and together make the merged "
+    "block.",
     proves=(buddy_of, merged_pfn, is_aligned),
     features=("F012",),
     bounds="any 52-bit pfn, orders 0 to 10",
@@ -96,10 +97,15 @@ def halves(pfn: Pfn, order: Annotated[int, Word(64, below=10)]) -> bool:
     bounds="every pair of migratetypes",
     witness={"one": 0, "other": 4},
     mutants=(
-        Mutant(types_may_merge, "looks at the first type only", "and migratetype_is_mergeable(buddy_migratetype)", ""),
+        Mutant(
+            types_may_merge,
+            "looks at the first type only",
+            "and migratetype_is_mergeable(buddy_migratetype)",
+            "",
+        ),
         Mutant(types_may_merge, "wants different types", "migratetype == buddy_migratetype", "False"),
     ),
-)  # fmt: skip
+)
 def may_merge(one: Small, other: Small) -> bool:
     together = types_may_merge(one, other)
     return (

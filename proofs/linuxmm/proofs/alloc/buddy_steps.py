@@ -4,7 +4,7 @@ Each step is proved for an arbitrary zone and an arbitrary page; a whole operati
 one block *in hand*, which is neither free nor allocated.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from linuxmm.model.alloc.buddy import (
     absorb_below_isolated,
@@ -15,7 +15,7 @@ from linuxmm.model.alloc.buddy import (
     split_once,
     take_block,
 )
-from linuxmm.model.alloc.freelist import ISOLATE, NOTHING
+from linuxmm.model.alloc.freelist import ISOLATE, NOTHING, Zone
 from linuxmm.proofs.alloc.ghost import (
     ALL_UNMOVABLE,
     ANY_MEMORY,
@@ -31,11 +31,12 @@ from linuxmm.proofs.alloc.ghost import (
     Ghost,
     Page,
     PageblockTypes,
-    disjoint_at,
     ghost_of,
     invariant_at,
     is_free,
+    is_head,
     isolation_counted_at,
+    list_type,
     outside_at,
     rules_of,
     zone_of,
@@ -51,7 +52,8 @@ Isolated = Annotated[int, Word(64)]
 
 @theorem(
     "alloc.buddy.merge-step",
-    "Merging once keeps every page in at most one free block or in hand, loses and invents no page, keeps the block "
+    "Merging once keeps every page in at most one free block or in hand, loses and invents no page, keeps "
+    "the block "
     "in hand aligned, and leaves no unmerged buddies.",
     proves=(merge_once,),
     features=("F012",),
@@ -112,7 +114,8 @@ def merge_step(
 
 @theorem(
     "alloc.buddy.put-step",
-    "A block that does not merge any further and is freed under its pageblock's type goes to that list without "
+    "A block that does not merge any further and is freed under its pageblock's type goes to that list "
+    "without "
     "becoming anybody's unmerged buddy.",
     proves=(free_one_page, merge_once),
     features=("F012",),
@@ -122,7 +125,9 @@ def merge_step(
     logic=BLOCKS,
     witness={**SMALL_STATE, "case": SMALL_BLOCK, "pfn": 4, "page": 4, "isolated": 0, "to_tail": False},
     mutants=(
-        Mutant(merge_once, "stops one order early", "order >= rules.max_order", "order >= rules.max_order - 1"),
+        Mutant(
+            merge_once, "stops one order early", "order >= rules.max_order", "order >= rules.max_order - 1"
+        ),
         Mutant(merge_once, "never merges", "if not is_free_block(zone, buddy, order)", "if True"),
         Mutant(absorb_mergeable, "turns the rule round", "return types", "return not types"),
         Mutant(absorb_below_isolated, "stays apart from MOVABLE", "ISOLATE", "1"),
@@ -150,7 +155,9 @@ def put_step(
     zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, pageblock_order, nr_isolated=isolated))
     migratetype = types[pfn >> pageblock_order]
     for at in (page, pfn, buddy_of(pfn, order)):
-        assume(invariant_at(zone, at, era) & outside_at(zone, pfn, order, at) & isolation_counted_at(zone, at))
+        assume(
+            invariant_at(zone, at, era) & outside_at(zone, pfn, order, at) & isolation_counted_at(zone, at)
+        )
     assume(not merge_once(rules, zone, pfn, order, migratetype)[3])
     after = free_one_page(rules, zone, pfn, order, migratetype, to_tail)
     freed = block_contains(pfn, order, page)
@@ -158,13 +165,14 @@ def put_step(
         ghost_of(after).sound
         & invariant_at(after, page, era)
         & (is_free(after, page) == (is_free(zone, page) | freed))
-        & implies(freed, ghost_of(after).lists[order, pfn >> order] == migratetype)
+        & implies(freed, list_type(after, order, pfn >> order) == migratetype)
     )
 
 
 @theorem(
     "alloc.buddy.split-step",
-    "Splitting the block in hand keeps its lower half in hand and frees the upper one: no page lost, none in two blocks.",
+    "Splitting the block in hand keeps its lower half in hand and frees the upper one: no page lost, none "
+    "in two blocks.",
     proves=(split_once,),
     features=("F012",),
     method="inductive",
@@ -175,9 +183,14 @@ def put_step(
     mutants=(
         Mutant(split_once, "frees the lower half", "upper_half(pfn, order)", "pfn"),
         Mutant(split_once, "frees both halves", "upper_half(pfn, order), order", "pfn, order + 1"),
-        Mutant(split_once, "loses the upper half", "return add_head(zone, upper_half(pfn, order), order, migratetype)", "return zone"),
+        Mutant(
+            split_once,
+            "loses the upper half",
+            "return add_head(zone, upper_half(pfn, order), order, migratetype)",
+            "return zone",
+        ),
     ),
-)  # fmt: skip
+)
 def split_step(
     free: Blocks,
     lists: BlockTypes,
@@ -203,8 +216,10 @@ def split_step(
 
 @theorem(
     "alloc.buddy.take",
-    "Handing out a block of one order from a larger free block removes exactly the pages handed out: no other page "
-    "changes, none is in two blocks, no buddies are left apart, and the leftovers stay on lists of the same type.",
+    "Handing out a block of one order from a larger free block removes exactly the pages handed out: no "
+    "other page "
+    "changes, none is in two blocks, no buddies are left apart, and the leftovers stay on lists of the same "
+    "type.",
     proves=(rmqueue_smallest, take_block, split_once),
     features=("F012",),
     method="inductive",
@@ -212,17 +227,29 @@ def split_step(
     primitives=PRIMITIVES,
     logic=BLOCKS,
     witness={
-        "free": Table(False, (((2, 1), True),)), "lists": ALL_UNMOVABLE, "types": ALL_UNMOVABLE,
-        "orders": (0, 2), "pfn": 4, "page": 5, "migratetype": 0,
+        "free": Table(False, (((2, 1), True),)),
+        "lists": ALL_UNMOVABLE,
+        "types": ALL_UNMOVABLE,
+        "orders": (0, 2),
+        "pfn": 4,
+        "page": 5,
+        "migratetype": 0,
     },
     mutants=(
         Mutant(take_block, "leaves the block on its list", "    zone = remove(zone, pfn, high)\n", ""),
-        Mutant(take_block, "does not split", "zone = expand(zone, pfn, low, high, migratetype)", "low = high"),
-        Mutant(take_block, "splits once too often", "expand(zone, pfn, low, high, ", "expand(zone, pfn, max(low - 1, 0), high, "),
+        Mutant(
+            take_block, "does not split", "zone = expand(zone, pfn, low, high, migratetype)", "low = high"
+        ),
+        Mutant(
+            take_block,
+            "splits once too often",
+            "expand(zone, pfn, low, high, ",
+            "expand(zone, pfn, max(low - 1, 0), high, ",
+        ),
         Mutant(rmqueue_smallest, "begins one order up", "at = order", "at = order + 1"),
         Mutant(take_block, "gives leftovers another type", "low, high, migratetype)", "low, high, 1)"),
     ),
-)  # fmt: skip
+)
 def take(
     free: Blocks,
     lists: BlockTypes,
@@ -246,22 +273,23 @@ def take(
         & is_aligned(taken, low)
         & invariant_at(after, page, 3)
         & (is_free(after, page) == (is_free(zone, page) & no(handed_out)))
-        & _leftovers_listed(ghost_of(after), pfn, low, high, migratetype)
+        & _leftovers_listed(after, pfn, low, high, migratetype)
     )
 
 
-def _leftovers_listed(ghost: Ghost, pfn: int, low: int, high: int, migratetype: int) -> bool:
+def _leftovers_listed(zone: Zone, pfn: int, low: int, high: int, migratetype: int) -> bool:
     """Every half that was split off is free and on a list of the type."""
     good = True
     for order in range(low, high):
         index = (pfn >> order) ^ 1
-        good = good & ghost.free[order, index] & (ghost.lists[order, index] == migratetype)
+        good = good & is_head(zone, order, index) & (list_type(zone, order, index) == migratetype)
     return good
 
 
 @theorem(
     "alloc.buddy.merge-undoes-split",
-    "Merging the lower half right after a split gives back the block that was split and every list as it was.",
+    "Merging the lower half right after a split gives back the block that was split and every list as it "
+    "was.",
     proves=(split_once, merge_once),
     features=("F012",),
     method="inductive",
@@ -271,10 +299,17 @@ def _leftovers_listed(ghost: Ghost, pfn: int, low: int, high: int, migratetype: 
     witness={**SMALL_STATE, "order": 1, "pfn": 4, "migratetype": 0, "other_order": 0, "other": 7},
     mutants=(
         Mutant(split_once, "frees the lower half", "upper_half(pfn, order)", "pfn"),
-        Mutant(merge_once, "keeps the buddy listed", "    zone = remove(zone, buddy, order)\n    return zone, merged_pfn", "    return zone, merged_pfn"),
-        Mutant(merge_once, "stops one order early", "order >= rules.max_order", "order >= rules.max_order - 1"),
+        Mutant(
+            merge_once,
+            "keeps the buddy listed",
+            "    zone = remove(zone, buddy, order)\n    return zone, merged_pfn",
+            "    return zone, merged_pfn",
+        ),
+        Mutant(
+            merge_once, "stops one order early", "order >= rules.max_order", "order >= rules.max_order - 1"
+        ),
     ),
-)  # fmt: skip
+)
 def merge_undoes_split(
     free: Blocks,
     lists: BlockTypes,
@@ -292,34 +327,45 @@ def merge_undoes_split(
     assume(invariant_at(zone, upper, 3) & outside_at(zone, pfn, order + 1, upper))
     between = split_once(zone, pfn, order, migratetype)
     after, head, size, merged = merge_once(rules_of(3, 9), between, pfn, order, migratetype)
-    unchanged = ghost_of(after).free[other_order, other] == free[other_order, other]
+    unchanged = is_head(after, other_order, other) == is_head(zone, other_order, other)
     return ghost_of(after).sound & merged & (head == pfn) & (size == order + 1) & unchanged
 
 
 @theorem(
     "alloc.buddy.free-undoes-take",
-    "Freeing what was just handed out restores the free blocks: every block is free exactly if it was before.",
+    "Freeing what was just handed out restores the free blocks: every block is free exactly if it was "
+    "before.",
     proves=(rmqueue_smallest, take_block, free_one_page, merge_once, split_once),
     features=("F012",),
     method="inductive",
-    bounds=ANY_MEMORY + ", up to two splits (more are repeated merge-undoes-split); pageblocks of a block of one type",
+    bounds=ANY_MEMORY
+    + ", up to two splits (more are repeated merge-undoes-split); pageblocks of a block of one type",
     primitives=PRIMITIVES,
     logic=BLOCKS,
     witness={
-        "free": Table(False, (((2, 1), True),)), "lists": ALL_UNMOVABLE, "types": ALL_UNMOVABLE,
-        "orders": (0, 2), "pfn": 4, "other_order": 1, "other": 3,
+        "free": Table(False, (((2, 1), True),)),
+        "lists": ALL_UNMOVABLE,
+        "types": ALL_UNMOVABLE,
+        "orders": (0, 2),
+        "pfn": 4,
+        "other_order": 1,
+        "other": 3,
     },
     mutants=(
-        Mutant(merge_once, "merges one order less", "order >= rules.max_order", "order >= rules.max_order - 1"),
+        Mutant(
+            merge_once, "merges one order less", "order >= rules.max_order", "order >= rules.max_order - 1"
+        ),
         Mutant(free_one_page, "merges only once", "while merged:", "if merged:"),
         Mutant(split_once, "frees the lower half", "upper_half(pfn, order)", "pfn"),
     ),
-)  # fmt: skip
+)
 def free_undoes_take(
     free: Blocks,
     lists: BlockTypes,
     types: PageblockTypes,
-    orders: Annotated[tuple[int, int], each((low, high) for high in range(11) for low in range(max(high - 2, 0), high + 1))],
+    orders: Annotated[
+        tuple[int, int], each((low, high) for high in range(11) for low in range(max(high - 2, 0), high + 1))
+    ],
     pfn: Page,
     other_order: Annotated[int, Word(8, below=11)],
     other: Page,
@@ -334,7 +380,7 @@ def free_undoes_take(
         assume(invariant_at(zone, at, 3))
     between, taken = rmqueue_smallest(rules, zone, low, kind)
     after = free_one_page(rules, between, taken, low, kind, False)
-    return ghost_of(after).sound & (ghost_of(after).free[other_order, other] == free[other_order, other])
+    return ghost_of(after).sound & (is_head(after, other_order, other) == is_head(zone, other_order, other))
 
 
 @theorem(
@@ -346,13 +392,27 @@ def free_undoes_take(
     primitives=PRIMITIVES,
     logic=BLOCKS,
     witness={
-        **SMALL_STATE, "orders": (0, 2), "pfn": 4, "listed": 0, "migratetype": 0,
+        **SMALL_STATE,
+        "orders": (0, 2),
+        "pfn": 4,
+        "listed": 0,
+        "migratetype": 0,
     },
     mutants=(
-        Mutant(rmqueue_smallest, "looks at every list", "list_head(zone, at, migratetype)", "list_head(zone, at, 4)"),
-        Mutant(rmqueue_smallest, "looks one list on", "list_head(zone, at, migratetype)", "list_head(zone, at, migratetype + 1)"),
+        Mutant(
+            rmqueue_smallest,
+            "looks at every list",
+            "list_head(zone, at, migratetype)",
+            "list_head(zone, at, 4)",
+        ),
+        Mutant(
+            rmqueue_smallest,
+            "looks one list on",
+            "list_head(zone, at, migratetype)",
+            "list_head(zone, at, migratetype + 1)",
+        ),
     ),
-)  # fmt: skip
+)
 def isolated_never_taken(
     free: Blocks,
     lists: BlockTypes,

@@ -95,7 +95,7 @@ CASES: Final = tuple(
     + [Case(order, era, 9) for order in (9, 10) for era in range(5)]
     + [Case(order, 0, 10) for order in range(MAX_ORDER + 1)]
 )
-"""What can differ: 6.10 differs from 5.18 in pageblocks, and eras differ only where blocks hold pageblocks."""
+"""6.10 differs from 5.18 in what becomes of pageblocks; with the largest block a pageblock eras are alike."""
 
 AnyCase = Annotated[Case, each(CASES)]
 
@@ -175,6 +175,18 @@ SMALL_STATE: Final[dict[str, Any]] = {
 """A witness: one free page, everything UNMOVABLE."""
 
 
+def is_head(zone: Zone, order: int, index: int) -> bool:
+    """Whether the block is on a free list."""
+    on_list: bool = ghost_of(zone).free[order, index]
+    return on_list
+
+
+def list_type(zone: Zone, order: int, index: int) -> int:
+    """The migratetype of the list that a free block stands on."""
+    kind: int = ghost_of(zone).lists[order, index]
+    return kind
+
+
 def is_free(zone: Zone, page: int) -> bool:
     """Whether some free block covers the page."""
     free, found = ghost_of(zone).free, False
@@ -250,7 +262,7 @@ def isolation_counted_at(zone: Zone, page: int) -> bool:
 
 
 def is_free_block(zone: Zone, pfn: int, order: int) -> bool:
-    return is_aligned(pfn, order) & ghost_of(zone).free[order, pfn >> order]
+    return is_aligned(pfn, order) & is_head(zone, order, pfn >> order)
 
 
 def free_list_of(zone: Zone, pfn: int) -> int:
@@ -330,9 +342,7 @@ def cached_type(zone: Zone, pfn: int) -> int:
 
 def pcp_remove(zone: Zone, cpu: int, index: int, pfn: int) -> Zone:
     ghost, at = ghost_of(zone), (ghost_of(zone).head_order, pfn >> ghost_of(zone).head_order)
-    return zone_of(
-        replace(ghost, cached=ghost.cached.set(at, False), sound=ghost.sound & ghost.cached[at])
-    )
+    return zone_of(replace(ghost, cached=ghost.cached.set(at, False), sound=ghost.sound & ghost.cached[at]))
 
 
 def pcp_add(zone: Zone, cpu: int, index: int, pfn: int, order: int, migratetype: int) -> Zone:

@@ -1,8 +1,8 @@
-"""Theorems about the placement formulas: where a request may fall back to, and when a pageblock changes hands."""
+"""Theorems about placement: where a request may fall back to, and when a pageblock changes hands."""
 
 from typing import Annotated
 
-from linuxmm.proofs.domain import Integer, each
+from linuxmm.proofs.domain import Integer, Truth, Word, each
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, no, theorem
 from linuxmm.spec.alloc.gfp import gfp_migratetype, gfp_zone_flags_valid, gfp_zone_highest
@@ -16,7 +16,6 @@ from linuxmm.spec.alloc.migratetype import (
     list_may_serve,
     mobility_grouping_disabled,
 )
-from linuxmm.proofs.domain import Truth, Word
 
 Pages = Annotated[int, Integer(least=0)]
 Kind = Annotated[int, Integer(least=0, below=8)]
@@ -27,7 +26,8 @@ GfpWord = Annotated[int, Word(32)]
 
 @theorem(
     "alloc.migratetype.fallbacks",
-    "A fallback is another mobility type, never ISOLATE, CMA or HIGHATOMIC; the two attempts differ, a third has none.",
+    "A fallback is another mobility type, never ISOLATE, CMA or HIGHATOMIC; the two attempts differ, a "
+    "third has none.",
     proves=(fallback_type,),
     features=("F016",),
     bounds="every migratetype",
@@ -50,7 +50,8 @@ def fallbacks(kind: Kind, attempt: Annotated[int, Integer(least=0, below=4)]) ->
 
 @theorem(
     "alloc.migratetype.claims-grow",
-    "Whatever let a fallback claim a pageblock up to 3.19 still does from 4.0 on, and a larger block does too.",
+    "Whatever let a fallback claim a pageblock up to 3.19 still does from 4.0 on, and a larger block does "
+    "too.",
     proves=(claims_block_large_or_reclaimable, claims_block_unless_small_movable),
     features=("F016",),
     bounds="every order, migratetype and pageblock order",
@@ -81,28 +82,51 @@ def claims_grow(
     bounds="any pageblock size, any mixture of free and movable pages",
     witness={"start": 0, "other": 1, "block": 512, "free": 100, "movable": 200},
     mutants=(
-        Mutant(alike_pages_by_mobility, "counts the whole block", "return pageblock_nr_pages - (free_pages + movable_pages)", "return pageblock_nr_pages"),
-        Mutant(alike_pages_by_mobility, "counts free pages again", "return movable_pages", "return movable_pages + free_pages"),
+        Mutant(
+            alike_pages_by_mobility,
+            "counts the whole block",
+            "return pageblock_nr_pages - (free_pages + movable_pages)",
+            "return pageblock_nr_pages",
+        ),
+        Mutant(
+            alike_pages_by_mobility,
+            "counts free pages again",
+            "return movable_pages",
+            "return movable_pages + free_pages",
+        ),
     ),
-)  # fmt: skip
+)
 def alike_bounded(start: Kind, other: Kind, block: Pages, free: Pages, movable: Pages) -> bool:
     assume(free + movable <= block)
     alike = alike_pages_by_mobility(start, other, block, free, movable)
     return (
-        (0 <= alike) & (alike <= block - free) & (alike_pages_ignored(start, other, block, free, movable) <= alike)
+        (alike >= 0)
+        & (alike <= block - free)
+        & (alike_pages_ignored(start, other, block, free, movable) <= alike)
     )
 
 
 @theorem(
     "alloc.migratetype.retag-monotone",
-    "A pageblock that changes its type would also do so with more free or compatible pages; half of it suffices.",
+    "A pageblock that changes its type would also do so with more free or compatible pages; half of it "
+    "suffices.",
     proves=(enough_to_retag,),
     features=("F016",),
     bounds="pageblocks of 512 and 1024 pages",
     witness={"free": 300, "alike": 10, "more": 1, "block": 512, "disabled": False},
     mutants=(
-        Mutant(enough_to_retag, "wants less than half", "free_pages + alike_pages >= ", "free_pages + alike_pages < "),
-        Mutant(enough_to_retag, "subtracts compatible pages", "free_pages + alike_pages", "free_pages - alike_pages"),
+        Mutant(
+            enough_to_retag,
+            "wants less than half",
+            "free_pages + alike_pages >= ",
+            "free_pages + alike_pages < ",
+        ),
+        Mutant(
+            enough_to_retag,
+            "subtracts compatible pages",
+            "free_pages + alike_pages",
+            "free_pages - alike_pages",
+        ),
         Mutant(enough_to_retag, "wants the whole block", "pageblock_nr_pages >> 1", "pageblock_nr_pages"),
     ),
 )
@@ -120,13 +144,19 @@ def retag_monotone(
 
 @theorem(
     "alloc.migratetype.isolated-never-served",
-    "An ISOLATE list serves nobody, a CMA list only who may use CMA, the HIGHATOMIC list only who may use that reserve.",
+    "An ISOLATE list serves nobody, a CMA list only who may use CMA, the HIGHATOMIC list only who may use "
+    "that reserve.",
     proves=(list_may_serve,),
     features=("F016", "F038"),
     bounds="every migratetype",
     witness={"listed": 5, "kind": 1, "cma": True, "highatomic": False},
     mutants=(
-        Mutant(list_may_serve, "counts ISOLATE as a mobility type", "list_type < MIGRATE_PCPTYPES", "list_type <= 4"),
+        Mutant(
+            list_may_serve,
+            "counts ISOLATE as a mobility type",
+            "list_type < MIGRATE_PCPTYPES",
+            "list_type <= 4",
+        ),
         Mutant(list_may_serve, "mixes up the reserves", "return cma_allowed", "return highatomic_allowed"),
     ),
 )
@@ -147,19 +177,20 @@ def isolated_never_served(
 
 @theorem(
     "alloc.migratetype.small-machine",
-    "Grouping by mobility is off only below one pageblock per migratetype, and stays on when memory is added.",
+    "Grouping by mobility is off only below one pageblock per migratetype, and stays on when memory is "
+    "added.",
     proves=(mobility_grouping_disabled,),
     features=("F016",),
     bounds="any memory size, pageblocks of 512 and 1024 pages, 1 to 8 migratetypes",
     witness={"pages": 100, "more": 1, "block": 512, "kinds": 5},
     mutants=(
         Mutant(mobility_grouping_disabled, "turns the test round", "<", ">"),
-        Mutant(mobility_grouping_disabled, "counts one type more", "* nr_migratetypes", "* (nr_migratetypes + 1)"),
+        Mutant(
+            mobility_grouping_disabled, "counts one type more", "* nr_migratetypes", "* (nr_migratetypes + 1)"
+        ),
     ),
 )
-def small_machine(
-    pages: Pages, more: Pages, block: Block, kinds: Annotated[int, each(range(1, 9))]
-) -> bool:
+def small_machine(pages: Pages, more: Pages, block: Block, kinds: Annotated[int, each(range(1, 9))]) -> bool:
     off = mobility_grouping_disabled(pages, block, kinds)
     return implies(no(off), no(mobility_grouping_disabled(pages + more, block, kinds))) & (
         off == (pages // block < kinds)
@@ -168,7 +199,8 @@ def small_machine(
 
 @theorem(
     "alloc.gfp.zone",
-    "With valid flags the highest zone is the class that is asked for, MOVABLE needs both flags, the default is NORMAL.",
+    "With valid flags the highest zone is the class that is asked for, MOVABLE needs both flags, the "
+    "default is NORMAL.",
     proves=(gfp_zone_highest, gfp_zone_flags_valid),
     features=("F003",),
     bounds="every 32-bit GFP word",
@@ -178,13 +210,13 @@ def small_machine(
         Mutant(gfp_zone_highest, "takes HIGHMEM for MOVABLE", "4 if gfp & GFP_MOVABLE_BIT else 3", "4"),
         Mutant(gfp_zone_flags_valid, "allows two classes", "classes <= 1", "classes <= 2"),
     ),
-)  # fmt: skip
+)
 def gfp_zone(gfp: GfpWord) -> bool:
     assume(gfp_zone_flags_valid(gfp))
     zone = gfp_zone_highest(gfp)
     dma, high, dma32, movable = gfp & 1 == 1, gfp & 2 == 2, gfp & 4 == 4, gfp & 8 == 8
     return (
-        (0 <= zone)
+        (zone >= 0)
         & ((zone == 0) == dma)
         & ((zone == 1) == dma32)
         & ((zone == 4) == (high & movable))

@@ -6,7 +6,7 @@ A loop over a pageblock or a batch repeats one of these steps, so what a step ke
 from typing import Annotated
 
 from linuxmm.model.alloc.buddy import free_one_page
-from linuxmm.model.alloc.freelist import NOTHING, Zone
+from linuxmm.model.alloc.freelist import Zone
 from linuxmm.model.alloc.isolate import isolate_free_page
 from linuxmm.model.alloc.movement import (
     move_to_head,
@@ -14,7 +14,7 @@ from linuxmm.model.alloc.movement import (
     move_to_tail_counted,
     smallest_order_to_search,
 )
-from linuxmm.model.alloc.pcp import free_unref_page, give_back_tail, pop_pcplist, rmqueue_bulk
+from linuxmm.model.alloc.pcp import give_back_tail, pop_pcplist, rmqueue_bulk
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.proofs.alloc.ghost import (
     ALL_UNMOVABLE,
@@ -34,7 +34,7 @@ from linuxmm.proofs.alloc.ghost import (
     ghost_of,
     is_cached,
     is_free,
-    outside_at,
+    list_type,
     owned_at,
     partition_at,
     put_block,
@@ -58,7 +58,8 @@ MODULAR = {**PRIMITIVES, free_one_page: put_unmerged}
 
 @theorem(
     "alloc.movement.place-moved",
-    "A free block that changes lists stays free and whole, and stands on the list of its new type; nothing else changes.",
+    "A free block that changes lists stays free and whole, and stands on the list of its new type; nothing "
+    "else changes.",
     proves=(move_to_head, move_to_tail, move_to_tail_counted),
     features=("F016", "F038"),
     method="inductive",
@@ -67,12 +68,27 @@ MODULAR = {**PRIMITIVES, free_one_page: put_unmerged}
     logic=BLOCKS,
     witness={**SMALL_STATE, "order": 0, "pfn": 7, "page": 7, "other": 3, "migratetype": 1, "generation": 2},
     mutants=(
-        Mutant(move_to_head, "leaves it on the old list too", "add_head(remove(zone, pfn, order), pfn, ", "add_head(zone, pfn, "),
-        Mutant(move_to_tail, "puts it back one order lower", "pfn, order, migratetype)", "pfn, max(order - 1, 0), migratetype)"),
+        Mutant(
+            move_to_head,
+            "leaves it on the old list too",
+            "add_head(remove(zone, pfn, order), pfn, ",
+            "add_head(zone, pfn, ",
+        ),
+        Mutant(
+            move_to_tail,
+            "puts it back one order lower",
+            "pfn, order, migratetype)",
+            "pfn, max(order - 1, 0), migratetype)",
+        ),
         Mutant(move_to_tail_counted, "keeps the old type", "pfn, order, migratetype)", "pfn, order, was)"),
-        Mutant(move_to_head, "loses the block", "add_head(remove(zone, pfn, order), pfn, order, migratetype)", "remove(zone, pfn, order)"),
+        Mutant(
+            move_to_head,
+            "loses the block",
+            "add_head(remove(zone, pfn, order), pfn, order, migratetype)",
+            "remove(zone, pfn, order)",
+        ),
     ),
-)  # fmt: skip
+)
 def place_moved(
     free: Blocks,
     lists: BlockTypes,
@@ -93,13 +109,12 @@ def place_moved(
         after = move_to_tail(zone, pfn, order, migratetype)
     else:
         after = move_to_tail_counted(zone, pfn, order, migratetype)
-    now = ghost_of(after)
     return (
-        now.sound
+        ghost_of(after).sound
         & disjoint_at(after, page)
         & (is_free(after, page) == is_free(zone, page))
-        & (now.lists[order, pfn >> order] == migratetype)
-        & implies(no(other == pfn >> order), now.lists[order, other] == lists[order, other])
+        & (list_type(after, order, pfn >> order) == migratetype)
+        & implies(no(other == pfn >> order), list_type(after, order, other) == list_type(zone, order, other))
     )
 
 
@@ -113,11 +128,23 @@ def place_moved(
     logic=BLOCKS,
     witness={**SMALL_STATE, "order": 0, "pfn": 7, "page": 7},
     mutants=(
-        Mutant(isolate_free_page, "leaves the block on its list", "    zone = remove(zone, pfn, order)\n", ""),
-        Mutant(isolate_free_page, "takes the block behind", "remove(zone, pfn, order)", "remove(zone, pfn + (1 << order), order)"),
-        Mutant(isolate_free_page, "takes half the block", "remove(zone, pfn, order)", "remove(zone, pfn, max(order - 1, 0))"),
+        Mutant(
+            isolate_free_page, "leaves the block on its list", "    zone = remove(zone, pfn, order)\n", ""
+        ),
+        Mutant(
+            isolate_free_page,
+            "takes the block behind",
+            "remove(zone, pfn, order)",
+            "remove(zone, pfn + (1 << order), order)",
+        ),
+        Mutant(
+            isolate_free_page,
+            "takes half the block",
+            "remove(zone, pfn, order)",
+            "remove(zone, pfn, max(order - 1, 0))",
+        ),
     ),
-)  # fmt: skip
+)
 def isolates_exactly(
     free: Blocks, lists: BlockTypes, types: PageblockTypes, order: AnyOrder, pfn: Page, page: Page
 ) -> bool:
@@ -140,7 +167,8 @@ ListOrder = Annotated[int, each((0, 3, 9))]
 
 @theorem(
     "alloc.pcp.refill-step",
-    "A block that a refill moves from the free lists to a CPU's list leaves every page free, cached or owned exactly "
+    "A block that a refill moves from the free lists to a CPU's list leaves every page free, cached or "
+    "owned exactly "
     "as a partition: what was free or cached still is, nobody's page is touched.",
     proves=(rmqueue_bulk,),
     features=("F020",),
@@ -151,10 +179,15 @@ ListOrder = Annotated[int, each((0, 3, 9))]
     witness={**SMALL_STATE, "cached": NO_BLOCKS, "low": 0, "high": 0, "pfn": 7, "page": 7},
     mutants=(
         Mutant(rmqueue_bulk, "caches a larger block", "pfn, order, came_from)", "pfn, order + 1, came_from)"),
-        Mutant(rmqueue_bulk, "loses the block", "        zone = pcp_add_tail(zone, cpu, index, pfn, order, came_from)\n", ""),
+        Mutant(
+            rmqueue_bulk,
+            "loses the block",
+            "        zone = pcp_add_tail(zone, cpu, index, pfn, order, came_from)\n",
+            "",
+        ),
         Mutant(rmqueue_bulk, "fetches one too many", "taken < blocks", "taken <= blocks"),
     ),
-)  # fmt: skip
+)
 def refill_step(
     free: Blocks,
     lists: BlockTypes,
@@ -182,7 +215,8 @@ def refill_step(
 
 @theorem(
     "alloc.pcp.drain-step",
-    "A block that a drain gives back goes from the CPU's list to the free lists: the pages free or cached stay the same, "
+    "A block that a drain gives back goes from the CPU's list to the free lists: the pages free or cached "
+    "stay the same, "
     "none is both, and it goes to the list of its pageblock when any pageblock is isolated.",
     proves=(give_back_tail,),
     features=("F020", "F023"),
@@ -191,16 +225,39 @@ def refill_step(
     primitives=MODULAR,
     logic=BLOCKS,
     witness={
-        "free": NO_BLOCKS, "lists": ALL_UNMOVABLE, "types": ALL_UNMOVABLE, "cached": Table(False, (((0, 7), True),)),
-        "order": 0, "pfn": 7, "page": 7, "noted": 0, "isolated": 0, "era": 3,
+        "free": NO_BLOCKS,
+        "lists": ALL_UNMOVABLE,
+        "types": ALL_UNMOVABLE,
+        "cached": Table(False, (((0, 7), True),)),
+        "order": 0,
+        "pfn": 7,
+        "page": 7,
+        "noted": 0,
+        "isolated": 0,
+        "era": 3,
     },
     mutants=(
-        Mutant(give_back_tail, "keeps the block on the CPU's list", "    zone = pcp_remove(zone, cpu, index, pfn)\n", ""),
-        Mutant(give_back_tail, "loses the block", "    zone = free_one_page(rules, zone, pfn, order, migratetype, False)\n", ""),
-        Mutant(give_back_tail, "frees a larger block", "zone, pfn, order, migratetype, False)", "zone, pfn, order + 1, migratetype, False)"),
+        Mutant(
+            give_back_tail,
+            "keeps the block on the CPU's list",
+            "    zone = pcp_remove(zone, cpu, index, pfn)\n",
+            "",
+        ),
+        Mutant(
+            give_back_tail,
+            "loses the block",
+            "    zone = free_one_page(rules, zone, pfn, order, migratetype, False)\n",
+            "",
+        ),
+        Mutant(
+            give_back_tail,
+            "frees a larger block",
+            "zone, pfn, order, migratetype, False)",
+            "zone, pfn, order + 1, migratetype, False)",
+        ),
         Mutant(give_back_tail, "ignores isolation", "rules.drained_type(zone, pfn)", "0"),
     ),
-)  # fmt: skip
+)
 def drain_step(
     free: Blocks,
     lists: BlockTypes,
@@ -221,7 +278,7 @@ def drain_step(
     assume(partition_at(zone, page) & partition_at(zone, pfn))
     after = give_back_tail(rules_of(era, 9), zone, 0, 3 * order if order < 9 else 12)
     moved = block_contains(pfn, order, page)
-    own_list = ghost_of(after).lists[order, pfn >> order] == types[pfn >> 9]
+    own_list = list_type(after, order, pfn >> order) == types[pfn >> 9]
     return (
         ghost_of(after).sound
         & partition_at(after, page)
@@ -241,14 +298,29 @@ def drain_step(
     primitives=PRIMITIVES,
     logic=BLOCKS,
     witness={
-        "free": NO_BLOCKS, "lists": ALL_UNMOVABLE, "types": ALL_UNMOVABLE, "cached": Table(False, (((0, 7), True),)),
-        "order": 0, "pfn": 7, "page": 7,
+        "free": NO_BLOCKS,
+        "lists": ALL_UNMOVABLE,
+        "types": ALL_UNMOVABLE,
+        "cached": Table(False, (((0, 7), True),)),
+        "order": 0,
+        "pfn": 7,
+        "page": 7,
     },
     mutants=(
-        Mutant(pop_pcplist, "leaves the block on the list", "return pcp_remove(zone, cpu, index, pfn), pfn", "return zone, pfn"),
-        Mutant(pop_pcplist, "answers with the page behind", "pcp_remove(zone, cpu, index, pfn), pfn", "pcp_remove(zone, cpu, index, pfn), pfn + 1"),
+        Mutant(
+            pop_pcplist,
+            "leaves the block on the list",
+            "return pcp_remove(zone, cpu, index, pfn), pfn",
+            "return zone, pfn",
+        ),
+        Mutant(
+            pop_pcplist,
+            "answers with the page behind",
+            "pcp_remove(zone, cpu, index, pfn), pfn",
+            "pcp_remove(zone, cpu, index, pfn), pfn + 1",
+        ),
     ),
-)  # fmt: skip
+)
 def pop_step(
     free: Blocks,
     lists: BlockTypes,
@@ -277,10 +349,12 @@ def pop_step(
 
 @theorem(
     "alloc.nofragment.searches-less",
-    "ALLOC_NOFRAGMENT only narrows the orders that a fallback may take, to whole pageblocks; without it none is excluded.",
+    "ALLOC_NOFRAGMENT only narrows the orders that a fallback may take, to whole pageblocks; without it "
+    "none is excluded.",
     proves=(smallest_order_to_search,),
     features=("F018", "F029", "F030"),
     bounds="orders 0 to 10, every set of flags, pageblocks of order 9 and 10",
+    primitives=PRIMITIVES,
     witness={"order": 3, "flags": 0x100, "block": 9},
     mutants=(
         Mutant(smallest_order_to_search, "narrows without the flag", "flags & ALLOC_NOFRAGMENT", "True"),

@@ -25,7 +25,7 @@ from linuxmm.spec.alloc.pcp import (
     refill_batch,
     refill_scaled,
 )
-from linuxmm.spec.arith import clamp, rounddown_pow_of_two
+from linuxmm.spec.arith import rounddown_pow_of_two
 
 Pages = Annotated[int, Integer(least=0)]
 Number = Annotated[int, SignedWord(40)]
@@ -40,9 +40,9 @@ def bounded_vars(
 ) -> PcpVars:
     """Numbers as a running kernel has them: a batch of at least 1, and limits in order."""
     for value in (pages, high, least, most, frees):
-        assume((0 <= value) & (value < 1 << 31))
-    assume((1 <= batch) & (batch <= 1 << 16) & (0 <= factor) & (factor <= scale) & (scale <= 6))
-    assume((least <= most) & (0 <= flags) & (flags < 4))
+        assume((value >= 0) & (value < 1 << 31))
+    assume((batch >= 1) & (batch <= 1 << 16) & (factor >= 0) & (factor <= scale) & (scale <= 6))
+    assume((least <= most) & (flags >= 0) & (flags < 4))
     return PcpVars(pages, batch, high, least, most, factor, frees, flags, scale)
 
 
@@ -55,12 +55,17 @@ def bounded_vars(
     witness={"managed": 1 << 20, "limit": 1 << 20},
     mutants=(
         Mutant(batch_size, "does not subtract one", "batch // 2) - 1", "batch // 2)"),
-        Mutant(batch_size, "has no limit", "min(managed >> 10, limit_bytes // PAGE_SIZE)", "max(managed >> 10, limit_bytes)"),
+        Mutant(
+            batch_size,
+            "has no limit",
+            "min(managed >> 10, limit_bytes // PAGE_SIZE)",
+            "max(managed >> 10, limit_bytes)",
+        ),
     ),
-)  # fmt: skip
+)
 def batch_bounds(managed: Pages, limit: Annotated[int, each((512 * 1024, 1024 * 1024))]) -> bool:
     batch = batch_size(managed, limit)
-    return (0 <= batch) & (8 * batch <= 3 * (limit // 4096)) & (batch & (batch + 1) == 0)
+    return (batch >= 0) & (8 * batch <= 3 * (limit // 4096)) & (batch & (batch + 1) == 0)
 
 
 @theorem(
@@ -81,7 +86,7 @@ def high_sizes(total: Pages, divisor: Annotated[int, each(range(1, 65))], batch:
     return (
         (high_shared_by_cpus(total, divisor, batch) >= 4 * batch)
         & (high <= total)
-        & (1 <= size)
+        & (size >= 1)
         & (size <= 96)
         & (high_six_batches(batch) >= high_shared_by_cpus(0, divisor, batch))
     )
@@ -110,13 +115,21 @@ def index_inverse(
 
 @theorem(
     "alloc.pcp.commit-within",
-    "A free gives back no more than there is, and nothing while the limit is not reached, in every generation up to 6.6.",
+    "A free gives back no more than there is, and nothing while the limit is not reached, in every "
+    "generation up to 6.6.",
     proves=(commit_batch, commit_doubling, commit_free_high),
     features=("F020", "F027"),
     bounds=SIZES,
     witness={
-        "pages": 100, "batch": 10, "high": 60, "factor": 1, "scale": 5, "order": 0, "active": False,
-        "below": False, "generation": 1,
+        "pages": 100,
+        "batch": 10,
+        "high": 60,
+        "factor": 1,
+        "scale": 5,
+        "order": 0,
+        "active": False,
+        "below": False,
+        "generation": 1,
     },
     mutants=(
         Mutant(commit_batch, "gives back twice the batch", "v.batch if", "2 * v.batch if"),
@@ -124,7 +137,7 @@ def index_inverse(
         Mutant(commit_doubling, "has no largest amount", "clamp(batch, v.batch, high - v.batch)", "batch"),
         Mutant(commit_free_high, "gives back one too many", "return v, v.pages", "return v, v.pages + 1"),
     ),
-)  # fmt: skip
+)
 def commit_within(
     pages: Number,
     batch: Number,
@@ -146,12 +159,13 @@ def commit_within(
     else:
         back = commit_free_high(v, order, active, below)[1]
     early = (pages < min(4 * batch, high)) & ((generation < 2) | (factor == 0) | (order != 3))
-    return (0 <= back) & (back <= pages) & implies(early, back == 0)
+    return (back >= 0) & (back <= pages) & implies(early, back == 0)
 
 
 @theorem(
     "alloc.pcp.order-0-limit",
-    "With a fixed batch the lists stay below the limit: after a free and its giving back there are fewer pages than high.",
+    "With a fixed batch the lists stay below the limit: after a free and its giving back there are fewer "
+    "pages than high.",
     proves=(commit_batch,),
     features=("F020",),
     method="inductive",
@@ -163,7 +177,7 @@ def commit_within(
     ),
 )
 def order_0_limit(pages: Pages, batch: Pages, high: Pages) -> bool:
-    assume((1 <= batch) & (batch <= high) & (pages < high))
+    assume((batch >= 1) & (batch <= high) & (pages < high))
     v = PcpVars(pages + 1, batch, high, high, high, 0, 0, 0, 5)
     return pages + 1 - commit_batch(v, 0, False, False)[1] < high
 
@@ -175,14 +189,34 @@ def order_0_limit(pages: Pages, batch: Pages, high: Pages) -> bool:
     features=("F020", "F027"),
     bounds="any sizes up to 2**31 pages, CONFIG_PCP_BATCH_SCALE_MAX 0, 5 and 6, orders 0 and 3",
     witness={
-        "pages": 100, "batch": 10, "high": 60, "least": 20, "most": 80, "factor": 1, "frees": 5, "flags": 0,
-        "scale": 5, "order": 0, "active": False, "below": False,
+        "pages": 100,
+        "batch": 10,
+        "high": 60,
+        "least": 20,
+        "most": 80,
+        "factor": 1,
+        "frees": 5,
+        "flags": 0,
+        "scale": 5,
+        "order": 0,
+        "active": False,
+        "below": False,
     },
     mutants=(
-        Mutant(commit_adaptive, "has no largest amount", "clamp(v.free_count, v.batch, high - v.batch)", "v.free_count + v.pages + 1"),
-        Mutant(commit_adaptive, "gives back one too many", "return v, min(v.pages, v.batch << v.scale_max)", "return v, v.pages + 1"),
+        Mutant(
+            commit_adaptive,
+            "has no largest amount",
+            "clamp(v.free_count, v.batch, high - v.batch)",
+            "v.free_count + v.pages + 1",
+        ),
+        Mutant(
+            commit_adaptive,
+            "gives back one too many",
+            "return v, min(v.pages, v.batch << v.scale_max)",
+            "return v, v.pages + 1",
+        ),
     ),
-)  # fmt: skip
+)
 def adaptive_within(
     pages: Amount,
     batch: Amount,
@@ -200,7 +234,7 @@ def adaptive_within(
     assume(pages >= 1)
     v = bounded_vars(pages, batch, high, least, most, factor, frees, scale, flags)
     after, back = commit_adaptive(v, order, active, below)
-    return (0 <= back) & (back <= pages) & (least <= after.high) & (after.high <= most)
+    return (back >= 0) & (back <= pages) & (least <= after.high) & (after.high <= most)
 
 
 @theorem(
@@ -210,15 +244,29 @@ def adaptive_within(
     features=("F020", "F027"),
     bounds=SIZES,
     witness={
-        "pages": 0, "batch": 10, "high": 60, "least": 20, "most": 80, "factor": 1, "frees": 5, "scale": 5,
-        "order": 0, "below": False, "generation": 2,
+        "pages": 0,
+        "batch": 10,
+        "high": 60,
+        "least": 20,
+        "most": 80,
+        "factor": 1,
+        "frees": 5,
+        "scale": 5,
+        "order": 0,
+        "below": False,
+        "generation": 2,
     },
     mutants=(
         Mutant(refill_scaled, "may fetch nothing", "max(v.batch >> order, 2)", "v.batch >> order"),
-        Mutant(refill_adaptive, "lets the limit grow without bound", "min(high + batch, v.high_max)", "high + batch"),
+        Mutant(
+            refill_adaptive,
+            "lets the limit grow without bound",
+            "min(high + batch, v.high_max)",
+            "high + batch",
+        ),
         Mutant(refill_batch, "fetches nothing", "return v, v.batch", "return v, 0"),
     ),
-)  # fmt: skip
+)
 def refill(
     pages: Number,
     batch: Number,
@@ -243,7 +291,8 @@ def refill(
 
 @theorem(
     "alloc.pcp.decay",
-    "The decay of an idle CPU never raises its limit above what it was or holds, nor lowers it below the least; "
+    "The decay of an idle CPU never raises its limit above what it was or holds, nor lowers it below the "
+    "least; "
     "a round of draining takes something while there is something.",
     proves=(decayed_high, drain_all_step, alloc_halves_free_count, alloc_halves_free_factor),
     features=("F020", "F023"),

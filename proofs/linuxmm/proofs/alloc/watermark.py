@@ -63,7 +63,7 @@ def any_number(x: int) -> int:
 def min_free_kbytes_bounds(lowmem_kbytes: Pages, cap: Pages) -> bool:
     assume(cap >= 128)
     result = min_free_kbytes(lowmem_kbytes, cap)
-    return (128 <= result) & (result <= cap)
+    return (result >= 128) & (result <= cap)
 
 
 @theorem(
@@ -75,7 +75,9 @@ def min_free_kbytes_bounds(lowmem_kbytes: Pages, cap: Pages) -> bool:
     witness={"pages_min": 1000, "managed": 500, "larger": 600, "lowmem_pages": 1 << 10},
     mutants=(
         Mutant(min_share, "adds a page", "// lowmem_pages", "// lowmem_pages + 1"),
-        Mutant(min_share, "subtracts the zone", "pages_min * managed", "pages_min * (lowmem_pages - managed)"),
+        Mutant(
+            min_share, "subtracts the zone", "pages_min * managed", "pages_min * (lowmem_pages - managed)"
+        ),
     ),
 )
 def min_share_within(
@@ -104,7 +106,7 @@ def min_share_within(
 )
 def small_zone_min_bounds(managed: Pages) -> bool:
     result = small_zone_min(managed)
-    return (32 <= result) & (result <= 128)
+    return (result >= 32) & (result <= 128)
 
 
 @theorem(
@@ -115,7 +117,9 @@ def small_zone_min_bounds(managed: Pages) -> bool:
     bounds=ANY_SIZE + ", any watermark_scale_factor",
     witness={"minimum": 10, "share": 40, "managed": 100000, "scale": 10, "generation": 2},
     mutants=(
-        Mutant(low_high_scaled, "takes the smaller distance off", "minimum + 2 * distance", "minimum - distance"),
+        Mutant(
+            low_high_scaled, "takes the smaller distance off", "minimum + 2 * distance", "minimum - distance"
+        ),
         Mutant(low_high_quarters_of_min, "swaps low and high", "* 5 // 4", "* 7 // 4"),
         Mutant(low_high_quarters_of_share, "swaps low and high", "share >> 2", "share"),
     ),
@@ -140,15 +144,22 @@ def ordered(
     bounds=ANY_SIZE + "; ratios 0 to 64, 128, 256 and 512",
     witness={"upper": 1000, "more": 5, "managed": 10, "ratio": 256},
     mutants=(
-        Mutant(lowmem_reserve, "keeps the remainder instead", "upper_managed // ratio", "upper_managed % ratio"),
-        Mutant(lowmem_reserve, "compares with the own zone", "upper_managed // ratio", "(managed - upper_managed) // ratio"),
+        Mutant(
+            lowmem_reserve, "keeps the remainder instead", "upper_managed // ratio", "upper_managed % ratio"
+        ),
+        Mutant(
+            lowmem_reserve,
+            "compares with the own zone",
+            "upper_managed // ratio",
+            "(managed - upper_managed) // ratio",
+        ),
     ),
-)  # fmt: skip
+)
 def lowmem_reserve_monotone(
     upper: Pages, more: Pages, managed: Pages, ratio: Annotated[int, each((*range(65), 128, 256, 512))]
 ) -> bool:
     reserve = lowmem_reserve(upper, managed, ratio)
-    return (reserve <= lowmem_reserve(upper + more, managed, ratio)) & (0 <= reserve) & (reserve <= upper)
+    return (reserve <= lowmem_reserve(upper + more, managed, ratio)) & (reserve >= 0) & (reserve <= upper)
 
 
 @theorem(
@@ -156,10 +167,13 @@ def lowmem_reserve_monotone(
     "Along the zone classes the reserve never falls: a request of a higher class leaves at least as much.",
     proves=(lowmem_reserve,),
     features=("F003",),
-    bounds=ANY_SIZE + ", the five reserves of a zone of class DMA with each zone of any size, ratio 256 or 32",
+    bounds=ANY_SIZE
+    + ", the five reserves of a zone of class DMA with each zone of any size, ratio 256 or 32",
     witness={"dma32": 1, "normal": 2, "high": 0, "movable": 5, "managed": 3, "ratio": 32},
     mutants=(
-        Mutant(lowmem_reserve, "keeps the remainder instead", "upper_managed // ratio", "upper_managed % ratio"),
+        Mutant(
+            lowmem_reserve, "keeps the remainder instead", "upper_managed // ratio", "upper_managed % ratio"
+        ),
         Mutant(lowmem_reserve, "is negative", "return upper_managed", "return -upper_managed"),
     ),
 )
@@ -212,11 +226,21 @@ def total_reserve(managed: Pages, reserve: Pages, high: Pages, more: Pages) -> b
     bounds=ANY_SIZE + ", every subset of flags",
     witness={"mark": 100, "fewer": 0x20, "flags": 0x30, "since_6_3": True},
     mutants=(
-        Mutant(mark_after_reserves_harder, "raises the mark for OOM victims", "mark -= mark // 2\n    elif", "mark += mark // 2\n    elif"),
-        Mutant(mark_after_reserves_harder, "OOM takes only an eighth off", "mark -= mark // 2\n    elif", "mark -= mark // 8\n    elif"),
+        Mutant(
+            mark_after_reserves_harder,
+            "raises the mark for OOM victims",
+            "mark -= mark // 2\n    elif",
+            "mark += mark // 2\n    elif",
+        ),
+        Mutant(
+            mark_after_reserves_harder,
+            "OOM takes only an eighth off",
+            "mark -= mark // 2\n    elif",
+            "mark -= mark // 8\n    elif",
+        ),
         Mutant(mark_after_reserves_min_reserve, "NON_BLOCK takes twice the mark", "mark // 4", "mark * 2"),
     ),
-)  # fmt: skip
+)
 def mark_relaxes(
     mark: Pages, fewer: Flags, flags: Flags, since_6_3: Annotated[bool, each((False, True))]
 ) -> bool:
@@ -225,7 +249,7 @@ def mark_relaxes(
         low, high = mark_after_reserves_min_reserve(mark, flags), mark_after_reserves_min_reserve(mark, fewer)
     else:
         low, high = mark_after_reserves_harder(mark, flags), mark_after_reserves_harder(mark, fewer)
-    return (0 <= low) & (low <= high) & (high <= mark)
+    return (low >= 0) & (low <= high) & (high <= mark)
 
 
 @theorem(
@@ -237,7 +261,9 @@ def mark_relaxes(
     witness={"order": 3, "fewer": 0, "flags": 0x80, "highatomic": 512, "cma": 100, "generation": 2},
     mutants=(
         Mutant(unusable_free_v1, "counts CMA only if allowed", "if not alloc_flags", "if alloc_flags"),
-        Mutant(unusable_free_v2, "OOM victims lose the reserve", "if not alloc_flags & (", "if alloc_flags & ("),
+        Mutant(
+            unusable_free_v2, "OOM victims lose the reserve", "if not alloc_flags & (", "if alloc_flags & ("
+        ),
         Mutant(unusable_free_v3, "gives CMA back", "+= free_cma", "-= free_cma"),
     ),
 )
@@ -304,7 +330,8 @@ def monotone(usable: Change, mark: Change, reserve: Change, more: Pages) -> bool
 
 @theorem(
     "alloc.watermark.flags-relax",
-    "Whatever passes the order-0 test with some flags passes it with more flags: each ALLOC_* flag only relaxes.",
+    "Whatever passes the order-0 test with some flags passes it with more flags: each ALLOC_* flag only "
+    "relaxes.",
     proves=(
         above_mark,
         mark_after_reserves_harder,
@@ -326,10 +353,17 @@ def monotone(usable: Change, mark: Change, reserve: Change, more: Pages) -> bool
         "since_6_3": True,
     },
     mutants=(
-        Mutant(mark_after_reserves_harder, "raises the mark for HARDER", "mark -= mark // 4", "mark += mark // 4"),
-        Mutant(unusable_free_v3, "counts CMA only if allowed", "if not alloc_flags & ALLOC_CMA", "if alloc_flags & ALLOC_CMA"),
+        Mutant(
+            mark_after_reserves_harder, "raises the mark for HARDER", "mark -= mark // 4", "mark += mark // 4"
+        ),
+        Mutant(
+            unusable_free_v3,
+            "counts CMA only if allowed",
+            "if not alloc_flags & ALLOC_CMA",
+            "if alloc_flags & ALLOC_CMA",
+        ),
     ),
-)  # fmt: skip
+)
 def flags_relax(
     order: Annotated[int, each((0, 9))],
     free: Pages,
@@ -389,15 +423,20 @@ def halved(mark: Pages, more: Pages) -> bool:
 
 @theorem(
     "alloc.watermark.boost-bounded",
-    "Boosting adds at most a pageblock, never lowers a boost within its maximum, and never exceeds the maximum.",
+    "Boosting adds at most a pageblock, never lowers a boost within its maximum, and never exceeds the "
+    "maximum.",
     proves=(boosted, may_boost),
     features=("F019",),
     bounds=ANY_SIZE + ", any watermark_boost_factor, pageblocks of 512 and 1024 pages",
     witness={"boost": 0, "high": 5000, "managed": 100000, "pageblock": 512, "factor": 15000, "small": False},
     mutants=(
         Mutant(boosted, "forgets the boost so far", "boost + pageblock_nr_pages", "pageblock_nr_pages"),
-        Mutant(boosted, "has no limit", "min(boost + pageblock_nr_pages, maximum)", "boost + pageblock_nr_pages"),
-        Mutant(boosted, "adds two pageblocks", "boost + pageblock_nr_pages", "boost + 2 * pageblock_nr_pages"),
+        Mutant(
+            boosted, "has no limit", "min(boost + pageblock_nr_pages, maximum)", "boost + pageblock_nr_pages"
+        ),
+        Mutant(
+            boosted, "adds two pageblocks", "boost + pageblock_nr_pages", "boost + 2 * pageblock_nr_pages"
+        ),
     ),
 )
 def boost_bounded(
@@ -422,17 +461,23 @@ def boost_bounded(
 
 @theorem(
     "alloc.watermark.highatomic-limit",
-    "The reserve for high-order atomic requests is capped at 1 % plus one pageblock; since 6.7 in whole pageblocks.",
+    "The reserve for high-order atomic requests is capped at 1 % plus one pageblock; since 6.7 in whole "
+    "pageblocks.",
     proves=(highatomic_limit_one_percent_and_block, highatomic_limit_one_percent_aligned),
     features=("F013",),
     bounds=ANY_SIZE + ", pageblocks of 512 and 1024 pages",
     witness={"managed": 1000000, "pageblock": 512},
     mutants=(
-        Mutant(highatomic_limit_one_percent_aligned, "rounds down", "managed // 100 + pageblock_nr_pages - 1", "managed // 100"),
+        Mutant(
+            highatomic_limit_one_percent_aligned,
+            "rounds down",
+            "managed // 100 + pageblock_nr_pages - 1",
+            "managed // 100",
+        ),
         Mutant(highatomic_limit_one_percent_aligned, "does not round", "& ~(pageblock_nr_pages - 1)", "& ~0"),
         Mutant(highatomic_limit_one_percent_and_block, "is ten percent", "// 100", "// 10"),
     ),
-)  # fmt: skip
+)
 def highatomic_limit(managed: Pages, pageblock: Annotated[int, each((512, 1024))]) -> bool:
     old = highatomic_limit_one_percent_and_block(managed, pageblock)
     new = highatomic_limit_one_percent_aligned(managed, pageblock)
