@@ -83,7 +83,8 @@ def test_a_condition_beyond_crosshair_is_not_confirmed(tmp_path: Path) -> None:
     """The control for the manifest: an exclusive or is never confirmed, so it may not be listed."""
     target = tmp_path / "beyond.py"
     target.write_text(
-        'def twice(x: int) -> int:\n    """\n    pre: 0 <= x\n    post: __return__ == x\n    """\n    return x ^ 5 ^ 5\n'
+        'def twice(x: int) -> int:\n    """\n    pre: 0 <= x\n    post: __return__ == x\n    """\n'
+        "    return x ^ 5 ^ 5\n"
     )
     command = [sys.executable, "-m", "crosshair", "check", "--report_all", "--per_condition_timeout", "1"]
     done = subprocess.run([*command, str(target)], capture_output=True, text=True, check=False)

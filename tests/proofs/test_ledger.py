@@ -45,7 +45,10 @@ def test_an_unchanged_theorem_has_no_complaint() -> None:
 @pytest.mark.parametrize(
     ("found", "reason"),
     [
-        (changed(functions={"module.function": "0" * 16}), "stale: module.function or something that it calls"),
+        (
+            changed(functions={"module.function": "0" * 16}),
+            "stale: module.function or something that it calls",
+        ),
         (changed(functions={}), "no longer covers module.function"),
         (changed(statement="0" * 16), "stale: the statement of the theorem has changed"),
         (changed(property="Another."), "property is 'Another.'"),
@@ -143,7 +146,12 @@ def test_words_about_the_code_do_not_change_its_hash(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("[0]", "[-1]"), ("x + LIMIT", "x - LIMIT"), ("LIMIT = 3", "LIMIT = 4"), ("(x: int) -> int:\n    \"\"\"Says", "(x: int, z: int = 1) -> int:\n    \"\"\"Says")],
+    [
+        ("[0]", "[-1]"),
+        ("x + LIMIT", "x - LIMIT"),
+        ("LIMIT = 3", "LIMIT = 4"),
+        ('(x: int) -> int:\n    """Says', '(x: int, z: int = 1) -> int:\n    """Says'),
+    ],
 )
 def test_a_change_of_the_function_its_callees_or_constants_changes_its_hash(
     tmp_path: Path, old: str, new: str

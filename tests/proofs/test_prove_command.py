@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from linuxmm.proofs import runner
 from linuxmm.proofs.cli import app
-from linuxmm.proofs.ledger import find_ledger, read_ledger
+from linuxmm.proofs.ledger import find_ledger, read_ledger, write_ledger
 
 KEYS = {
     "id",
@@ -59,15 +60,18 @@ def test_everything_is_proved_as_the_checked_in_ledger_says() -> None:
         assert theorem["mutants_refuted"] == theorem["mutants"] >= 2
 
 
-def test_a_stale_entry_fails_and_update_mends_it(tmp_path: Path) -> None:
-    planted = tmp_path / "ledger.json"
-    text = find_ledger().read_text()
+def test_a_stale_entry_fails_and_update_mends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One theorem stands for all: clean control, planted fault, and the repair."""
     entry = next(e for e in read_ledger(find_ledger()).theorems if e.id == "arith.clamp.within")
-    digest = entry.functions["linuxmm.spec.arith.clamp"]
-    planted.write_text(text.replace(digest, "0" * 16))
-    status, out, _ = prove("--area", "arith", "--ledger", str(planted))
+    monkeypatch.setattr(runner, "select", lambda area: ((entry.id,), ()))
+    planted = tmp_path / "ledger.json"
+    write_ledger(planted, [entry])
+    clean = planted.read_text()
+    assert prove("--ledger", str(planted), "--jobs", "1")[0] == 0
+    planted.write_text(clean.replace(entry.functions["linuxmm.spec.arith.clamp"], "0" * 16))
+    status, out, _ = prove("--ledger", str(planted), "--jobs", "1")
     assert status == 1
     assert "FAILED arith.clamp.within: stale: linuxmm.spec.arith.clamp or something that it calls" in out
-    status, out, _ = prove("--area", "arith", "--ledger", str(planted), "--update")
+    status, out, _ = prove("--ledger", str(planted), "--jobs", "1", "--update")
     assert status == 0
-    assert planted.read_text() == text
+    assert planted.read_text() == clean

@@ -1,4 +1,4 @@
-"""The prover proves what holds, refutes what does not with values that replay, and reports the rest as unknown."""
+"""The prover proves what holds, refutes the false with values that replay, and calls the rest unknown."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -149,7 +149,9 @@ def test_what_z3_does_not_settle_within_its_limit_is_unknown() -> None:
     assert report.why.startswith("z3 gave up")
 
 
-def reads_a_map(marks: Annotated[Any, MapOf((Word(8),), Truth())], at: Byte, n: Annotated[int, each((1, 2))]) -> bool:
+def reads_a_map(
+    marks: Annotated[Any, MapOf((Word(8),), Truth())], at: Byte, n: Annotated[int, each((1, 2))]
+) -> bool:
     assume(at < 200)
     return implies(marks[at] & marks[at + n], marks[at] == (n == 1))
 
@@ -180,7 +182,9 @@ def test_tables_are_total_maps() -> None:
     assert marks[1, 2] is True
     assert marks[0, 0] is False
     assert marks.set((1, 2), False) == table({(3, 4): True})
-    assert sorted(map(repr, marks.smaller())) == sorted(map(repr, [table({(1, 2): True}), table({(3, 4): True})]))
+    assert sorted(map(repr, marks.smaller())) == sorted(
+        map(repr, [table({(1, 2): True}), table({(3, 4): True})])
+    )
 
 
 def test_alignment_is_proved_for_every_word() -> None:

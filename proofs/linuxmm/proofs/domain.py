@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import z3
 
 from linuxmm.proofs.paths import Term
-from linuxmm.proofs.sym import MapSymbol, SymB, SymMap, SymW, as_bool, as_int, truth
+from linuxmm.proofs.sym import SymB, SymW, as_bool, as_int, truth
+from linuxmm.proofs.symmap import MapSymbol, SymMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,9 @@ class Domain(Protocol):
     def read(self, symbol: object, model: Term) -> object:
         """The concrete value that `model` gives to `symbol`."""
 
+    def contains(self, value: object) -> bool:
+        """Whether a concrete value lies in the domain."""
+
 
 class Numeric(Protocol):
     """A domain that may be the key or the value of a map."""
@@ -46,6 +50,9 @@ class Numeric(Protocol):
 
     def premise(self, value: Any) -> "SymB | bool":
         """What every value of the domain satisfies."""
+
+    def contains(self, value: object) -> bool:
+        """Whether a concrete value lies in the domain."""
 
 
 def _value(term: Term, signed: bool) -> int | bool:
@@ -95,6 +102,20 @@ class _Scalar:
             raise TypeError(f"{symbol!r} is not a scalar symbol")
         return _evaluate(symbol.proxy.term, model, self.signed)
 
+    def contains(self, value: object) -> bool:
+        least, below = self.range
+        return (
+            isinstance(value, int)
+            and (least is None or value >= least)
+            and (below is None or value < below)
+            and bool(self.premise(value))
+        )
+
+    @property
+    def range(self) -> tuple[int | None, int | None]:
+        """What the sort itself can hold: the least value and the first one above, None for no limit."""
+        return None, None
+
 
 @dataclass(frozen=True, slots=True)
 class Word(_Scalar):
@@ -106,6 +127,10 @@ class Word(_Scalar):
     @property
     def sort(self) -> Term:
         return z3.BitVecSort(self.bits)
+
+    @property
+    def range(self) -> tuple[int | None, int | None]:
+        return 0, 1 << self.bits
 
     def premise(self, value: Any) -> "SymB | bool":
         return _limits(value, None, self.below)
@@ -124,6 +149,10 @@ class SignedWord(_Scalar):
     @property
     def signed(self) -> bool:
         return True
+
+    @property
+    def range(self) -> tuple[int | None, int | None]:
+        return -(1 << (self.bits - 1)), 1 << (self.bits - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +178,9 @@ class Truth(_Scalar):
     def sort(self) -> Term:
         return z3.BoolSort()
 
+    def contains(self, value: object) -> bool:
+        return isinstance(value, bool)
+
 
 @dataclass(frozen=True, slots=True)
 class Each:
@@ -161,6 +193,9 @@ class Each:
 
     def read(self, symbol: object, model: Term) -> object:
         return symbol
+
+    def contains(self, value: object) -> bool:
+        return value in self.values
 
 
 def each(values: Iterable[object]) -> Each:
@@ -232,3 +267,9 @@ class MapOf:
             )
             result = result.set(key, _evaluate(symbol.map.function(*place), model, self.value.signed))
         return result
+
+    def contains(self, value: object) -> bool:
+        """Whether it is a table whose values lie in the domain of values."""
+        return isinstance(value, Table) and all(
+            self.value.contains(each) for each in (value.default, *(v for _, v in value.entries))
+        )

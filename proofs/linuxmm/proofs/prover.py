@@ -15,7 +15,7 @@ import z3
 
 from linuxmm.proofs.domain import Symbol, Table
 from linuxmm.proofs.mutant import BadMutant, Mutant
-from linuxmm.proofs.paths import Outcome, PremiseFails, Term, TooManyPaths, explore, solver
+from linuxmm.proofs.paths import CURRENT, Outcome, PremiseFails, Term, TooManyPaths, explore, solver
 from linuxmm.proofs.sym import bool_term
 from linuxmm.proofs.theorem import Theorem
 
@@ -163,8 +163,6 @@ def _attempt_case(
     arguments = {name: s.proxy if isinstance(s, Symbol) else s for name, s in symbols.items()}
 
     def run() -> bool:
-        from linuxmm.proofs.paths import CURRENT
-
         assert CURRENT.path is not None
         for term in premises:
             CURRENT.path.assume(term)
@@ -236,7 +234,7 @@ def _check_claim(
         return
     concrete = _concrete(theorem, symbols, asked.model())
     if _fails(function, concrete):
-        attempt.refutation = Refutation(_shrink(function, concrete), text)
+        attempt.refutation = Refutation(_shrink(theorem, function, concrete), text)
     else:
         attempt.open = attempt.open or f"a counterexample does not replay on ints: {concrete}"
 
@@ -279,8 +277,10 @@ def _fails(function: Callable[..., bool], arguments: Mapping[str, object]) -> bo
         return True
 
 
-def _shrink(function: Callable[..., bool], arguments: Mapping[str, object]) -> dict[str, object]:
-    """Greedily drop map entries and lower numbers while the claim still fails."""
+def _shrink(
+    theorem: Theorem, function: Callable[..., bool], arguments: Mapping[str, object]
+) -> dict[str, object]:
+    """Greedily drop map entries and lower numbers, within their domains, while the claim still fails."""
     best = dict(arguments)
     budget = MAX_SHRINKS
     progress = True
@@ -289,7 +289,8 @@ def _shrink(function: Callable[..., bool], arguments: Mapping[str, object]) -> d
         for name in best:
             for candidate in _smaller(best[name]):
                 budget -= 1
-                if _fails(function, {**best, name: candidate}):
+                inside = theorem.domains[name].contains(candidate)
+                if inside and _fails(function, {**best, name: candidate}):
                     best[name] = candidate
                     progress = True
                     break
@@ -316,22 +317,9 @@ def _vacuity(theorem: Theorem, attempt: Attempt) -> Vacuity:
     if not attempt.satisfiable:
         return "vacuous" if not attempt.open else "unknown"
     for name, domain in theorem.domains.items():
-        if not _inside(domain, theorem.witness[name]):
+        if not domain.contains(theorem.witness[name]):
             return "vacuous"
     try:
         return "witnessed" if theorem.linked()(**theorem.witness) else "vacuous"
     except PremiseFails:
         return "vacuous"
-
-
-def _inside(domain: Any, value: object) -> bool:
-    """Whether a witness lies in its domain."""
-    from linuxmm.proofs.domain import Each
-
-    if isinstance(domain, Each):
-        return value in domain.values
-    if isinstance(value, Table):
-        return True
-    if isinstance(value, int) and hasattr(domain, "premise"):
-        return bool(domain.premise(value))
-    return False

@@ -28,6 +28,7 @@ CORE: Final = frozenset(
         "runner",
         "source",
         "sym",
+        "symmap",
         "theorem",
     }
 )

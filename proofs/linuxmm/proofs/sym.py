@@ -1,14 +1,14 @@
-"""Symbolic stand-ins for `int`, `bool` and maps, with which the functions of linuxmm run unchanged.
+"""Symbolic stand-ins for `int` and `bool`, with which the functions of linuxmm run unchanged.
 
-`SymW` is an unsigned or signed machine word, or an unbounded integer; `SymB` a truth value; `SymMap` a
-total map.  A comparison gives a `SymB`, and asking for its truth (`if`, `and`, `not`, `min`, ...) forks the
-path.  An operation on words whose result would not fit leaves an obligation that it does, so a theorem
-about words holds for Python's integers.  Hashing or indexing with a proxy raises: the answer would depend
-on the representation.  The only `cast` of the project is here.
+`SymW` is an unsigned or signed machine word, or an unbounded integer; `SymB` a truth value.  A comparison
+gives a `SymB`, and asking for its truth (`if`, `and`, `not`, `min`, ...) forks the path.  An operation on
+words whose result would not fit leaves an obligation that it does, so a theorem about words holds for
+Python's integers.  Hashing or indexing with a proxy raises: the answer would depend on the representation.
+The only `cast` of the project is here.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import z3
@@ -158,7 +158,7 @@ class SymW:
         bits = self.bits
         return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if self.signed else (0, (1 << bits) - 1)
 
-    def _operand(self, other: object, what: str) -> Term:
+    def operand(self, other: object, what: str) -> Term:
         """The term of the other operand, in this one's sort; owes that a constant fits."""
         if isinstance(other, SymW):
             if other.bits != self.bits or other.signed != self.signed:
@@ -186,7 +186,7 @@ class SymW:
 
     def _like(self, other: object, what: str) -> Any:
         """The other operand as a proxy of this one's sort, for the reflected operators."""
-        return SymW(self._operand(other, what), self.signed)
+        return SymW(self.operand(other, what), self.signed)
 
     # ------------------------------------------------------------------ sums and products
 
@@ -196,7 +196,7 @@ class SymW:
                 return self
             if other < 0 and self.bits and not self.signed:
                 return self - (-other)
-        term = self._operand(other, "+")
+        term = self.operand(other, "+")
         if self.bits:
             _owe("+ does not wrap", z3.BVAddNoOverflow(self.term, term, self.signed))
             if self.signed:
@@ -211,7 +211,7 @@ class SymW:
                 return self
             if other < 0 and self.bits and not self.signed:
                 return self + (-other)
-        term = self._operand(other, "-")
+        term = self.operand(other, "-")
         if term.eq(self.term):
             return 0
         if self.signed:
@@ -227,7 +227,7 @@ class SymW:
     def __mul__(self, other: object) -> Any:
         if isinstance(other, int) and other in (0, 1):
             return self if other else 0
-        term = self._operand(other, "*")
+        term = self.operand(other, "*")
         if self.bits:
             _owe("* does not wrap", z3.BVMulNoOverflow(self.term, term, self.signed))
             if self.signed:
@@ -262,7 +262,8 @@ class SymW:
             return self._wrap(self.term / term)
         if not self.signed:
             return self._wrap(z3.UDiv(self.term, term))
-        return self._wrap((self.term - self.term % term) / term)
+        truncated, rest = self.term / term, z3.SRem(self.term, term)
+        return self._wrap(truncated - z3.If(rest < 0, self._constant(1), self._constant(0)))
 
     def __rfloordiv__(self, other: object) -> Any:
         return self._like(other, "//") // self
@@ -285,7 +286,7 @@ class SymW:
     def _divisor(self, other: object, what: str) -> Term:
         if isinstance(other, int) and other == 0:
             raise ZeroDivisionError(f"{what} by 0")
-        term = self._operand(other, what)
+        term = self.operand(other, what)
         if self.bits and not self.signed:
             _owe(f"{what}: the divisor is not 0", term != self._constant(0))
         else:  # z3 floors towards the sign of a positive divisor only
@@ -299,10 +300,12 @@ class SymW:
             return self
         if not self.bits:
             return self * (1 << self._shift_amount(other, "<<"))
-        term = self._operand(other, "<<")
+        term = self.operand(other, "<<")
         shifted = self.term << term
         back = shifted >> term if self.signed else z3.LShR(shifted, term)
-        _owe("<< does not lose bits", z3.And(z3.ULT(term, self._constant(self.bits)), back == self.term))
+        _owe("<< does not lose bits", back == self.term)
+        if self.signed:
+            _owe("<<: the amount is not negative", term >= self._constant(0))
         return self._wrap(shifted)
 
     def __rlshift__(self, other: object) -> Any:
@@ -315,7 +318,7 @@ class SymW:
             return self // (1 << self._shift_amount(other, ">>"))
         if isinstance(other, int) and other >= self.bits:
             return self._wrap(self.term >> (self.bits - 1)) if self.signed else 0
-        term = self._operand(other, ">>")
+        term = self.operand(other, ">>")
         if self.signed:
             _owe(">>: the amount is not negative", term >= self._constant(0))
         return self._wrap(self.term >> term if self.signed else z3.LShR(self.term, term))
@@ -342,21 +345,21 @@ class SymW:
             return self._wrap(self.term & z3.BitVecVal(other, self.bits))
         if isinstance(other, int) and not self.signed:
             return self._wrap(self.term & z3.BitVecVal(int(other) & self._range()[1], self.bits))
-        return self._wrap(self.term & self._operand(other, "&"))
+        return self._wrap(self.term & self.operand(other, "&"))
 
     def __or__(self, other: object) -> Any:
         if isinstance(other, int) and other == 0:
             return self
         if not self.bits:
             return self - self._masked(other, "|") + other
-        return self._wrap(self.term | self._operand(other, "|"))
+        return self._wrap(self.term | self.operand(other, "|"))
 
     def __xor__(self, other: object) -> Any:
         if isinstance(other, int) and other == 0:
             return self
         if not self.bits:
             return self + other - 2 * self._masked(other, "^")
-        return self._wrap(self.term ^ self._operand(other, "^"))
+        return self._wrap(self.term ^ self.operand(other, "^"))
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
@@ -367,7 +370,7 @@ class SymW:
 
     def _clear_from(self, other: object) -> Any:
         """other & ~self"""
-        return self._wrap(self._operand(other, "& ~") & ~self.term)
+        return self._wrap(self.operand(other, "& ~") & ~self.term)
 
     def _masked(self, mask: object, what: str) -> Any:
         """self & mask of an unbounded integer, for a mask that is one run of bits or all bits above one."""
@@ -397,7 +400,7 @@ class SymW:
             low, high = self._range()
             if other < low or other > high:
                 return plain(low, other)
-        term = self._operand(other, what)
+        term = self.operand(other, what)
         if term.eq(self.term):
             return plain(0, 0)
         return truth((unsigned if self.bits and not self.signed else plain)(self.term, term))
@@ -430,77 +433,6 @@ class SymW:
 
     def __repr__(self) -> str:
         return f"SymW({self.term})"
-
-
-@dataclass(frozen=True, slots=True)
-class MapSymbol:
-    """An unknown total map: a z3 function, its sorts, and the places where it was read.
-
-    restrict  gives the premise that every value read satisfies, or None
-    """
-
-    function: Term
-    keys: tuple[Term, ...]
-    signed: bool
-    restrict: Callable[[Any], Any] | None
-    reads: list[tuple[Term, ...]] = field(default_factory=list)
-
-    def terms(self, key: Any) -> tuple[Term, ...]:
-        """The key's components as terms of the map's key sorts."""
-        parts = key if isinstance(key, tuple) else (key,)
-        if len(parts) != len(self.keys):
-            raise TypeError(f"key {key!r}: expected {len(self.keys)} components")
-        return tuple(_convert(part, sort) for part, sort in zip(parts, self.keys, strict=True))
-
-
-def _convert(value: object, sort: Term) -> Term:
-    if sort == z3.BoolSort():
-        return bool_term(value)
-    return SymW(z3.Const("_", sort))._operand(value, "a map's key or value")
-
-
-class SymMap:
-    """A total map: an uninterpreted function under an overlay of writes; `set` gives the changed map."""
-
-    __slots__ = ("_symbol", "_writes")
-
-    def __init__(self, symbol: MapSymbol, writes: tuple[tuple[tuple[Term, ...], Term], ...] = ()) -> None:
-        self._symbol = symbol
-        self._writes = writes
-
-    def __getitem__(self, key: Any) -> Any:
-        symbol = self._symbol
-        at = symbol.terms(key)
-        for index in range(len(self._writes) - 1, -1, -1):
-            if all(a.eq(b) for a, b in zip(at, self._writes[index][0], strict=True)):
-                result, later = self._writes[index][1], self._writes[index + 1 :]
-                break
-        else:
-            result, later = self._base(at), self._writes
-        for place, value in later:
-            here = z3.simplify(z3.And(*(a == b for a, b in zip(at, place, strict=True))))
-            if not z3.is_false(here):
-                result = z3.If(here, value, result)
-        return truth(result) if z3.is_bool(result) else number(result, symbol.signed)
-
-    def _base(self, at: tuple[Term, ...]) -> Term:
-        symbol = self._symbol
-        result = symbol.function(*at)
-        symbol.reads.append(at)
-        if symbol.restrict is not None and CURRENT.path is not None:
-            premise = symbol.restrict(number(result, symbol.signed))
-            if not isinstance(premise, bool):
-                CURRENT.path.assume(premise.term)
-        return result
-
-    def set(self, key: Any, value: Any) -> "SymMap":
-        """The map that gives `value` at `key` and is otherwise the same."""
-        symbol = self._symbol
-        term = _convert(value, symbol.function.range())
-        return SymMap(symbol, (*self._writes, (symbol.terms(key), term)))
-
-    def __hash__(self) -> int:
-        raise TypeError("a symbolic map was hashed")
 
 
 def as_int(proxy: "SymW | int") -> int:

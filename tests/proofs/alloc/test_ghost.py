@@ -46,7 +46,9 @@ def twin_of(zone: Zone) -> Zone:
 BLOCK = st.integers(0, ORDERS).flatmap(
     lambda order: st.tuples(st.integers(0, (PAGES >> order) - 1).map(lambda i: i << order), st.just(order))
 )
-OPERATION = st.tuples(st.sampled_from(("add_head", "add_tail", "remove", "set_type")), BLOCK, st.integers(0, 7))
+OPERATION = st.tuples(
+    st.sampled_from(("add_head", "add_tail", "remove", "set_type")), BLOCK, st.integers(0, 7)
+)
 
 
 def overlaps(zone: Zone, pfn: int, order: int) -> bool:
@@ -64,7 +66,10 @@ def test_the_twin_follows_the_model_through_every_primitive(
     twin = twin_of(zone)
     for name, (pfn, order), kind in operations:
         if name == "set_type":
-            zone, twin = freelist.set_pageblock_type(zone, pfn, kind), ghost.set_pageblock_type(twin, pfn, kind)
+            zone, twin = (
+                freelist.set_pageblock_type(zone, pfn, kind),
+                ghost.set_pageblock_type(twin, pfn, kind),
+            )
         elif name == "remove":
             if freelist.is_free_block(zone, pfn, order):
                 zone, twin = freelist.remove(zone, pfn, order), ghost.remove(twin, pfn, order)

@@ -18,6 +18,7 @@ from linuxmm.model.alloc.buddy import (
 from linuxmm.model.alloc.freelist import ISOLATE, NOTHING, Zone
 from linuxmm.proofs.alloc.ghost import (
     ALL_UNMOVABLE,
+    ANY_ERA,
     ANY_MEMORY,
     BLOCKS,
     NO_BLOCKS,
@@ -31,6 +32,7 @@ from linuxmm.proofs.alloc.ghost import (
     Ghost,
     Page,
     PageblockTypes,
+    Relation,
     ghost_of,
     invariant_at,
     is_free,
@@ -46,7 +48,7 @@ from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, no, theorem
 from linuxmm.spec.alloc.buddy import block_contains, buddy_of, is_aligned
 
-SMALL_BLOCK: Final = Case(0, 3, 9)
+SMALL_BLOCK: Final = Case(0, ANY_ERA, 9)
 Isolated = Annotated[int, Word(64)]
 
 
@@ -61,7 +63,15 @@ Isolated = Annotated[int, Word(64)]
     bounds=ANY_MEMORY + ", every era's rules",
     primitives=PRIMITIVES,
     logic=BLOCKS,
-    witness={**SMALL_STATE, "case": SMALL_BLOCK, "pfn": 6, "page": 7, "migratetype": 0, "isolated": 0},
+    witness={
+        **SMALL_STATE,
+        "apart": NO_BLOCKS,
+        "case": SMALL_BLOCK,
+        "pfn": 6,
+        "page": 7,
+        "migratetype": 0,
+        "isolated": 0,
+    },
     mutants=(
         Mutant(
             merge_once,
@@ -88,6 +98,7 @@ def merge_step(
     free: Blocks,
     lists: BlockTypes,
     types: PageblockTypes,
+    apart: Relation,
     case: AnyCase,
     pfn: Page,
     page: Page,
@@ -97,7 +108,7 @@ def merge_step(
     order, era, pageblock_order = case
     assume(is_aligned(pfn, order))
     rules = rules_of(era, pageblock_order)
-    zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, pageblock_order, nr_isolated=isolated))
+    zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, pageblock_order, apart, nr_isolated=isolated))
     for at in (page, pfn, buddy_of(pfn, order)):
         assume(invariant_at(zone, at, era) & outside_at(zone, pfn, order, at))
     after, head, size, merged = merge_once(rules, zone, pfn, order, migratetype)
@@ -123,7 +134,15 @@ def merge_step(
     bounds=ANY_MEMORY + ", every era's rules",
     primitives=PRIMITIVES,
     logic=BLOCKS,
-    witness={**SMALL_STATE, "case": SMALL_BLOCK, "pfn": 4, "page": 4, "isolated": 0, "to_tail": False},
+    witness={
+        **SMALL_STATE,
+        "apart": NO_BLOCKS,
+        "case": SMALL_BLOCK,
+        "pfn": 4,
+        "page": 4,
+        "isolated": 0,
+        "to_tail": False,
+    },
     mutants=(
         Mutant(
             merge_once, "stops one order early", "order >= rules.max_order", "order >= rules.max_order - 1"
@@ -143,6 +162,7 @@ def put_step(
     free: Blocks,
     lists: BlockTypes,
     types: PageblockTypes,
+    apart: Relation,
     case: AnyCase,
     pfn: Page,
     page: Page,
@@ -152,7 +172,7 @@ def put_step(
     order, era, pageblock_order = case
     assume(is_aligned(pfn, order))
     rules = rules_of(era, pageblock_order)
-    zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, pageblock_order, nr_isolated=isolated))
+    zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, pageblock_order, apart, nr_isolated=isolated))
     migratetype = types[pfn >> pageblock_order]
     for at in (page, pfn, buddy_of(pfn, order)):
         assume(

@@ -40,6 +40,9 @@ BLOCKS: Final = "QF_UFBV"
 ANY_MEMORY: Final = "any memory size (52-bit pfns), orders 0 to 10, pageblocks of order 9 and 10"
 
 
+NO_BLOCKS: Final = Table(False)
+
+
 class Total(Protocol):
     """A total map of blocks or pageblocks: symbolic (`SymMap`) or concrete (`Table`)."""
 
@@ -58,6 +61,7 @@ class Ghost:
     lists    (order, index) -> the migratetype of its list
     types    index of a pageblock -> its migratetype
     cached   (order, index) -> is the block on a CPU's list
+    apart    (type, type) -> may free buddies of these pageblock types stay apart, in ANY_ERA
     head     the block that the list in question hands out or gives back next, NOTHING when it is empty
     sound    whether every primitive so far was used as it requires
     """
@@ -67,6 +71,7 @@ class Ghost:
     types: Total
     cached: Total
     pageblock_order: int
+    apart: Total = NO_BLOCKS
     head: int = -1
     head_order: int = 0
     head_type: int = 0
@@ -76,6 +81,7 @@ class Ghost:
 
 Blocks = Annotated[Total, MapOf((Word(8), Word(64)), Truth())]
 BlockTypes = Annotated[Total, MapOf((Word(8), Word(64)), Word(8, below=8), 0)]
+Relation = Annotated[Total, MapOf((Word(8), Word(8)), Truth())]
 PageblockTypes = Annotated[Total, MapOf((Word(64),), Word(8, below=8), 0)]
 Page = Annotated[int, Word(64, below=1 << PFN_BITS)]
 AnyType = Annotated[int, Word(8, below=8)]
@@ -90,12 +96,14 @@ class Case(NamedTuple):
     pageblock_order: int
 
 
+ANY_ERA: Final = 5
+"""Whatever the rule for pageblocks: blocks below a pageblock never ask it."""
+
 CASES: Final = tuple(
-    [Case(order, era, 9) for order in range(9) for era in range(4)]
-    + [Case(order, era, 9) for order in (9, 10) for era in range(5)]
-    + [Case(order, 0, 10) for order in range(MAX_ORDER + 1)]
+    [Case(order, era, 9) for order in (9, 10) for era in range(5)]
+    + [Case(order, ANY_ERA, 9) for order in range(9)]
+    + [Case(order, ANY_ERA, 10) for order in range(MAX_ORDER + 1)]
 )
-"""6.10 differs from 5.18 in what becomes of pageblocks; with the largest block a pageblock eras are alike."""
 
 AnyCase = Annotated[Case, each(CASES)]
 
@@ -116,7 +124,10 @@ ERAS: Final = ("2.4 to 3.18", "3.19 to 4.5", "4.6 to 5.17", "5.18 to 6.9", "6.10
 
 
 def rules_of(era: int, pageblock_order: int) -> Rules:
-    """How merging, placing and counting worked in one of ERAS; every other rule refuses to be called."""
+    """How merging, placing and counting worked in one of ERAS; every other rule refuses to be called.
+
+    In ANY_ERA the rule for merging across pageblocks refuses too.
+    """
     fields: dict[str, Any] = dict.fromkeys(Rules._fields, _unused)
     may_absorb = (
         absorb_any,
@@ -124,6 +135,7 @@ def rules_of(era: int, pageblock_order: int) -> Rules:
         absorb_not_across_isolated,
         absorb_mergeable,
         absorb_mergeable,
+        _unused,
     )[era]
     fields.update(
         max_order=MAX_ORDER,
@@ -165,7 +177,6 @@ def may_stay_apart(era: int, one: int, other: int) -> bool:
 # ---- invariants at one page ------------------------------------------------------------------------------
 
 
-NO_BLOCKS: Final = Table(False)
 ALL_UNMOVABLE: Final = Table(0)
 SMALL_STATE: Final[dict[str, Any]] = {
     "free": Table(False, (((0, 7), True),)),
@@ -237,7 +248,8 @@ def coalesced_at(zone: Zone, page: int, era: int) -> bool:
         if order >= ghost.pageblock_order:
             shift = order - ghost.pageblock_order
             one, other = ghost.types[index << shift], ghost.types[(index ^ 1) << shift]
-            both = both & no(may_stay_apart(era, one, other))
+            apart = ghost.apart[one, other] if era == ANY_ERA else may_stay_apart(era, one, other)
+            both = both & no(apart)
         good = good & no(both)
     return good
 
