@@ -32,6 +32,15 @@ struct words {
 	char arena[1 << 18];
 };
 
+static inline int same(const char *a, const unsigned char *b, int size)
+{
+	int k = 0;
+
+	while (k < size && (unsigned char)a[k] == b[k])
+		k++;
+	return k == size;
+}
+
 static int64_t number(const unsigned char **at, int form, int *digits)
 {
 	const unsigned char *p = *at, *start;
@@ -171,7 +180,7 @@ int64_t parse(const unsigned char *buf, int64_t end, const struct field *fields,
 		if (*q != ':')
 			goto bad;
 		for (l = 0; l < count; l++)
-			if (layouts[l].name_size == q - p && !memcmp(layouts[l].name, p, q - p))
+			if (layouts[l].name_size == q - p && same(layouts[l].name, p, q - p))
 				break;
 		if (l == count)
 			goto skip;
@@ -191,7 +200,7 @@ int64_t parse(const unsigned char *buf, int64_t end, const struct field *fields,
 				symbol = arrow;
 			for (; l >= 0; l = layouts[l].next)
 				if (layouts[l].returns == !!arrow &&
-				    !memcmp(layouts[l].symbol, symbol, layouts[l].symbol_size))
+				    same(layouts[l].symbol, symbol, layouts[l].symbol_size))
 					break;
 			if (l < 0)
 				goto skip;
@@ -201,9 +210,9 @@ int64_t parse(const unsigned char *buf, int64_t end, const struct field *fields,
 		int first = layouts[l].first, f = first;
 
 		while (*p != '\n') {
-			if (f >= layouts[l].last || memcmp(fields[f].key, p, fields[f].size) || p[fields[f].size] != '=')
+			if (f >= layouts[l].last || !same(fields[f].key, p, fields[f].size) || p[fields[f].size] != '=')
 				for (f = first; f < layouts[l].last; f++)
-					if (!memcmp(fields[f].key, p, fields[f].size) && p[fields[f].size] == '=')
+					if (same(fields[f].key, p, fields[f].size) && p[fields[f].size] == '=')
 						break;
 			if (f == layouts[l].last) {
 				while (*p != ' ' && *p != '\n')

@@ -405,6 +405,16 @@ def test_big_endian_and_foreign_versions_are_refused(tmp_path: Path) -> None:
     assert str(caught.value) == f"{file}: byte 12, version: expected version 6 or 7, found '9'"
 
 
+def test_compressed_section_that_promises_too_much_is_refused(tmp_path: Path) -> None:
+    raw = bytearray(dat7([page(1, b"")], "zstd"))
+    frame = raw.index(b"\x28\xb5\x2f\xfd")
+    raw[frame + 4 : frame + 14] = b"\xc0\x00" + struct.pack("<Q", 1 << 60)
+    file = tmp_path / "trace.dat"
+    file.write_bytes(raw)
+    with pytest.raises(BadEvidence, match="compressed data: "):
+        list(DatTrace(file))
+
+
 def test_gfp_numbers_are_named_as_the_kernel_prints_them() -> None:
     names = GfpNames(parse_format(format_of(KIND_OF[Kind.MM_PAGE_ALLOC]), "format"))
     mask = parse_gfp("GFP_KERNEL|__GFP_ZERO")

@@ -25,7 +25,9 @@ _KEY: Final = b"linuxmm"
 _META_LIMIT: Final = 1 << 26
 _KINDS: Final = np.isin(np.arange(256), [kind.value for kind in Kind])
 _ENCODING: Final = {"ts": "DELTA_BINARY_PACKED", "line": "DELTA_BINARY_PACKED", "pfn": "BYTE_STREAM_SPLIT"}
-_PAIRS: Final = pa.schema([(name, pa.from_numpy_dtype(np.dtype(kind))) for name, kind in COLUMNS.items()])
+_SCHEMA: Final = pa.schema(
+    [pa.field(name, pa.from_numpy_dtype(np.dtype(kind)), nullable=False) for name, kind in COLUMNS.items()]
+)
 
 
 class LostRecord(msgspec.Struct, frozen=True):
@@ -82,7 +84,7 @@ class Archive:
             with pq.ParquetFile(self.path) as file:
                 for group in range(file.metadata.num_row_groups):
                     where = f"row group {group}"
-                    if file.metadata.row_group(group).num_rows > 16 * ROW_GROUP:
+                    if file.metadata.row_group(group).num_rows > ROW_GROUP:
                         raise BadEvidence(self.name, "expected smaller row groups", where=where)
                     batch = self._batch(file.read_row_group(group, use_threads=True), where)
                     if len(batch):
@@ -149,7 +151,7 @@ def open_archive(path: Path | str) -> Archive:
     if metadata.format != FORMAT:
         expected = f"expected {FORMAT!r}, found {metadata.format[:40]!r}"
         raise BadEvidence(str(place), expected, where="linuxmm.format")
-    for column in _PAIRS:
+    for column in _SCHEMA:
         index = schema.get_field_index(column.name)
         if index < 0 or schema.field(index).type != column.type:
             raise BadEvidence(str(place), f"expected a column of {column.type}", where=column.name)
@@ -182,7 +184,7 @@ def _write(draft: Path, events: Iterable[Events], metadata: Metadata, choose: bo
     plain = [name for name in COLUMNS if name not in _ENCODING]
     with pq.ParquetWriter(
         draft,
-        _PAIRS,
+        _SCHEMA,
         compression="zstd",
         compression_level=3,
         use_dictionary=plain,
@@ -263,7 +265,7 @@ def _table(batch: Events, unit: int) -> Any:
     if unit != 1 and np.any(batch.ts % unit):
         raise ValueError(f"a time does not divide by the archive's unit of {unit} ns")
     columns: Mapping[str, Any] = {name: getattr(batch, name) for name in COLUMNS} | {"ts": batch.ts // unit}
-    return pa.table([pa.array(columns[name]) for name in COLUMNS], schema=_PAIRS)
+    return pa.table([pa.array(columns[name]) for name in COLUMNS], schema=_SCHEMA)
 
 
 def _first_line(error: BaseException) -> str:

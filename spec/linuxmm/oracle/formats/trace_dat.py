@@ -25,6 +25,7 @@ from linuxmm.spec.errors import BadEvidence, Unmodelled
 MAGIC: Final = b"\x17\x08\x44tracing"
 _FORMATS: Final = 1 << 16
 _LIMIT: Final = 1 << 26
+_WINDOW: Final = 1 << 27
 _NAME: Final = 1 << 12
 _STAT: Final = re.compile(r"^(CPU|overrun|commit overrun|dropped events):\s*(\d{1,18})\s*$", re.MULTILINE)
 _CPUSTAT, _BUFFER, _HEADER, _FTRACE, _EVENTS, _UNAME = 2, 3, 16, 17, 18, 5
@@ -168,7 +169,8 @@ def _inflate(cursor: _Cursor, algorithm: str) -> bytes:
         if algorithm == "zlib":
             found = zlib.decompressobj().decompress(data, plain + 1)
         else:
-            found = zstandard.ZstdDecompressor().decompress(data, max_output_size=plain + 1)
+            machine = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+            found = machine.stream_reader(data).read(plain + 1)
     except (zlib.error, zstandard.ZstdError) as error:
         cursor.bad("compressed data", f"cannot be decompressed: {error}")
     if len(found) != plain:
