@@ -137,10 +137,11 @@ def show(report: Report, console: Console) -> None:
         for what, count in sorted(counts.items()):
             console.print(f"{title}: {what} ({count})", highlight=False, markup=False, soft_wrap=True)
     for result in report.exact:
+        after = "equal" if result.state_equal else "differs"
         console.print(
-            f"prediction {result.window}: {result.operations} operations, {result.predicted} grants predicted, "
-            f"{result.steps} list events matched, {sum(result.explained.values())} explained, "
-            f"{result.unexplained} unexplained; after-state {'equal' if result.state_equal else 'differs'}",
+            f"prediction {result.window}: {result.operations} operations, {result.predicted} grants "
+            f"predicted, {result.steps} list events matched, {sum(result.explained.values())} explained, "
+            f"{result.unexplained} unexplained; after-state {after}",
             highlight=False,
             soft_wrap=True,
         )
