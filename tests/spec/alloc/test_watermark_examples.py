@@ -1,4 +1,4 @@
-"""The worked examples of watermarks, reserves and per-CPU list sizes: figures computed apart from this code."""
+"""Worked examples of watermarks, reserves and per-CPU list sizes: figures computed apart from this code."""
 
 import pytest
 

@@ -8,8 +8,10 @@ Linux: mm/page_alloc.c.  Seed 2.1.1 (F012, F016, F017, F020).
 
 from collections.abc import Iterator
 
+from linuxmm.model.alloc.buddy import absorb_retagging
 from linuxmm.model.alloc.freelist import CMA, HIGHATOMIC, ISOLATE, Zone, pageblock_type
 from linuxmm.model.alloc.machine import Machine
+from linuxmm.model.alloc.movement import MOVABLE
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.alloc import zone as zone_invariants
 from linuxmm.spec.alloc.buddy import (
@@ -73,7 +75,15 @@ def broken_in_zone(rules: Rules, zone: Zone) -> Iterator[str]:
 
 def lists_agree(rules: Rules) -> bool:
     """Whether this kernel keeps every free block on the list of its pageblock's type (6.10 and later)."""
-    return rules.absorb.__name__ == "absorb_retagging"
+    return rules.absorb is absorb_retagging
+
+
+def keeps_isolated_apart(rules: Rules, zone: Zone) -> bool:
+    """Whether this kernel never merges an isolated with another pageblock (4.6 and later)."""
+    order = rules.pageblock_order
+    return not rules.may_absorb(zone, order, ISOLATE, MOVABLE) and not rules.may_absorb(
+        zone, order, MOVABLE, ISOLATE
+    )
 
 
 def coalesced_as_promised(rules: Rules, zone: Zone, blocks: FreeBlocks) -> bool:
