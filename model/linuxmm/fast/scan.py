@@ -4,7 +4,9 @@ Every scan stops at a newline, so a caller who puts newlines behind its data is 
 held in int64 as bit patterns; no operation overflows, so the functions also run un-jitted.
 """
 
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -182,3 +184,16 @@ def put(names, entry):  # type: ignore[no-untyped-def]
     while names.slots[u(h)] >= 0:
         h = (h + 1) & mask
     names.slots[u(h)] = entry
+
+
+def plain(compiled: Any) -> Callable[..., Any]:
+    """The same function un-jitted, with everything that it calls un-jitted too.
+
+    Compiled kernels check no bounds; run this on small and hostile inputs to find a bad index.
+    """
+    source: FunctionType = compiled.py_func
+    globals_ = dict(source.__globals__)
+    for name in source.__code__.co_names:
+        if hasattr(globals_.get(name), "py_func"):
+            globals_[name] = plain(globals_[name])
+    return FunctionType(source.__code__, globals_, source.__name__, source.__defaults__)

@@ -5,7 +5,6 @@ Migratetype numbers of the kernel become linuxmm's here and nowhere else.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from immutables import Map
@@ -16,6 +15,7 @@ from linuxmm.model.alloc.profile import rules_for
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.oracle.formats import state as evidence
 from linuxmm.oracle.formats.capture import Description
+from linuxmm.oracle.observations import Numbering, numbering
 from linuxmm.spec.alloc.pcp import NR_LOWORDER_PCP_LISTS, PcpVars
 from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.kernel import Arch, Kernel, Version, kernel, parse_version
@@ -32,27 +32,6 @@ _ARCHES: Final = {
 _ZONE_NAMES: Final = {kind.printed: kind for kind in ZoneType}
 ZONE_RECLAIM_ACTIVE: Final = 1
 ZONE_BELOW_HIGH: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Numbering:
-    """How a kernel numbers migratetypes: `ours[kernel number]`, `theirs[linuxmm number]` (-1: has none)."""
-
-    ours: tuple[int, ...]
-    theirs: tuple[int, ...]
-
-
-def numbering(names: tuple[str, ...]) -> Numbering:
-    """The numbering that a list of migratetype names states.
-
-    Errors    Unmodelled for a name that is not a migratetype
-    """
-    unknown = [name for name in names if name not in MigrateType.__members__]
-    if unknown:
-        raise Unmodelled(f"migratetype {unknown[0]!r}")
-    ours = tuple(int(MigrateType[name]) for name in names)
-    theirs = tuple(ours.index(number) if number in ours else -1 for number in range(NR_MIGRATETYPES))
-    return Numbering(ours, theirs)
 
 
 def version_of(description: Description) -> Version:

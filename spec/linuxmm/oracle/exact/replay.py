@@ -14,9 +14,9 @@ from typing import Final
 from linuxmm.fast import engine as codes
 from linuxmm.fast.arena import LOG_EXTFRAG, LOG_PCPU_DRAIN, LOG_ZONE_LOCKED
 from linuxmm.fast.engine import Engine, LogEntry
-from linuxmm.oracle.exact.machine import Numbering
 from linuxmm.oracle.formats.events import Context, Events
 from linuxmm.oracle.formats.kinds import Kind
+from linuxmm.oracle.observations import Numbering, Row, rows_of
 from linuxmm.spec.alloc.gfp import ALLOC_CMA, ALLOC_NO_WATERMARKS, GFP_MOVABLE_BIT
 from linuxmm.spec.alloc.request import Request, request
 
@@ -30,24 +30,6 @@ _LOG_KIND: Final = {
 }
 _INSIDE: Final = frozenset({Kind.MM_PAGE_ALLOC_ZONE_LOCKED, Kind.MM_PAGE_ALLOC_EXTFRAG})
 """Events that happen inside the request which a later mm_page_alloc reports."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One observation, migratetypes in linuxmm's numbers."""
-
-    index: int
-    kind: int
-    cpu: int
-    pid: int
-    context: int
-    line: int
-    pfn: int
-    order: int
-    mt: int
-    a: int
-    b: int
-    c: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,29 +62,6 @@ class Prediction:
         return sum(1 for difference in self.differences if not difference.gap)
 
 
-def rows_of(events: Events, names: Numbering) -> list[Row]:
-    """The observations as rows."""
-    ours = [*names.ours, *([-1] * 8)]
-    columns = zip(
-        events.kind.tolist(),
-        events.cpu.tolist(),
-        events.pid.tolist(),
-        events.context.tolist(),
-        events.line.tolist(),
-        events.pfn.tolist(),
-        events.order.tolist(),
-        events.mt.tolist(),
-        events.a.tolist(),
-        events.b.tolist(),
-        events.c.tolist(),
-        strict=True,
-    )
-    return [
-        Row(i, k, cpu, pid, ctx, line, pfn, order, ours[mt] if 0 <= mt < 8 else -1, a, b, c)
-        for i, (k, cpu, pid, ctx, line, pfn, order, mt, a, b, c) in enumerate(columns)
-    ]
-
-
 class Replay:
     """A replay in progress: the engine, and what is expected next of each context of each CPU."""
 
@@ -110,7 +69,7 @@ class Replay:
         self.engine = engine
         self.names = names
         self.cpu_nodes = cpu_nodes
-        self.rows = rows_of(events, names)
+        self.rows = list(rows_of(events, names))
         self.result = Prediction()
         self.order_gaps: dict[int, Difference] = {}
         self._request_of = _bind_requests(self.rows)
@@ -168,16 +127,16 @@ class Replay:
 
     def _begin_request(self, row: Row) -> None:
         """The first event inside a request: run the request now, when its list operation happens."""
-        at = self._request_of.get(row.index)
+        at = self._request_of.get(row.number)
         if at is not None and at not in self._done:
             self._run_request(self.rows[at])
 
     def _allocation(self, row: Row) -> None:
         if row.pfn < 0:
             return
-        if row.index not in self._done:
+        if row.number not in self._done:
             self._run_request(row)
-        predicted = self._done.pop(row.index)
+        predicted = self._done.pop(row.number)
         self.result.operations += 1
         if predicted == row.pfn:
             self.result.predicted += 1
@@ -196,7 +155,7 @@ class Replay:
             pfn = self._forced(row, asked)
             log += self.engine.log()
         self._expected[row.cpu].extend(log)
-        self._done[row.index] = pfn
+        self._done[row.number] = pfn
 
     def _forced(self, row: Row, asked: Request) -> int:
         """The kernel handed out a page although the watermarks forbid it as far as the evidence shows."""
@@ -257,9 +216,9 @@ def _bind_requests(rows: list[Row]) -> dict[int, int]:
     for row in reversed(rows):
         key = (row.cpu, row.pid, row.context & _INTERRUPT)
         if row.kind == Kind.MM_PAGE_ALLOC:
-            following[key] = row.index
+            following[key] = row.number
         elif row.kind in _INSIDE and key in following:
-            bound[row.index] = following[key]
+            bound[row.number] = following[key]
     return bound
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NoReturn, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from linuxmm.fast import trace_text as parser
 from linuxmm.oracle.formats import pagemap
@@ -22,10 +23,11 @@ from linuxmm.oracle.formats.streams import Cut, chunks
 from linuxmm.spec.alloc.gfp import parse_gfp
 from linuxmm.spec.errors import BadEvidence
 
+Bytes: TypeAlias = NDArray[np.uint8]
+
 CHUNK: Final = 1 << 22
 ROWS: Final = 1 << 16
 LONGEST_LINE: Final = 1 << 16
-_HELD: Final = 8  # batches that may wait for a page map
 _SHOWN: Final = 100
 _ENTRIES: Final = re.compile(rb"#\s*entries-in-buffer/entries-written:\s*(\d{1,18})/(\d{1,18})")
 _LOST: Final = re.compile(rb"CPU:(\d{1,5}) \[LOST (?:(\d{1,18}) )?EVENTS\]\s*$")
@@ -90,20 +92,7 @@ class _Reader:
         self.yielded = False
 
     def batches(self) -> Iterator[Events]:
-        held: list[tuple[Events, Int64]] = []
-        for batch, page in self._raw():
-            self.mapper.learn(page, batch.pfn)
-            held.append((batch, page))
-            asks = any(self.mapper.asks(p, b.pfn) for b, p in held) if self.mapper.undecided else False
-            if asks and len(held) < _HELD:
-                continue
-            yield from map(self._resolved, held)
-            held.clear()
-        yield from map(self._resolved, held)
-
-    def _resolved(self, item: tuple[Events, Int64]) -> Events:
-        batch, page = item
-        return replace(batch, unresolved=self.mapper.resolve(page, batch.pfn))
+        return pagemap.resolve_batches(self._raw(), self.mapper)
 
     def _raw(self) -> Iterator[tuple[Events, Int64]]:
         """Batches whose rows that state only a struct page still lack their pfn."""
@@ -128,7 +117,7 @@ class _Reader:
     def _uncounted(self) -> bool:
         return bool((self.counts != self.reported).any())
 
-    def _blocks(self) -> Iterator[tuple[np.ndarray[tuple[int], np.dtype[np.uint8]], int]]:
+    def _blocks(self) -> Iterator[tuple[Bytes, int]]:
         """Whole lines: an array ending in newlines, and where its content ends."""
         left = b""
         pieces = chunks(self.trace.path, self.trace.chunk)
@@ -156,7 +145,7 @@ class _Reader:
         line = int(self.state[parser.LINE])
         raise BadEvidence(self.trace.name, f"expected lines of at most {LONGEST_LINE} bytes", line=line)
 
-    def _parse(self, buffer: np.ndarray[tuple[int], np.dtype[np.uint8]], end: int) -> bool:
+    def _parse(self, buffer: Bytes, end: int) -> bool:
         """Parse on until the rows are full (True) or the block is read (False)."""
         while True:
             status = parser.parse(
@@ -185,11 +174,11 @@ class _Reader:
             else:
                 self._bad(int(status), buffer)
 
-    def _text(self, buffer: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> bytes:
+    def _text(self, buffer: Bytes) -> bytes:
         start = int(self.state[parser.AT])
         return buffer[start : start + int(self.state[parser.SIZE])].tobytes()
 
-    def _next_line(self, buffer: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
+    def _next_line(self, buffer: Bytes) -> None:
         start = int(self.state[parser.POS])
         self.state[parser.POS] = start + len(_line(buffer, start)) + 1
         self.state[parser.LINE] += 1
@@ -211,12 +200,12 @@ class _Reader:
         since = int(self.rows.ts[row - 1]) if row else self.last
         self.gaps.append(Lost(cpu, count, since, row, line, why))
 
-    def _new_name(self, name: bytes, buffer: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
+    def _new_name(self, name: bytes, buffer: Bytes) -> None:
         if not self.names.add(name, parser.OTHER):
             expected = "expected fewer different event names, of at most 128 bytes"
             self._fail("event", expected, _line(buffer, int(self.state[parser.POS])))
 
-    def _new_word(self, text: bytes, buffer: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
+    def _new_word(self, text: bytes, buffer: Bytes) -> None:
         line = _line(buffer, int(self.state[parser.POS]))
         try:
             word = parse_gfp(text.decode("ascii"))
@@ -227,7 +216,7 @@ class _Reader:
         if not self.words.add(text, word):
             self._fail("gfp_flags", "expected fewer different combinations of GFP flags", line)
 
-    def _mark(self, buffer: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
+    def _mark(self, buffer: Bytes) -> None:
         text = _line(buffer, int(self.state[parser.AT]))
         found = _MARK.match(text)
         try:
@@ -236,7 +225,6 @@ class _Reader:
             name = ""
         if found is None or not name:
             self._fail("mark", f"expected SYNC, a name, and begin or end, found {_shown(text)}", text)
-            return
         row = int(self.state[parser.ROW])
         self.rows.words[:, row] = 0
         self.rows.words[parser.PAGE, row] = parser.NO_PAGE
@@ -249,7 +237,7 @@ class _Reader:
         self.state[parser.ROW] += 1
         self._next_line(buffer)
 
-    def _fail(self, where: str, expected: str, line: bytes) -> None:
+    def _fail(self, where: str, expected: str, line: bytes) -> NoReturn:
         raise BadEvidence(
             self.trace.name,
             f"{expected}; the line is {_shown(line)}",
@@ -257,7 +245,7 @@ class _Reader:
             where=where,
         )
 
-    def _bad(self, status: int, buffer: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> None:
+    def _bad(self, status: int, buffer: Bytes) -> NoReturn:
         line = _line(buffer, int(self.state[parser.POS]))
         if status in _EXPECTED:
             self._fail(*_EXPECTED[status], line)
@@ -325,7 +313,7 @@ def _rows(size: int) -> parser.Columns:
     )
 
 
-def _line(buffer: np.ndarray[tuple[int], np.dtype[np.uint8]], start: int) -> bytes:
+def _line(buffer: Bytes, start: int) -> bytes:
     """The bytes from `start` to the end of the line."""
     piece = buffer[start : start + LONGEST_LINE].tobytes()
     return piece.split(b"\n", 1)[0]

@@ -1,14 +1,16 @@
 """From addresses of struct pages to pfns: page = base + size * pfn, learnt from events with both."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from linuxmm.oracle.formats.events import Int64
+from linuxmm.oracle.formats.events import Events, Int64
 
 NULL: Final = 0
 UNKNOWN: Final = 1  # no address, or one that was hidden
+HELD: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,25 @@ class PageMapper:
         good = (away >= 0) & (away % self.known.size == 0)
         pfn[ask] = np.where(good, found, -1)
         return int(np.count_nonzero(~good))
+
+
+def resolve_batches(batches: Iterable[tuple[Events, Int64]], mapper: PageMapper) -> Iterator[Events]:
+    """Batches with the pfns that only struct-page addresses state filled in.
+
+    At most `HELD` batches wait until a page map is learnt; after that what cannot be resolved is counted.
+    """
+    held: list[tuple[Events, Int64]] = []
+    asking = False
+    for batch, page in batches:
+        mapper.learn(page, batch.pfn)
+        held.append((batch, page))
+        asking = asking or mapper.asks(page, batch.pfn)
+        if asking and mapper.undecided and len(held) < HELD:
+            continue
+        yield from (replace(b, unresolved=mapper.resolve(p, b.pfn)) for b, p in held)
+        held.clear()
+        asking = False
+    yield from (replace(b, unresolved=mapper.resolve(p, b.pfn)) for b, p in held)
 
 
 def _word(value: int) -> np.int64:

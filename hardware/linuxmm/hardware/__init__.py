@@ -1,0 +1,1 @@
+"""The modelled machine: physical memory, processors, devices, firmware tables."""

@@ -1,0 +1,145 @@
+"""Judge evidence of any form: the specification alone, and on request the model's prediction on top."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from linuxmm.oracle.checker.trace import Progress, TraceCheck
+from linuxmm.oracle.formats import (
+    Archive,
+    Capture,
+    DatTrace,
+    Evidence,
+    Kind,
+    Operations,
+    RawTrace,
+    TextTrace,
+    losses,
+    open_evidence,
+)
+from linuxmm.spec.errors import BadEvidence, LinuxmmError
+from linuxmm.spec.kernel import parse_version
+from linuxmm.spec.verdict import Divergence, Judgement, Verdict
+
+AREAS: Final = ("alloc",)
+"""Areas whose judge is built."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExactResult:
+    """What the prediction of one window between two marks found."""
+
+    window: str
+    operations: int
+    predicted: int
+    steps: int
+    explained: dict[str, int]
+    unexplained: int
+    state_equal: bool
+    differences: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Report:
+    """The judgement of one piece of evidence."""
+
+    evidence: str
+    kernel: str
+    areas: tuple[str, ...]
+    judgement: Judgement
+    exact: list[ExactResult] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The outcome of everything that was judged."""
+        verdict = self.judgement.verdict
+        wrong = any(result.unexplained or not result.state_equal for result in self.exact)
+        return Verdict.DIVERGES if wrong else verdict
+
+
+def check(
+    path: Path | str,
+    *,
+    exact: bool = False,
+    version: str | None = None,
+    only: str | None = None,
+    progress: Progress = lambda _: None,
+    limit: int = 100,
+) -> Report:
+    """Judge the evidence at `path`.
+
+    version  judge as if the kernel were this one
+    only     the one area to judge
+    Errors   BadEvidence, ImpossibleProfile, Unmodelled; LinuxmmError for an area without a judge
+    """
+    if only is not None and only not in AREAS:
+        raise LinuxmmError(f"area {only!r} has no judge yet; built: {', '.join(AREAS)}")
+    if version is not None:
+        parse_version(version)
+    evidence = open_evidence(path)
+    if isinstance(evidence, Capture):
+        return _check_capture(evidence, exact, version, progress, limit)
+    if exact:
+        raise LinuxmmError("a prediction needs exact states: give a capture folder with marks")
+    judgement = Judgement(limit=limit)
+    TraceCheck(judgement=judgement).run(_batches(evidence), progress)
+    return Report(str(path), version or "unknown", AREAS, judgement)
+
+
+def _batches(evidence: Evidence) -> TextTrace | RawTrace | DatTrace | Archive | Operations:
+    if isinstance(evidence, Capture):
+        raise TypeError("a capture holds traces; iterate one of them")
+    return evidence
+
+
+def _check_capture(
+    capture: Capture, exact: bool, version: str | None, progress: Progress, limit: int
+) -> Report:
+    judgement = Judgement(limit=limit)
+    states = {mark: capture.state(mark) for mark in capture.marks if capture.has_state(mark)}
+    for loss in losses(capture):
+        judgement.gap(loss)
+    traces = [name for name in capture.traces if capture.file(capture.info(name).file).is_file()]
+    for name in traces:
+        check_one = TraceCheck(states, probes_of(capture, name), judgement=judgement)
+        check_one.run(capture.trace(name), progress)
+    for missing in sorted(set(capture.traces) - set(traces)):
+        judgement.gap(f"trace {missing}: its file is not in the capture")
+    kernel = version or capture.description.kernel.release
+    report = Report(capture.name, kernel, AREAS, judgement)
+    if exact:
+        from linuxmm.oracle.exact.check import predict_capture
+
+        if not states:
+            raise BadEvidence(capture.name, "expected marks with exact states for a prediction")
+        report.kernel, report.exact = predict_capture(capture, states, version)
+    return report
+
+
+def probes_of(capture: Capture, trace: str) -> frozenset[int]:
+    """Kinds of events that a trace would contain if they happened, from its list of enabled events."""
+    listing = capture.info(trace).events
+    if listing is None or not capture.file(listing).is_file():
+        return frozenset()
+    names = {line.rpartition(":")[2].strip() for line in capture.file(listing).read_text().splitlines()}
+    return frozenset(int(kind) for kind in Kind if kind.name.lower() in names)
+
+
+def divergence_lines(divergence: Divergence) -> Iterator[str]:
+    """A divergence for a reader: what, where, why, what was allowed, and the witness."""
+    place = "state" if divergence.event < 0 else f"event {divergence.event}"
+    if divergence.line >= 0:
+        place += f", line {divergence.line}"
+    yield f"{divergence.clause} at {place}"
+    yield f"  observed   {divergence.observed}"
+    yield f"  permitted  {divergence.permitted}"
+    yield f"  because    {divergence.why}"
+    if divergence.around:
+        yield f"  around     {divergence.around}"
+    yield f"  accepted   {divergence.nearest or 'by no version of Linux'}"
+    for number, seen in enumerate(divergence.witness, 1):
+        yield f"  witness {number}  line {seen.line}: {seen.text}"
+
+
+Printer = Callable[[str], None]

@@ -1,0 +1,100 @@
+"""Predict every window between two marks of a capture, and compare the after-state list for list."""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from linuxmm.fast.engine import Engine
+from linuxmm.model.alloc.machine import Machine
+from linuxmm.oracle.check import ExactResult
+from linuxmm.oracle.exact.machine import kernel_of, machine_of, rules_of
+from linuxmm.oracle.exact.replay import Replay, window
+from linuxmm.oracle.formats import Capture, concat, rows
+from linuxmm.oracle.formats.state import MachineState
+from linuxmm.oracle.observations import numbering
+from linuxmm.spec.vocabulary import MigrateType, ZoneType
+
+
+def predict_capture(
+    capture: Capture, states: Mapping[str, MachineState], version: str | None = None
+) -> tuple[str, list[ExactResult]]:
+    """(kernel profile, one result per window between neighbouring marks with states)."""
+    marks = list(states)
+    profile = kernel_of(capture.description, states[marks[0]], version)
+    results = []
+    for name in capture.traces:
+        events = concat(capture.trace(name))
+        for begin, end in pairwise(marks):
+            for part in window(events, begin, end):
+                before, after = states[begin], states[end]
+                rules = rules_of(profile, before)
+                engine = Engine(rules, machine_of(before, rules))
+                replay = Replay(
+                    engine, rows(events, part), numbering(before.migratetypes), cpu_nodes(capture)
+                )
+                found = replay.run()
+                differences = tuple(compare(engine.machine, machine_of(after, rules)))
+                results.append(
+                    ExactResult(
+                        f"{name} {begin}..{end}",
+                        found.operations,
+                        found.predicted,
+                        found.steps_checked,
+                        dict(sorted(found.gaps.items())),
+                        found.unexplained,
+                        not differences,
+                        tuple(
+                            f"line {d.line}: {d.what}: predicted {d.predicted}, observed {d.observed}"
+                            for d in found.differences
+                            if not d.gap
+                        )[:20]
+                        + differences[:20],
+                    )
+                )
+    return str(profile.version), results
+
+
+def cpu_nodes(capture: Capture) -> dict[int, int]:
+    """The NUMA node of each CPU, from the guest's sysfs where the capture has it; node 0 otherwise."""
+    nodes: dict[int, int] = {}
+    for mark in capture.marks:
+        folder = capture.file(f"marks/{mark}/sys/devices/system/node")
+        for entry in sorted(folder.glob("node*/cpulist")):
+            node = int(entry.parent.name.removeprefix("node"))
+            nodes.update((cpu, node) for cpu in _cpulist(entry.read_text()))
+    return nodes
+
+
+def _cpulist(text: str) -> Iterator[int]:
+    for part in text.strip().split(","):
+        if part:
+            first, _, last = part.partition("-")
+            yield from range(int(first), int(last or first) + 1)
+
+
+def compare(predicted: Machine, real: Machine) -> Iterator[str]:
+    """Every list, pageblock type and counter in which two machines differ, one sentence each."""
+    for ours, theirs in zip(predicted.zones, real.zones, strict=True):
+        where = f"node {theirs.node} zone {ZoneType(theirs.kind).printed}"
+        for order, (row, other) in enumerate(zip(ours.lists, theirs.lists, strict=True)):
+            for migratetype, (mine, real_list) in enumerate(zip(row, other, strict=True)):
+                if mine != real_list:
+                    name = MigrateType(migratetype).name
+                    yield f"{where}: free list order {order} {name}: {_list_difference(mine, real_list)}"
+        for cpu, (pcp, other_pcp) in enumerate(zip(ours.pcps, theirs.pcps, strict=True)):
+            for index, (mine, real_list) in enumerate(zip(pcp.lists, other_pcp.lists, strict=True)):
+                if mine != real_list:
+                    yield f"{where}: cpu {cpu} list {index}: {_list_difference(mine, real_list)}"
+        for block, (mine_type, real_type) in enumerate(zip(ours.types, theirs.types, strict=True)):
+            if mine_type != real_type:
+                names = f"{MigrateType(mine_type).name}, real {MigrateType(real_type).name}"
+                yield f"{where}: pageblock {block}: predicted {names}"
+        if ours.nr_free != theirs.nr_free:
+            yield f"{where}: NR_FREE_PAGES: predicted {ours.nr_free}, real {theirs.nr_free}"
+
+
+def _list_difference(mine: tuple[int, ...], real: tuple[int, ...]) -> str:
+    if sorted(mine) == sorted(real):
+        at = next(i for i, (a, b) in enumerate(zip(mine, real, strict=True)) if a != b)
+        return f"same {len(real)} blocks, another order from position {at} on"
+    only, missing = set(mine) - set(real), set(real) - set(mine)
+    return f"{len(only)} blocks only predicted, {len(missing)} only real"

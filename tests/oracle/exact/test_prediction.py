@@ -1,0 +1,22 @@
+"""The model predicts every choice of a real kernel, and the exact state that follows."""
+
+from pathlib import Path
+
+import pytest
+
+from linuxmm.oracle.check import check
+from linuxmm.spec.verdict import Verdict
+
+REAL = Path(__file__).parents[2] / "real"
+
+
+@pytest.mark.parametrize("name", ["alloc-churn-6.1", "alloc-churn-6.12"])
+def test_every_choice_is_predicted(name: str) -> None:
+    report = check(REAL / name, exact=True)
+    assert report.verdict is Verdict.CONFORMS
+    (result,) = report.exact
+    assert result.unexplained == 0
+    assert result.differences == ()
+    assert result.state_equal
+    assert result.predicted > 28_000
+    assert sum(result.explained.values()) < result.predicted // 1000
