@@ -11,5 +11,5 @@ from linuxmm.model.alloc.strategies import VERSIONS, AllocatorMachine
 def test_random_runs_keep_every_invariant(version: str) -> None:
     machine = type(f"Of{version}", (AllocatorMachine,), {"versions": (version,)})
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=8, stateful_step_count=30, deadline=None)
-    )  # type: ignore[no-untyped-call]
+        machine, settings=settings(max_examples=40, stateful_step_count=40, deadline=None)
+    )

@@ -25,6 +25,7 @@ from linuxmm.spec.alloc.buddy import (
 )
 from linuxmm.spec.alloc.pcp import count_is_sum
 from linuxmm.spec.alloc.watermark import watermarks_ordered
+from linuxmm.spec.vocabulary import PAGE_ALLOC_COSTLY_ORDER
 
 
 def free_blocks_of(zone: Zone) -> FreeBlocks:
@@ -128,7 +129,7 @@ def _isolate_kept(zone: Zone, blocks: FreeBlocks) -> bool:
 
 def _pcp_counts(rules: Rules, zone: Zone) -> Iterator[bool]:
     for pcp in zone.pcps:
-        by_order = [0] * (rules.max_order + 1)
+        by_order = [0] * (max(rules.max_order, rules.pageblock_order, PAGE_ALLOC_COSTLY_ORDER) + 1)
         for index, heads in enumerate(pcp.lists):
             by_order[rules.pcp_order(index, rules.pageblock_order)] += len(heads)
             yield all(zone.cached[pfn][0] == rules.pcp_order(index, rules.pageblock_order) for pfn in heads)

@@ -230,10 +230,12 @@ class AllocatorMachine(RuleBasedStateMachine):
         zone = self.subject.machine.zones[index]
         if not keeps_isolated_apart(self.subject.rules, replace(zone, nr_isolated=1)):
             return
+        if crossed(zone, pfn):
+            return
         if pfn in self.isolated:
             self.isolated.remove(pfn)
             self.subject.unisolate(pfn, 0 if self.single_type else 1)
-        elif pageblock_type(zone, pfn) not in (CMA, HIGHATOMIC) and not crossed(zone, pfn):
+        elif pageblock_type(zone, pfn) not in (CMA, HIGHATOMIC):
             self.isolated.append(pfn)
             self.subject.isolate(pfn)
 
