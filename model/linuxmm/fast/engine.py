@@ -27,7 +27,7 @@ from linuxmm.model.alloc.pcp import drain_pages_zone, pop_pcplist
 from linuxmm.model.alloc.request import alloc_fast, alloc_min, first_passing, free_to_zone, rmqueue, zone_of
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.alloc.migratetype import enough_to_retag
-from linuxmm.spec.alloc.pcp import PcpVars, with_pages
+from linuxmm.spec.alloc.pcp import PcpVars, with_factor, with_pages
 from linuxmm.spec.alloc.request import Request
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.relink import Function
@@ -250,6 +250,15 @@ class Engine:
         zone = zone_at(self.arrays, self.zone_of(pfn))
         self.arrays.st[zone.counters + arena.RECLAIM_ACTIVE] = reclaim_active
         self.arrays.st[zone.counters + arena.BELOW_HIGH] = below_high
+
+    def factor_of(self, pfn: int, cpu: int) -> int:
+        """The factor of a CPU's lists (free_factor, alloc_factor)."""
+        return int(arena.pcp_vars(zone_at(self.arrays, self.zone_of(pfn)), cpu).factor)
+
+    def assume_factor(self, pfn: int, cpu: int, factor: int) -> None:
+        """Set the factor of a CPU's lists, which failed attempts change unseen."""
+        zone = zone_at(self.arrays, self.zone_of(pfn))
+        arena.set_pcp_vars(zone, cpu, with_factor(arena.pcp_vars(zone, cpu), factor))
 
     def would_claim(self, pfn: int, migratetype: int) -> bool:
         """Whether the model would claim the pageblock of pfn for a type, as far as pages in use are known."""

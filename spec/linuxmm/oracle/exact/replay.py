@@ -33,6 +33,7 @@ INTERRUPTED: Final = "an interrupt came between a list operation and its event"
 DRIFT: Final = "free pages were within the per-CPU counters' drift of a watermark"
 RESERVES: Final = "the task's right to go below the watermark, or its policy, is not recorded"
 RECLAIM_UNKNOWN: Final = "when reclaim worked on a zone is not recorded"
+ATTEMPTS_UNKNOWN: Final = "attempts at a zone that found nothing are not recorded"
 MOVABLE_UNKNOWN: Final = "which pages in use were movable is not recorded"
 
 
@@ -229,11 +230,14 @@ class Replay:
         seen = self._plan.drained.get(row.number)
         if seen is None or self.engine.would_drain(row.pfn, row.cpu, row.order) == seen:
             return
-        for reclaim, below in ((True, False), (False, True), (False, False), (True, True)):
-            self.engine.assume_zone(row.pfn, reclaim, below)
-            if self.engine.would_drain(row.pfn, row.cpu, row.order) == seen:
-                self.result.gaps[RECLAIM_UNKNOWN] += 1
-                return
+        now = self.engine.factor_of(row.pfn, row.cpu)
+        for factor in (now, *range(6)):
+            for reclaim, below in ((True, False), (False, True), (False, False), (True, True)):
+                self.engine.assume_zone(row.pfn, reclaim, below)
+                self.engine.assume_factor(row.pfn, row.cpu, factor)
+                if self.engine.would_drain(row.pfn, row.cpu, row.order) == seen:
+                    self.result.gaps[RECLAIM_UNKNOWN if factor == now else ATTEMPTS_UNKNOWN] += 1
+                    return
 
     # ---- everything else ---------------------------------------------------------------------------------
 
