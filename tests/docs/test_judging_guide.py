@@ -10,7 +10,9 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "guide" / "judging.md").read_text(
 
 def test_every_fault_stands_in_the_guide_with_its_clause() -> None:
     missing = [
-        fault.name for fault in FAULTS if fault.clause and f"| {fault.sentence} | `{fault.clause}` |" not in GUIDE
+        fault.name
+        for fault in FAULTS
+        if fault.clause and f"| {fault.sentence} | `{fault.clause}` |" not in GUIDE
     ]
     assert missing == []
 
