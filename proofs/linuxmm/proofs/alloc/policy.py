@@ -84,7 +84,7 @@ ONLY_ISOLATED: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
         find_fallback,
     ),
     features=("F016", "F038"),
-    bounds="any memory size, orders 0, 3, 9 and 10, the three mobility types, every set of flags, 2.4 to 6.12",
+    bounds="any memory size, orders 0, 3, 9 and 10, each mobility type, every set of flags, 2.4 to 6.12",
     primitives=ONLY_ISOLATED,
     witness={
         "free": NO_BLOCKS,
