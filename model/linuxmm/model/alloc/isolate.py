@@ -12,6 +12,7 @@ from linuxmm.model.alloc.freelist import (
     account,
     add_isolated,
     free_order,
+    is_free_block,
     pageblock_type,
     remove,
     set_pageblock_type,
@@ -19,7 +20,7 @@ from linuxmm.model.alloc.freelist import (
 )
 from linuxmm.model.alloc.movement import MOVABLE, claim_block, move_freepages, whole_block_in_zone
 from linuxmm.model.alloc.rules import Rules
-from linuxmm.spec.alloc.buddy import migratetype_is_mergeable
+from linuxmm.spec.alloc.buddy import buddy_of, migratetype_is_mergeable
 from linuxmm.spec.arith import floor_log2, lowest_bit
 from linuxmm.spec.kernel import behaviour
 
@@ -130,11 +131,42 @@ def isolate_pageblock(rules: Rules, zone: Zone, pfn: int) -> Zone:
 def unisolate_pageblock(rules: Rules, zone: Zone, pfn: int, migratetype: int) -> Zone:
     """Undo `isolate_pageblock`: the pageblock gets a type again, and its free pages count again.
 
-    Requires  the pageblock is ISOLATE
+    Requires  the pageblock is ISOLATE; no free block crosses its ends
     Source    mm/page_isolation.c:unset_migratetype_isolate; 2.6.24 to 6.12
     """
-    zone, moved = _retag_block(rules, zone, pfn, migratetype)
-    return add_isolated(rules.account_isolated(zone, moved, migratetype), -1)
+    return add_isolated(
+        rules.unisolate(rules, zone, pfn & ~((1 << rules.pageblock_order) - 1), migratetype), -1
+    )
+
+
+@behaviour(
+    "alloc.unisolate",
+    since="2.4.0",
+    until="3.18",
+    features=("F016",),
+    source="mm/page_isolation.c:unset_migratetype_isolate; 2.6.24 to 3.15",
+)
+def unisolate_moving(rules: Rules, zone: Zone, start: int, migratetype: int) -> Zone:
+    """The free pages of the pageblock go to the lists of its new type, unmerged."""
+    zone, moved = _retag_block(rules, zone, start, migratetype)
+    return rules.account_isolated(zone, moved, migratetype)
+
+
+@behaviour(
+    "alloc.unisolate",
+    since="3.19",
+    features=("F016",),
+    source="mm/page_isolation.c:unset_migratetype_isolate; 6.1, 6.12 (3.19 to 5.17 from memory)",
+)
+def unisolate_merging(rules: Rules, zone: Zone, start: int, migratetype: int) -> Zone:
+    """As before; a free pageblock whose buddy is free and not isolated is freed again, and merges."""
+    order = free_order(zone, start)
+    if order >= rules.pageblock_order and order < rules.max_order:
+        buddy = buddy_of(start, order)
+        if is_free_block(zone, buddy, order) and pageblock_type(zone, buddy) != ISOLATE:
+            zone = set_pageblock_type(remove(zone, start, order), start, migratetype)
+            return putback_isolated_page(rules, zone, start, order, migratetype)
+    return unisolate_moving(rules, zone, start, migratetype)
 
 
 def _retag_block(rules: Rules, zone: Zone, pfn: int, migratetype: int) -> tuple[Zone, int]:

@@ -258,6 +258,7 @@ def rules_for(kernel: Kernel, grouping_disabled: bool = False, block_order: int 
         account_taken=rule("alloc.account-taken"),
         account_done=rule("alloc.account-done"),
         account_isolated=rule("alloc.account-isolated"),
+        unisolate=rule("alloc.unisolate"),
         make_movable=_rule_or(kernel, "alloc.make-movable", isolate.make_movable_tag),
         pcp_allowed=allowed,
         pcp_index=index,

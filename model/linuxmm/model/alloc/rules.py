@@ -31,7 +31,7 @@ class Rules(NamedTuple):
     claims_block, alike_pages                       formulas of linuxmm.spec.alloc.migratetype
     small_zones_boost                               boost even zones below four pageblocks?
     account_removed, account_taken, account_done    when the free-page counters follow a block
-    account_isolated, make_movable                  isolation of pageblocks and of free blocks
+    account_isolated, unisolate, make_movable       isolation of pageblocks and of free blocks
 
     take_highatomic(rules, zone, order, type, flags)  take, and the high-order atomic reserve
     free_large(rules, zone, pfn, order)             free a block past the per-CPU lists
@@ -67,6 +67,7 @@ class Rules(NamedTuple):
     account_taken: Callable[[Zone, int, int], Zone]
     account_done: Callable[[Zone, int], Zone]
     account_isolated: Callable[[Zone, int, int], Zone]
+    unisolate: "Callable[[Rules, Zone, int, int], Zone]"
     make_movable: "Callable[[Rules, Zone, int], Zone]"
     pcp_allowed: Callable[[int, int], bool]
     pcp_index: Callable[[int, int], int]

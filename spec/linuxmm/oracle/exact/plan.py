@@ -29,6 +29,7 @@ class Plan:
     bulk        entry of the bulk allocator -> pages that it took from the CPU's list
     isolated    return of __isolate_free_page -> (pfn, order)
     drained     free to a CPU's list -> pages that the kernel then gave back
+    caused      give-backs that a free caused
     pcps        address of a per_cpu_pages -> (a pfn of its zone, its CPU)
     """
 
@@ -38,6 +39,7 @@ class Plan:
     bulk: dict[int, int] = field(default_factory=dict)
     isolated: dict[int, tuple[int, int]] = field(default_factory=dict)
     drained: dict[int, int] = field(default_factory=dict)
+    caused: set[int] = field(default_factory=set)
     pcps: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -103,17 +105,22 @@ def _find_claims(rows: list[Row], made: Plan) -> None:
 
 
 def _find_drains(rows: list[Row], made: Plan) -> None:
+    """Which give-back belongs to which free: the next of the same list, unless something else touched it."""
     last: dict[int, Row] = {}
     probed = any(row.kind == Kind.PCPBULK for row in rows)
     for row in rows:
-        before = last.get(row.cpu)
         if row.kind == Kind.COMMIT:
             made.pcps.setdefault(row.b, (row.pfn, row.cpu))
+            last[row.b] = row
             if probed:
                 made.drained[row.number] = 0
-        elif row.kind == Kind.PCPBULK and before is not None and before.kind == Kind.COMMIT:
-            made.drained[before.number] = row.c >> 32
-        last[row.cpu] = row
+        elif row.kind in (Kind.DRAINZ, Kind.DECAYHIGH):
+            last = {pcp: free for pcp, free in last.items() if free.pid != row.pid}
+        elif row.kind == Kind.PCPBULK:
+            before = last.pop(row.b, None)
+            if before is not None and before.pid == row.pid and before.cpu == row.cpu:
+                made.drained[before.number] = row.c >> 32
+                made.caused.add(row.number)
 
 
 def _find_bulk(rows: list[Row], made: Plan) -> None:

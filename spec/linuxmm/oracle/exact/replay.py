@@ -76,7 +76,7 @@ class Replay:
         self.rows = list(rows_of(events, names))
         self.result = Prediction()
         self._plan = plan(self.rows)
-        self._expected: defaultdict[int, deque[LogEntry]] = defaultdict(deque)
+        self._expected: defaultdict[tuple[int, int], deque[LogEntry]] = defaultdict(deque)
         self._done: dict[int, int] = {}
 
     def run(self) -> Prediction:
@@ -124,11 +124,12 @@ class Replay:
         self._queue(row)
 
     def _queue(self, row: Row) -> None:
-        self._expected[row.cpu].extend(self.engine.log())
+        for entry in self.engine.log():
+            self._expected[row.cpu, self.engine.zone_of(entry.pfn)].append(entry)
 
     def _expect(self, row: Row) -> None:
         """Compare an event inside an operation with the next that the model had."""
-        queue = self._expected[row.cpu]
+        queue = self._expected[row.cpu, self.engine.zone_of(row.pfn)]
         self.result.steps_checked += 1
         seen = _as_log(row, self.names)
         expected = queue.popleft() if queue else None
@@ -241,7 +242,7 @@ class Replay:
 
     def _environment_drain(self, row: Row) -> None:
         """A drain that no free of this CPU asked for: the kernel's housekeeping."""
-        if self._expected[row.cpu]:
+        if row.number in self._plan.caused:
             return
         known = self._plan.pcps.get(row.b)
         if known is None:

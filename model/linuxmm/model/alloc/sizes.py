@@ -1,0 +1,221 @@
+"""The numbers that a kernel derives from the size of memory: watermarks, reserves, sizes of per-CPU lists.
+
+They are computed at boot, again when a sysctl is written, and (since 5.4, F025) for the per-CPU lists once
+deferred initialisation has handed over the rest of the memory.
+
+Linux: mm/page_alloc.c.  Seed 2.1.1.3, 2.1.1.4 (F017, F020, F025).  2.5 to 6.12.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from linuxmm.model.alloc.freelist import Pcp, Zone
+from linuxmm.spec.alloc.pcp import (
+    MIN_PERCPU_PAGELIST_HIGH_FRACTION,
+    PcpVars,
+    batch_size,
+    high_from_fraction,
+    high_shared_by_cpus,
+    high_six_batches,
+)
+from linuxmm.spec.alloc.watermark import (
+    lowmem_reserve,
+    min_free_kbytes,
+    min_share,
+    small_zone_min,
+    zone_total_reserve,
+)
+from linuxmm.spec.kernel import Kernel, behaviour
+from linuxmm.spec.registry import verb
+from linuxmm.spec.step import Err, Errno
+from linuxmm.spec.vocabulary import PAGE_SHIFT, ZoneType
+
+RESERVE_RATIO: Final = (256, 256, 32, 0, 0, 0)
+"""lowmem_reserve_ratio by ZoneType number; NORMAL's matters only below HIGHMEM or MOVABLE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sysctls:
+    """The tunables that enter; min_free_kbytes None: the kernel's own choice.
+
+    watermark_scale_factor in 1/10000; reserve_ratio by ZoneType number; pagelist_fraction 0: not set
+    """
+
+    min_free_kbytes: int | None = None
+    watermark_scale_factor: int = 10
+    watermark_boost_factor: int = 15000
+    reserve_ratio: tuple[int, ...] = RESERVE_RATIO
+    pagelist_fraction: int = 0
+
+
+# ---- watermarks ------------------------------------------------------------------------------------------
+
+
+def chosen_min_free_kbytes(kernel: Kernel, zones: Sequence[Zone]) -> int:
+    """min_free_kbytes as the kernel computes it from the zones that GFP_KERNEL may use.
+
+    Requires  zones as the boot node's zonelist has them
+    Source    mm/page_alloc.c:calculate_min_free_kbytes, nr_free_buffer_pages
+    """
+    pages = sum(max(0, z.managed - z.watermark[2]) for z in zones if z.kind <= ZoneType.NORMAL)
+    cap = kernel.behaviour("alloc.min-free-cap").function()
+    assert isinstance(cap, int)
+    return min_free_kbytes(pages << (PAGE_SHIFT - 10), cap)
+
+
+@verb("F017", source="mm/page_alloc.c:__setup_per_zone_wmarks; 2.6.11 to 6.12")
+def setup_watermarks(
+    kernel: Kernel, zones: Sequence[Zone], kbytes: int, scale_factor: int
+) -> tuple[Zone, ...]:
+    """Every zone with its watermarks; a boost is forgotten.
+
+    kbytes    min_free_kbytes
+    Ensures   min <= low <= high
+    """
+    is_lowmem = kernel.behaviour("alloc.lowmem-zone").function
+    distance = kernel.behaviour("alloc.watermark-distance").function
+    pages_min = kbytes >> (PAGE_SHIFT - 10)
+    lowmem = sum(zone.managed for zone in zones if is_lowmem(zone.kind))
+    done = []
+    for zone in zones:
+        share = min_share(pages_min, zone.managed, lowmem) if lowmem else 0
+        minimum = share if is_lowmem(zone.kind) else small_zone_min(zone.managed)
+        low_high = distance(minimum, share, zone.managed, scale_factor)
+        assert isinstance(low_high, tuple)
+        done.append(replace(zone, watermark=(minimum, *low_high), boost=0))
+    return tuple(done)
+
+
+@verb("F017", source="mm/page_alloc.c:setup_per_zone_lowmem_reserve; 2.6.11 to 6.12")
+def setup_lowmem_reserve(zones: Sequence[Zone], ratio: Sequence[int] = RESERVE_RATIO) -> tuple[Zone, ...]:
+    """Every zone with the pages that it keeps back from requests that could use higher zones of its node.
+
+    Ensures   0 for the zone's own class and below; never less for a higher class
+    """
+    done = []
+    for zone in zones:
+        upper = [sum(z.managed for z in zones if z.node == zone.node and z.kind == k) for k in range(6)]
+        reserve = tuple(
+            lowmem_reserve(sum(upper[zone.kind + 1 : j + 1]), zone.managed, ratio[zone.kind])
+            if j > zone.kind
+            else 0
+            for j in range(6)
+        )
+        done.append(replace(zone, lowmem_reserve=reserve))
+    return tuple(done)
+
+
+def totalreserve_pages(zones: Sequence[Zone]) -> int:
+    """Pages that user space cannot count on.
+
+    Source    mm/page_alloc.c:calculate_totalreserve_pages; 2.6.17 to 6.12
+    """
+    return sum(
+        zone_total_reserve(zone.managed, max(zone.lowmem_reserve), zone.watermark[2]) for zone in zones
+    )
+
+
+# ---- per-CPU lists ---------------------------------------------------------------------------------------
+
+
+@behaviour(
+    "alloc.pcp-size",
+    since="2.4.0",
+    until="5.13",
+    features=("F020",),
+    source="mm/page_alloc.c:pageset_set_high_and_batch, setup_pagelist_highmark; 2.6.11 to 5.10",
+)
+def size_six_batches(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
+    """Six batches, or with vm.percpu_pagelist_fraction that part of the zone."""
+    raw = batch_size(managed, limit)
+    high, batch = high_six_batches(raw), max(1, raw)
+    if fraction:
+        high, batch = high_from_fraction(managed, fraction)
+    return v._replace(batch=batch, high=high, high_min=high, high_max=high)
+
+
+@behaviour(
+    "alloc.pcp-size",
+    since="5.14",
+    until="6.6",
+    features=("F020", "F027"),
+    source="mm/page_alloc.c:zone_highsize; 5.14 to 6.1",
+)
+def size_shared_low_mark(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
+    """The low watermark, or vm.percpu_pagelist_high_fraction of the zone, divided among the node's CPUs."""
+    batch = max(1, batch_size(managed, limit))
+    high = high_shared_by_cpus(managed // fraction if fraction else low, cpus, batch)
+    return v._replace(batch=batch, high=high, high_min=high, high_max=high)
+
+
+@behaviour(
+    "alloc.pcp-size",
+    since="6.7",
+    features=("F020", "F027"),
+    source="mm/page_alloc.c:zone_set_pageset_high_and_batch; 6.12",
+)
+def size_between_bounds(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
+    """Bounds within which high adapts; high itself stays what it is until the next use clamps it."""
+    batch = max(1, batch_size(managed, limit))
+    if fraction:
+        high_min = high_max = high_shared_by_cpus(managed // fraction, cpus, batch)
+    else:
+        high_min = high_shared_by_cpus(low, cpus, batch)
+        high_max = high_shared_by_cpus(managed // MIN_PERCPU_PAGELIST_HIGH_FRACTION, cpus, batch)
+    return v._replace(batch=batch, high_min=high_min, high_max=high_max)
+
+
+@verb("F020", "F025", source="mm/page_alloc.c:setup_zone_pageset, zone_pcp_update, page_alloc_init_late")
+def size_pcps(kernel: Kernel, zone: Zone, cpu_nodes: Sequence[int], fraction: int = 0) -> Zone:
+    """The zone with the sizes of its per-CPU lists computed from its memory as it is now.
+
+    cpu_nodes  the node of each online CPU
+    Ensures   lists and counts unchanged
+    """
+    limit = kernel.behaviour("alloc.pcp-batch-limit").function()
+    size = kernel.behaviour("alloc.pcp-size").function
+    local = sum(node == zone.node for node in cpu_nodes) or len(cpu_nodes)
+    pcps = []
+    for pcp in zone.pcps:
+        v = size(pcp.vars, zone.managed, zone.watermark[1], limit, local, fraction)
+        assert isinstance(v, PcpVars)
+        pcps.append(Pcp(v, pcp.lists))
+    return replace(zone, pcps=tuple(pcps))
+
+
+@behaviour(
+    "alloc.deferred-meminit-pcp",
+    since="4.2",
+    until="5.3",
+    features=("F025",),
+    source="mm/page_alloc.c:page_alloc_init_late; 4.2 to 5.2",
+)
+def deferred_leaves_pcps(
+    kernel: Kernel, zones: tuple[Zone, ...], cpu_nodes: Sequence[int]
+) -> tuple[Zone, ...]:
+    """After deferred initialisation the per-CPU lists keep the sizes of the little memory known at boot."""
+    return zones
+
+
+@behaviour(
+    "alloc.deferred-meminit-pcp",
+    since="5.4",
+    features=("F025",),
+    source="mm/page_alloc.c:page_alloc_init_late; 5.4 to 6.12",
+)
+def deferred_resizes_pcps(
+    kernel: Kernel, zones: tuple[Zone, ...], cpu_nodes: Sequence[int]
+) -> tuple[Zone, ...]:
+    """After deferred initialisation the per-CPU lists of every zone are sized again."""
+    return tuple(size_pcps(kernel, zone, cpu_nodes) for zone in zones)
+
+
+def check_pagelist_fraction(fraction: int) -> Err | None:
+    """EINVAL for vm.percpu_pagelist_fraction (percpu_pagelist_high_fraction since 5.14) between 1 and 7.
+
+    Source    mm/page_alloc.c:percpu_pagelist_high_fraction_sysctl_handler
+    """
+    if fraction < 0 or 0 < fraction < MIN_PERCPU_PAGELIST_HIGH_FRACTION:
+        return Err(Errno.EINVAL)
+    return None
