@@ -237,28 +237,26 @@ class Engine:
                 tags[page] = arena.IN_USE | arena.MOVABLE_BIT if movable else 0
             page += 1
 
-    def would_drain(self, pfn: int, cpu: int, order: int) -> int:
-        """Pages that the model would give back after a free of this order to the CPU's list."""
-        zone = zone_at(self.arrays, self.zone_of(pfn))
-        v = PcpVars(*(int(word) for word in arena.pcp_vars(zone, cpu)))
-        v = with_pages(v, v.pages + (1 << order))
-        pages = self.rules.pcp_commit(v, order, arena.is_reclaim_active(zone), arena.is_below_high(zone))[1]
-        return min(pages, v.pages)
+    def learn_drain(self, pfn: int, cpu: int, order: int, seen: int) -> tuple[bool, bool]:
+        """Make the numbers of a CPU's list such that a free of this order gives back `seen` pages.
 
-    def assume_zone(self, pfn: int, reclaim_active: bool, below_high: bool) -> None:
-        """Set the flags of a zone that a recording does not show."""
+        Ensures   (a flag of the zone was changed, the factor was changed); neither when they agreed already,
+                  or when no flags and factor could explain what was seen
+        """
         zone = zone_at(self.arrays, self.zone_of(pfn))
-        self.arrays.st[zone.counters + arena.RECLAIM_ACTIVE] = reclaim_active
-        self.arrays.st[zone.counters + arena.BELOW_HIGH] = below_high
-
-    def factor_of(self, pfn: int, cpu: int) -> int:
-        """The factor of a CPU's lists (free_factor, alloc_factor)."""
-        return int(arena.pcp_vars(zone_at(self.arrays, self.zone_of(pfn)), cpu).factor)
-
-    def assume_factor(self, pfn: int, cpu: int, factor: int) -> None:
-        """Set the factor of a CPU's lists, which failed attempts change unseen."""
-        zone = zone_at(self.arrays, self.zone_of(pfn))
-        arena.set_pcp_vars(zone, cpu, with_factor(arena.pcp_vars(zone, cpu), factor))
+        at = int(zone.counters) + arena.PCP_VARS + cpu * arena.NR_PCP_VARS
+        now = PcpVars(*self.arrays.st[at : at + arena.NR_PCP_VARS].tolist())
+        flags = (bool(arena.is_reclaim_active(zone)), bool(arena.is_below_high(zone)))
+        after = with_pages(now, now.pages + (1 << order))
+        for factor in (now.factor, *range(6)):
+            for reclaim, below in (flags, (True, False), (False, True), (False, False), (True, True)):
+                pages = self.rules.pcp_commit(with_factor(after, factor), order, reclaim, below)[1]
+                if min(pages, after.pages) == seen:
+                    self.arrays.st[zone.counters + arena.RECLAIM_ACTIVE] = reclaim
+                    self.arrays.st[zone.counters + arena.BELOW_HIGH] = below
+                    arena.set_pcp_vars(zone, cpu, with_factor(now, factor))
+                    return (reclaim, below) != flags, factor != now.factor
+        return False, False
 
     def would_claim(self, pfn: int, migratetype: int) -> bool:
         """Whether the model would claim the pageblock of pfn for a type, as far as pages in use are known."""

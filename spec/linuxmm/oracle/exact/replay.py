@@ -228,16 +228,13 @@ class Replay:
     def _learn_reclaim(self, row: Row) -> None:
         """How much the kernel gave back shows whether it took the zone as under reclaim or below its mark."""
         seen = self._plan.drained.get(row.number)
-        if seen is None or self.engine.would_drain(row.pfn, row.cpu, row.order) == seen:
+        if seen is None:
             return
-        now = self.engine.factor_of(row.pfn, row.cpu)
-        for factor in (now, *range(6)):
-            for reclaim, below in ((True, False), (False, True), (False, False), (True, True)):
-                self.engine.assume_zone(row.pfn, reclaim, below)
-                self.engine.assume_factor(row.pfn, row.cpu, factor)
-                if self.engine.would_drain(row.pfn, row.cpu, row.order) == seen:
-                    self.result.gaps[RECLAIM_UNKNOWN if factor == now else ATTEMPTS_UNKNOWN] += 1
-                    return
+        flag, factor = self.engine.learn_drain(row.pfn, row.cpu, row.order, seen)
+        if flag:
+            self.result.gaps[RECLAIM_UNKNOWN] += 1
+        if factor:
+            self.result.gaps[ATTEMPTS_UNKNOWN] += 1
 
     # ---- everything else ---------------------------------------------------------------------------------
 
