@@ -12,6 +12,7 @@ from linuxmm.spec.verdict import Verdict
 
 REAL = Path(__file__).parents[2] / "real"
 CAPTURES = sorted(path.name for path in REAL.glob("alloc-*"))
+CHURN = [name for name in CAPTURES if "churn" in name]
 
 
 @pytest.mark.parametrize("name", CAPTURES)
@@ -21,9 +22,10 @@ def test_a_real_kernel_conforms(name: str) -> None:
     assert not report.judgement.divergences
     assert report.judgement.events > 100_000
     assert all(tally.checked for tally in report.judgement.clauses.values())
+    assert len(report.judgement.clauses) > 15
 
 
-@pytest.mark.parametrize("name", CAPTURES)
+@pytest.mark.parametrize("name", CHURN)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_every_planted_fault_is_found(name: str, fault: Fault, tmp_path: Path) -> None:
     planted = plant(open_capture(REAL / name), fault, tmp_path / "planted")
