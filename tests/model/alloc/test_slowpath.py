@@ -153,7 +153,7 @@ def test_sixteen_rounds_without_progress_are_enough() -> None:
 
 def test_high_orders_compact_first_asynchronously_then_harder() -> None:
     failed = Compacted(Compaction.COMPLETE)
-    answers = [failed, Reclaimed(1), failed, Reclaimed(1), failed, Killed(False)]
+    answers: list[Answer] = [failed, Reclaimed(1), failed, Reclaimed(1), failed, Killed(False)]
     asked, outcome = dialogue(NEW, 2, GFP_KERNEL, answers)
     assert asked == [
         DirectCompaction(2, ASYNC),
@@ -167,7 +167,12 @@ def test_high_orders_compact_first_asynchronously_then_harder() -> None:
 
 
 def test_costly_orders_give_up_unless_told_to_retry() -> None:
-    answers = [Compacted(Compaction.COMPLETE), Reclaimed(5), Compacted(Compaction.COMPLETE), Reclaimed(0)]
+    answers: list[Answer] = [
+        Compacted(Compaction.COMPLETE),
+        Reclaimed(5),
+        Compacted(Compaction.COMPLETE),
+        Reclaimed(0),
+    ]
     assert dialogue(NEW, 4, GFP_KERNEL, answers)[1] == Failed(Reason.COSTLY)
     assert dialogue(NEW, 4, GFP_KERNEL | GFP_NORETRY_BIT, [Compacted(Compaction.DEFERRED)]) == (
         [DirectCompaction(4, ASYNC)],
@@ -191,7 +196,7 @@ def test_noretry_fails_after_one_round() -> None:
 
 
 def test_an_oom_victim_tries_its_reserve_and_then_fails() -> None:
-    answers = [Reclaimed(0), Killed(True, caller=True), Reclaimed(0), Killed(True)]
+    answers: list[Answer] = [Reclaimed(0), Killed(True, caller=True), Reclaimed(0), Killed(True)]
     asked, outcome = dialogue(NEW, 0, GFP_KERNEL, answers)
     assert asked == [DirectReclaim(0), OomKill(), DirectReclaim(0), OomKill()]
     assert outcome == Failed(Reason.VICTIM)
