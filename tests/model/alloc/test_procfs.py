@@ -1,11 +1,21 @@
 """The state of two real kernels, printed, is what these kernels printed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from linuxmm.model.alloc.machine import Machine
-from linuxmm.model.alloc.procfs import LISTED_AT_MOST, _counted, buddyinfo, pagetypeinfo, vmstat, zoneinfo
+from linuxmm.model.alloc.procfs import (
+    LISTED_AT_MOST,
+    _counted,
+    buddyinfo,
+    extfrag_index,
+    pagetypeinfo,
+    unusable_index,
+    vmstat,
+    zoneinfo,
+)
 from linuxmm.oracle.exact.machine import kernel_of, machine_of, rules_of
 from linuxmm.oracle.formats.capture import open_capture, read_state
 from linuxmm.oracle.formats.state import MachineState
@@ -44,3 +54,13 @@ def test_every_line_of_zoneinfo_and_vmstat_is_the_kernels(name: str) -> None:
 def test_long_lists_are_not_counted_out() -> None:
     assert _counted(LISTED_AT_MOST) == ">100000 "
     assert _counted(LISTED_AT_MOST - 1) == " 99999 "
+
+
+def test_fragmentation_prints_as_debugfs_does() -> None:
+    machine = at("alloc-churn-6.1", "A")[0]
+    assert extfrag_index(machine).splitlines()[0] == "Node 0, zone      DMA " + "-1.000 " * 11
+    assert unusable_index(machine).splitlines()[0].startswith("Node 0, zone      DMA 0.000 0.000 0.000 ")
+    lone = replace(machine.zones[0], lists=(*(((),) * 8 for _ in range(8)), ((0,), *((),) * 7)))
+    few = replace(machine, zones=(replace(lone, lists=(*lone.lists, ((),) * 8)),))
+    assert extfrag_index(few).endswith("-1.000  0.-500 \n")
+    assert unusable_index(few).endswith("0.000 1.000 \n")

@@ -3,15 +3,17 @@
 zoneinfo and vmstat have the lines that a machine of the model knows; LRU, slab and event counters belong to
 others.
 
-Linux: mm/vmstat.c.  Seed 2.1.1.1, 2.1.1.2, 2.1.1.3, 2.1.1.4 (F012, F016, F017, F020).  buddyinfo since 2.6.0,
-pagetypeinfo since 2.6.24.
+Linux: mm/vmstat.c.  Seed 2.1.1.1, 2.1.1.2, 2.1.1.3, 2.1.1.4 (F010, F012, F016, F017, F020).
+buddyinfo since 2.6.0, pagetypeinfo since 2.6.24.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from linuxmm.model.alloc.freelist import Zone
 from linuxmm.model.alloc.machine import Machine
+from linuxmm.spec.alloc.fragmentation import fragmentation_index, unusable_free_index
+from linuxmm.spec.arith import cdiv
 from linuxmm.spec.registry import verb
 from linuxmm.spec.vocabulary import MigrateType, ZoneType
 
@@ -85,6 +87,28 @@ def _blocks_by_type(zones: Sequence[Zone], migratetypes: Sequence[MigrateType]) 
         line = f"Node {zone.node}, zone {zone_name(zone):>8} " + "".join(f"{n:12} " for n in counts)
         lines.append(line)
     return "\n".join(lines) + "\n"
+
+
+@verb("F010", source="mm/vmstat.c:unusable_show_print; 2.6.35 to 6.12")
+def unusable_index(machine: Machine) -> str:
+    """extfrag/unusable_index in debugfs: by order, the share of free memory in blocks too small for it."""
+    return _indices(machine, unusable_free_index, "")
+
+
+@verb("F010", source="mm/vmstat.c:extfrag_show_print; 2.6.35 to 6.12")
+def extfrag_index(machine: Machine) -> str:
+    """extfrag/extfrag_index in debugfs: by order, whether a request would fail by fragmentation."""
+    return _indices(machine, fragmentation_index, "2")
+
+
+def _indices(machine: Machine, index: Callable[[Sequence[int], int], int], width: str) -> str:
+    lines = []
+    for zone in machine.zones:
+        blocks = [sum(map(len, row)) for row in zone.lists]
+        found = [index(blocks, order) for order in range(len(blocks))]
+        shown = [f"{cdiv(i, 1000):{width}}.{i - cdiv(i, 1000) * 1000:03} " for i in found]
+        lines.append(f"Node {zone.node}, zone {zone_name(zone):>8} " + "".join(shown) + "\n")
+    return "".join(lines)
 
 
 @verb("F017", "F020", source="mm/vmstat.c:zoneinfo_show_print; 5.14 to 6.12")
