@@ -1,4 +1,4 @@
-"""The compiled allocator and the model, from the state of a real kernel: equal after every stretch of operations."""
+"""The compiled allocator and the model, from the state of a real kernel, stay equal."""
 
 from pathlib import Path
 from random import Random
@@ -14,6 +14,7 @@ from linuxmm.spec.alloc.request import request
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::numba.core.errors.NumbaWarning")
 def test_compiled_and_model_agree_from_a_real_state() -> None:
     capture = open_capture(Path(__file__).parents[2] / "real" / "alloc-churn-6.12")
     state = read_state(capture.path / "marks" / "A" / "state.json.gz")

@@ -1,7 +1,7 @@
 """Two proposals that changed who gets which page, and were not merged as posted.
 
-Mirrored memory (RFC of June 2015): mirrored pageblocks on a migratetype of their own.  The titles of its twelve
-patches name the type, the counter and the flag; the placement below is inferred (unconfirmed).
+Mirrored memory (RFC of June 2015): mirrored pageblocks on a migratetype of their own.  The titles of its
+twelve patches name the type, the counter and the flag; the placement below is inferred (unconfirmed).
 The stall (patch 5 of the fragmentation-avoidance series): a movable request that would mix types waits for
 kswapd.
 
