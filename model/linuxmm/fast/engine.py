@@ -22,10 +22,12 @@ from linuxmm.model.alloc.isolate import (
 )
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.machine import zone_at as model_zone_at
-from linuxmm.model.alloc.movement import move_freepages_block
+from linuxmm.model.alloc.movement import claim_block, move_freepages_block
 from linuxmm.model.alloc.pcp import drain_pages_zone, pop_pcplist
-from linuxmm.model.alloc.request import alloc_fast, alloc_min, free_to_zone, rmqueue, zone_of
+from linuxmm.model.alloc.request import alloc_fast, alloc_min, first_passing, free_to_zone, rmqueue, zone_of
 from linuxmm.model.alloc.rules import Rules
+from linuxmm.spec.alloc.migratetype import enough_to_retag
+from linuxmm.spec.alloc.pcp import PcpVars, with_factor, with_pages
 from linuxmm.spec.alloc.request import Request
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.relink import Function
@@ -46,6 +48,8 @@ SET_TYPE: Final = 12
 MOVE_BLOCK: Final = 13
 ISOLATE_BLOCK: Final = 14
 UNISOLATE_BLOCK: Final = 15
+CHOOSE: Final = 16
+CLAIM_BLOCK: Final = 17
 
 
 def step(
@@ -56,6 +60,8 @@ def step(
         return alloc_fast(RULES, m, r)[1]  # type: ignore[arg-type]
     if code == ALLOC_MIN:
         return alloc_min(RULES, m, r, False)[1]  # type: ignore[arg-type]
+    if code == CHOOSE:
+        return first_passing(RULES, m, r, flags, pfn)  # type: ignore[arg-type]
     zone = model_zone_at(m, zone_of(m, pfn))  # type: ignore[arg-type]
     if code == TAKE:
         return rmqueue(RULES, zone, cpu, order, migratetype, flags)[1]
@@ -81,6 +87,8 @@ def step(
         set_pageblock_type(zone, pfn, migratetype)
     elif code == MOVE_BLOCK:
         move_freepages_block(RULES, zone, pfn, migratetype)
+    elif code == CLAIM_BLOCK:
+        claim_block(RULES, zone, pfn, migratetype)
     elif code == ISOLATE_BLOCK:
         isolate_pageblock(RULES, zone, pfn)
     elif code == UNISOLATE_BLOCK:
@@ -190,7 +198,7 @@ class Engine:
                 return name
         return "unknown"
 
-    def exchange(self, handed_out: int, other: int, cpu: int, index: int) -> bool:
+    def exchange(self, handed_out: int, other: int) -> bool:
         """Undo handing out one cached block and hand out another of the same list in its stead.
 
         Ensures   `handed_out` stands where `other` stood; False, and nothing done, if `other` is not cached
@@ -199,12 +207,99 @@ class Engine:
             return False
         m = self.arrays
         tag = m.mem[2 * m.plane + other]
+        if (int(m.mem[2 * m.plane + handed_out]) ^ int(tag)) & arena.ORDER_MASK:
+            return False
         after, before = int(m.mem[other]), int(m.mem[m.plane + other])
         m.mem[handed_out], m.mem[m.plane + handed_out] = after, before
         m.mem[before], m.mem[m.plane + after] = handed_out, handed_out
         m.mem[2 * m.plane + handed_out] = tag
         m.mem[2 * m.plane + other] = 0
         return True
+
+    def next_cached(self, zone: int, cpu: int, order: int, migratetype: int) -> int:
+        """The block that a CPU's list hands out next, or -1."""
+        index = self.rules.pcp_index(order, migratetype)
+        return int(arena.pcp_head(zone_at(self.arrays, zone), cpu, index))
+
+    def assume_movable(self, pfn: int, movable: bool) -> None:
+        """Take every page in use of a pageblock as movable, or none."""
+        m = self.arrays
+        start = pfn >> m.block_order << m.block_order
+        end = min(start + (1 << m.block_order), m.plane)
+        tags = m.mem[2 * m.plane :]
+        page = start
+        while page < end:
+            tag = int(tags[page])
+            if tag & arena.FREE:
+                page += 1 << (tag & arena.ORDER_MASK)
+                continue
+            if not tag & arena.CACHED:
+                tags[page] = arena.IN_USE | arena.MOVABLE_BIT if movable else 0
+            page += 1
+
+    def would_drain(self, pfn: int, cpu: int, order: int) -> int:
+        """Pages that the model would give back after a free of this order to the CPU's list."""
+        zone = zone_at(self.arrays, self.zone_of(pfn))
+        v = PcpVars(*(int(word) for word in arena.pcp_vars(zone, cpu)))
+        v = with_pages(v, v.pages + (1 << order))
+        pages = self.rules.pcp_commit(v, order, arena.is_reclaim_active(zone), arena.is_below_high(zone))[1]
+        return min(pages, v.pages)
+
+    def assume_zone(self, pfn: int, reclaim_active: bool, below_high: bool) -> None:
+        """Set the flags of a zone that a recording does not show."""
+        zone = zone_at(self.arrays, self.zone_of(pfn))
+        self.arrays.st[zone.counters + arena.RECLAIM_ACTIVE] = reclaim_active
+        self.arrays.st[zone.counters + arena.BELOW_HIGH] = below_high
+
+    def factor_of(self, pfn: int, cpu: int) -> int:
+        """The factor of a CPU's lists (free_factor, alloc_factor)."""
+        return int(arena.pcp_vars(zone_at(self.arrays, self.zone_of(pfn)), cpu).factor)
+
+    def assume_factor(self, pfn: int, cpu: int, factor: int) -> None:
+        """Set the factor of a CPU's lists, which failed attempts change unseen."""
+        zone = zone_at(self.arrays, self.zone_of(pfn))
+        arena.set_pcp_vars(zone, cpu, with_factor(arena.pcp_vars(zone, cpu), factor))
+
+    def would_claim(self, pfn: int, migratetype: int) -> bool:
+        """Whether the model would claim the pageblock of pfn for a type, as far as pages in use are known."""
+        zone = zone_at(self.arrays, self.zone_of(pfn))
+        block = 1 << zone.block_order
+        start = pfn & ~(block - 1)
+        free = movable = 0
+        page = start
+        while page < min(start + block, zone.end):
+            order = arena.free_order(zone, page)
+            if order < 0:
+                movable += arena.movable_in_use(zone, page)
+                page += 1
+            else:
+                free += 1 << order
+                page += 1 << order
+        alike = self.rules.alike_pages(
+            migratetype, int(arena.pageblock_type(zone, pfn)), block, free, movable
+        )
+        return enough_to_retag(free, alike, block, self.rules.grouping_disabled)
+
+    def free_order(self, pfn: int) -> int:
+        """The order of the free block that starts at pfn, or -1."""
+        index = self.zone_of(pfn)
+        return -1 if index < 0 else int(arena.free_order(zone_at(self.arrays, index), pfn))
+
+    def node_of(self, zone: int) -> int:
+        """The node of a zone."""
+        return int(self.arrays.st[zone_at(self.arrays, zone).counters + arena.NODE])
+
+    def start_of(self, zone: int) -> int:
+        """The first pfn of a zone."""
+        return int(zone_at(self.arrays, zone).start)
+
+    def drift(self) -> int:
+        """Pages by which the kernel's own view of a zone's free pages may be off.
+
+        Source    mm/vmstat.c:calculate_normal_threshold
+        """
+        cpus = max((self.arrays.blocks // max(self.arrays.nr_zones, 1)) - arena.PCP_VARS, 0)
+        return 125 * max(cpus // arena.NR_PCP_VARS, 1)
 
     def pageblock_type(self, pfn: int) -> int:
         """The type of the pageblock that holds pfn."""

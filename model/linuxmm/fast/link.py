@@ -8,28 +8,24 @@ another text.
 import hashlib
 import marshal
 from collections.abc import Mapping
+from pathlib import Path
 from types import CodeType, FunctionType
-from typing import Any, Final
+from typing import Final
 
-from numba import njit
-
+from linuxmm.fast import bound, parts
+from linuxmm.fast.bound import BoundRules
+from linuxmm.fast.parts import kernel_of, part
 from linuxmm.model.alloc.profile import rules_for
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.relink import Function, Relinker, global_names
 
-_COMMON: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
-_INLINE: dict[str, Any] = {
-    **_COMMON,
-    "forceinline": True,
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-}
-_OUTLINE: dict[str, Any] = {**_COMMON, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-
-
 RULES: Final[Rules] = rules_for(kernel("6.12"))
 """What a compiled entry calls the rules of its kernel; not compiled, an entry runs with these."""
+
+_COMPILER: Final = hashlib.sha256(
+    b"".join(Path(str(module.__file__)).read_bytes() for module in (bound, parts))
+).hexdigest()
 
 
 class Linked:
@@ -47,6 +43,7 @@ class Linked:
         self.rules = Rules._make(
             self._relink(value) if isinstance(value, FunctionType) else value for value in rules
         )
+        self._bound = BoundRules(self.rules)
 
     def __call__(self, function: Function) -> Function:
         """The compiled form of an algorithm, callable from other compiled functions."""
@@ -64,27 +61,33 @@ class Linked:
         for name in global_names(function):
             value = namespace.get(name)
             if name == "RULES":
-                namespace[name] = self.rules
+                namespace[name] = self._bound
             elif isinstance(value, FunctionType) and value.__module__.startswith("linuxmm."):
                 namespace[name] = self._relink(value)
         rebuilt = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
         rebuilt.__module__ = function.__module__
-        rebuilt.__qualname__ = f"{function.__name__}_{self._fingerprint(function.__code__)}"
-        compiled: Function = njit(cache=True, **_COMMON)(rebuilt)
-        return compiled
+        rebuilt.__qualname__ = f"{function.__name__}_{self._fingerprint(rebuilt)}"
+        return kernel_of(rebuilt)
 
     def _compile(self, function: Function) -> Function:
-        self._seen.append(f"{function.__module__}.{function.__qualname__}:{_digest(function.__code__)}")
-        options = _OUTLINE if function.__name__ in self._cold else _INLINE
-        compiled: Function = njit(**options)(function)
-        return compiled
+        assert isinstance(function, FunctionType)
+        self._seen.append(f"{function.__module__}.{function.__qualname__}:{_text(function)}")
+        return part(function, inline=function.__name__ not in self._cold)
 
-    def _fingerprint(self, code: CodeType) -> str:
-        parts = [*sorted(self._seen), _digest(code)]
+    def _fingerprint(self, function: FunctionType) -> str:
+        text = [*sorted(self._seen), *sorted(self._cold), _text(function), _COMPILER]
         for name, value in self.rules._asdict().items():
-            text = value if isinstance(value, (int, bool)) else getattr(value, "__name__", "")
-            parts.append(f"{name}={text}")
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+            shown = value if isinstance(value, (int, bool)) else getattr(value, "__name__", "")
+            text.append(f"{name}={shown}")
+        return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
+
+
+def _text(function: FunctionType) -> str:
+    """Digest of a function and of the constants that it reads."""
+    names = sorted(set(global_names(function)))
+    values = ((name, function.__globals__.get(name)) for name in names)
+    constants = [f"{name}={value!r}" for name, value in values if isinstance(value, (int, tuple))]
+    return _digest(function.__code__) + ",".join(constants)
 
 
 def _digest(code: CodeType) -> str:

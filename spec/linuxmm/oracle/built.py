@@ -13,7 +13,12 @@ from linuxmm.spec.registry import Built, built, load
 
 SPECIFIED = ("linuxmm.spec", "linuxmm.model", "linuxmm.hardware")
 COMPILED = ("linuxmm.fast",)
-CLAUSES_OF_THE_ORACLE = ("linuxmm.oracle.adapter.allocator",)
+CLAUSES_OF_THE_ORACLE = (
+    "linuxmm.oracle.adapter.allocator",
+    "linuxmm.oracle.checker.pages",
+    "linuxmm.oracle.checker.states",
+    "linuxmm.oracle.evidence",
+)
 
 
 class FeatureRow(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from linuxmm.model.alloc.freelist import (
     Zone,
     clear_in_use,
     is_below_high,
+    nr_free_pages,
     pageblock_type,
     set_below_high,
     set_in_use,
@@ -278,6 +279,26 @@ def get_page_from_freelist(
     if pfn == NOTHING and flags & ALLOC_NOFRAGMENT:
         machine, pfn, index = try_zones(rules, machine, request, flags & ~ALLOC_NOFRAGMENT, spread_dirty)
     return machine, pfn, index
+
+
+def first_passing(rules: Rules, machine: Machine, request: Request, flags: int, slack: int) -> int:
+    """Zone number of the first zone that passes the watermark test if `slack` more pages were free.
+
+    For judging: a recording does not show the per-CPU differences of the free-page counter, by which the
+    kernel's own view may be off.  NOTHING when no zone passes.
+    """
+    at = 0
+    while at < zonelist_length(machine, request.node):
+        index = zonelist_entry(machine, request.node, at)
+        at += 1
+        zone = zone_at(machine, index)
+        if skips_zone(request, zone, False):
+            continue
+        free = nr_free_pages(zone) + slack
+        mark = mark_of(zone, flags)
+        if rules.watermark_ok(rules, zone, request.order, mark, request.class_index, flags, free):
+            return index
+    return NOTHING
 
 
 def nofragment_flags(rules: Rules, machine: Machine, request: Request) -> int:

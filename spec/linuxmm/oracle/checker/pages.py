@@ -18,7 +18,7 @@ from linuxmm.spec.alloc.gfp import gfp_zone_highest
 from linuxmm.spec.alloc.migratetype import fallback_type
 from linuxmm.spec.alloc.page_state import UNKNOWN, Layout, Pages, Span, holder_of, learn_free
 from linuxmm.spec.alloc.pages import Alloc, Free
-from linuxmm.spec.invariant import clause
+from linuxmm.spec.invariant import clause, find_clause
 from linuxmm.spec.step import Refusal
 from linuxmm.spec.verdict import Divergence, Judgement, Observed
 from linuxmm.spec.vocabulary import MigrateType, ZoneType
@@ -228,6 +228,7 @@ class PageChecker:
                 permitted=permitted,
                 why=refusal.why,
                 around=around(self.pages, row.pfn),
+                nearest=f"before {since}" if (since := find_clause(refusal.clause).since) else "",
                 witness=tuple(Observed(r.line, _text(r)) for r in (before, row) if r is not None),
             )
         )

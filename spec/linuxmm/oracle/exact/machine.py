@@ -121,7 +121,7 @@ def _zone(
         free=Map(free),
         lists=tuple(tuple(row) for row in lists),
         cached=Map(cached),
-        in_use=Map(),
+        in_use=Map(_movable(zone, state, nid)),
         types=types,
         pageblock_order=order,
         pcps=pcps,
@@ -138,6 +138,13 @@ def _zone(
         below_high=bool(zone.flags >> ZONE_BELOW_HIGH & 1),
         boosted_watermark=bool(zone.flags & 1),
     )
+
+
+def _movable(zone: evidence.Zone, state: evidence.MachineState, nid: int) -> Mapping[int, tuple[int, int]]:
+    """Pages of a zone on the node's LRU lists, where the state has them: in use and movable."""
+    lists = next(node.lru for node in state.nodes if node.nid == nid) or {}
+    pages = (pfn for heads in lists.values() if isinstance(heads, tuple) for pfn in heads)
+    return {pfn: (0, 1) for pfn in pages if zone.start_pfn <= pfn < zone.end_pfn}
 
 
 def _reserves(stated: tuple[int, ...], state: evidence.MachineState) -> tuple[int, ...]:

@@ -14,13 +14,14 @@ from typing import Final
 from linuxmm.fast import engine as codes
 from linuxmm.fast.arena import LOG_EXTFRAG, LOG_PCPU_DRAIN, LOG_ZONE_LOCKED
 from linuxmm.fast.engine import Engine, LogEntry
-from linuxmm.oracle.formats.events import Context, Events
+from linuxmm.model.alloc.movement import MOVABLE
+from linuxmm.oracle.exact.plan import INSIDE, plan
+from linuxmm.oracle.formats.events import Events
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Numbering, Row, rows_of
-from linuxmm.spec.alloc.gfp import ALLOC_CMA, ALLOC_NO_WATERMARKS, GFP_MOVABLE_BIT
+from linuxmm.spec.alloc.gfp import ALLOC_CMA, ALLOC_KSWAPD, GFP_THISNODE_BIT
 from linuxmm.spec.alloc.request import Request, request
 
-_INTERRUPT: Final = int(Context.HARDIRQ | Context.SOFTIRQ | Context.NMI)
 _MIGRATE_MASK: Final = 7
 
 _LOG_KIND: Final = {
@@ -28,8 +29,12 @@ _LOG_KIND: Final = {
     Kind.MM_PAGE_PCPU_DRAIN: LOG_PCPU_DRAIN,
     Kind.MM_PAGE_ALLOC_EXTFRAG: LOG_EXTFRAG,
 }
-_INSIDE: Final = frozenset({Kind.MM_PAGE_ALLOC_ZONE_LOCKED, Kind.MM_PAGE_ALLOC_EXTFRAG})
-"""Events that happen inside the request which a later mm_page_alloc reports."""
+INTERRUPTED: Final = "an interrupt came between a list operation and its event"
+DRIFT: Final = "free pages were within the per-CPU counters' drift of a watermark"
+RESERVES: Final = "the task's right to go below the watermark, or its policy, is not recorded"
+RECLAIM_UNKNOWN: Final = "when reclaim worked on a zone is not recorded"
+ATTEMPTS_UNKNOWN: Final = "attempts at a zone that found nothing are not recorded"
+MOVABLE_UNKNOWN: Final = "which pages in use were movable is not recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Prediction:
 
 
 class Replay:
-    """A replay in progress: the engine, and what is expected next of each context of each CPU."""
+    """A replay in progress: the engine, and what is expected next on each CPU."""
 
     def __init__(self, engine: Engine, events: Events, names: Numbering, cpu_nodes: dict[int, int]) -> None:
         self.engine = engine
@@ -71,17 +76,16 @@ class Replay:
         self.cpu_nodes = cpu_nodes
         self.rows = list(rows_of(events, names))
         self.result = Prediction()
-        self.order_gaps: dict[int, Difference] = {}
-        self._request_of = _bind_requests(self.rows)
-        self._expected: defaultdict[int, deque[LogEntry]] = defaultdict(deque)
+        self._plan = plan(self.rows)
+        self._expected: defaultdict[tuple[int, int], deque[LogEntry]] = defaultdict(deque)
         self._done: dict[int, int] = {}
-        self._pcps: dict[int, tuple[int, int]] = {}
-        self._bulk: dict[tuple[int, int, int], tuple[int, int]] = {}
-        self._learn_addresses()
 
     def run(self) -> Prediction:
         """Replay every row; the engine ends in the predicted after-state."""
         for row in self.rows:
+            hoisted = self._plan.hoisted.get(row.number)
+            if hoisted is not None:
+                self._hoist(self.rows[hoisted])
             self._row(row)
         return self.result
 
@@ -89,47 +93,68 @@ class Replay:
 
     def _row(self, row: Row) -> None:
         kind = row.kind
-        if kind in _INSIDE:
-            self._begin_request(row)
+        if kind in INSIDE:
+            at = self._plan.request_of.get(row.number)
+            if at is not None and at not in self._done:
+                self._run_request(self.rows[at])
         if kind in _LOG_KIND:
             self._expect(row)
         elif kind == Kind.MM_PAGE_ALLOC:
             self._allocation(row)
         elif kind == Kind.COMMIT:
-            self._free(row, codes.FREE)
+            self._learn_reclaim(row)
+            self._operate(row, codes.FREE)
         elif kind == Kind.FREEOK or kind == Kind.SPLITL:
-            self._free(row, codes.FREE_LARGE)
+            self._operate(row, codes.FREE_LARGE)
         elif kind == Kind.FREEONE:
-            self.result.operations += 1
-            self.engine.run(
-                codes.FREE_ONE, pfn=row.pfn, order=row.order, migratetype=self._type_for_free(row)
-            )
-            self._queue(row)
+            self._operate(row, codes.FREE_ONE, migratetype=self._type_for_free(row))
         elif kind == Kind.PCPBULK:
             self._environment_drain(row)
+        elif kind == Kind.BULKALLOC:
+            self._bulk(row)
+        elif kind == Kind.ISOL_R:
+            self._isolated(row)
+        elif kind == Kind.PUTISO:
+            self._operate(row, codes.PUTBACK, migratetype=row.mt)
+        elif kind == Kind.SETPFB:
+            self._retagged(row)
+
+    def _operate(self, row: Row, code: int, migratetype: int = 0) -> None:
+        self.result.operations += 1
+        self.engine.run(code, pfn=row.pfn, order=row.order, migratetype=migratetype, cpu=row.cpu)
+        self._queue(row)
 
     def _queue(self, row: Row) -> None:
-        self._expected[row.cpu].extend(self.engine.log())
+        for entry in self.engine.log():
+            self._expected[row.cpu, self.engine.zone_of(entry.pfn)].append(entry)
 
     def _expect(self, row: Row) -> None:
         """Compare an event inside an operation with the next that the model had."""
-        queue = self._expected[row.cpu]
+        queue = self._expected[row.cpu, self.engine.zone_of(row.pfn)]
         self.result.steps_checked += 1
         seen = _as_log(row, self.names)
-        if not queue:
-            self._differ(row, Kind(row.kind).name.lower(), "nothing", str(seen))
-            return
-        expected = queue.popleft()
+        expected = queue.popleft() if queue else None
         if expected != seen:
             self._differ(row, Kind(row.kind).name.lower(), str(expected), str(seen))
 
+    def _differ(self, row: Row, what: str, predicted: str, observed: str, gap: str = "") -> None:
+        self.result.differences.append(Difference(row.line, what, predicted, observed, gap))
+        if gap:
+            self.result.gaps[gap] += 1
+
     # ---- requests ----------------------------------------------------------------------------------------
 
-    def _begin_request(self, row: Row) -> None:
-        """The first event inside a request: run the request now, when its list operation happens."""
-        at = self._request_of.get(row.number)
-        if at is not None and at not in self._done:
-            self._run_request(self.rows[at])
+    def _hoist(self, row: Row) -> None:
+        """An interrupt begins; was the request that it interrupts already answered?
+
+        Its event comes after the interrupt's.  It was, if it got the block that is next on the CPU's list.
+        """
+        if row.number in self._done or row.pfn < 0:
+            return
+        zone = self.engine.zone_of(row.pfn)
+        if zone >= 0 and self.engine.next_cached(zone, row.cpu, row.order, row.mt) == row.pfn:
+            self._run_request(row)
+            self.result.gaps[INTERRUPTED] += 1
 
     def _allocation(self, row: Row) -> None:
         if row.pfn < 0:
@@ -141,59 +166,89 @@ class Replay:
         if predicted == row.pfn:
             self.result.predicted += 1
             return
-        self._adopt(row, predicted)
-
-    def _run_request(self, row: Row) -> None:
-        node = self.cpu_nodes.get(row.cpu, 0)
-        asked = request(row.order, row.a, cpu=row.cpu, node=node)
-        pfn = self.engine.run(codes.ALLOC_FAST, request=asked)
-        log = list(self.engine.log())
-        if pfn < 0:
-            pfn = self.engine.run(codes.ALLOC_MIN, request=asked)
-            log += self.engine.log()
-        if pfn < 0 and row.pfn >= 0:
-            pfn = self._forced(row, asked)
-            log += self.engine.log()
-        self._expected[row.cpu].extend(log)
-        self._done[row.number] = pfn
-
-    def _forced(self, row: Row, asked: Request) -> int:
-        """The kernel handed out a page although the watermarks forbid it as far as the evidence shows."""
-        self.result.gaps[
-            "reserve or reclaim: the task's right to go below the watermark is not recorded"
-        ] += 1
-        flags = ALLOC_NO_WATERMARKS | (ALLOC_CMA if row.a & GFP_MOVABLE_BIT else 0)
-        return self.engine.run(
-            codes.TAKE, pfn=row.pfn, order=row.order, migratetype=asked.migratetype, cpu=row.cpu, flags=flags
-        )
-
-    def _adopt(self, row: Row, predicted: int) -> None:
-        """Go on from what the kernel did."""
-        gap = ""
-        if predicted >= 0 and self.engine.exchange(predicted, row.pfn, row.cpu, 0):
-            gap = "interrupt between the list operation and its event"
+        gap = INTERRUPTED if predicted >= 0 and self.engine.exchange(predicted, row.pfn) else ""
         self._differ(row, "mm_page_alloc", f"pfn {predicted:#x}", f"pfn {row.pfn:#x}", gap)
 
-    def _differ(self, row: Row, what: str, predicted: str, observed: str, gap: str = "") -> None:
-        self.result.differences.append(Difference(row.line, what, predicted, observed, gap))
-        if gap:
-            self.result.gaps[gap] += 1
-
-    # ---- frees -------------------------------------------------------------------------------------------
-
-    def _free(self, row: Row, code: int) -> None:
-        self.result.operations += 1
-        self.engine.run(code, pfn=row.pfn, order=row.order, cpu=row.cpu)
+    def _run_request(self, row: Row) -> None:
+        """Run the request that `row` reports, in the zone that the watermarks choose."""
+        real = self.engine.zone_of(row.pfn)
+        node = self._node_of(row, real)
+        asked = request(row.order, row.a, cpu=row.cpu, node=node)
+        cma = ALLOC_CMA if self.engine.rules.cma and asked.migratetype == MOVABLE else 0
+        fast = 1 | cma | asked.gfp & ALLOC_KSWAPD
+        low = self.engine.rules.slowpath_flags(asked.gfp, asked.order, False, self.engine.rules.cma)
+        self._learn_movable(row)
+        if self._chosen(asked, fast) == real:
+            pfn = self.engine.run(codes.ALLOC_FAST, request=asked)
+        elif self._chosen(asked, fast) < 0 and self._chosen(asked, low) == real:
+            pfn = self.engine.run(codes.ALLOC_MIN, request=asked)
+        else:
+            self.result.gaps[self._why_zone(asked, (fast, low), real)] += 1
+            flags = low if self._chosen(asked, fast) < 0 else fast
+            pfn = self.engine.run(
+                codes.TAKE,
+                pfn=row.pfn,
+                order=row.order,
+                migratetype=asked.migratetype,
+                cpu=row.cpu,
+                flags=flags,
+            )
         self._queue(row)
+        self._done[row.number] = pfn
+
+    def _chosen(self, asked: Request, flags: int, slack: int = 0) -> int:
+        return self.engine.run(codes.CHOOSE, pfn=slack, request=asked, flags=flags)
+
+    def _why_zone(self, asked: Request, attempts: tuple[int, ...], real: int) -> str:
+        drift = self.engine.drift()
+        for flags in attempts:
+            if real in (self._chosen(asked, flags, drift), self._chosen(asked, flags, -drift)):
+                return DRIFT
+        return RESERVES
+
+    def _node_of(self, row: Row, real: int) -> int:
+        """The node that the request preferred: the CPU's, unless the page shows a policy."""
+        local = self.cpu_nodes.get(row.cpu, 0)
+        if self.engine.arrays.nr_nodes == 1 or real < 0:
+            return local
+        node = self.engine.node_of(real)
+        if node != local and row.a & GFP_THISNODE_BIT:
+            return node
+        return node if node in self.cpu_nodes.values() else local
+
+    def _learn_movable(self, row: Row) -> None:
+        """Whether the kernel claimed the pageblock shows how many of its pages in use were movable."""
+        for pfn, claimed in self._plan.claims.get(row.number, ()):
+            start = row.mt
+            if self.engine.would_claim(pfn, start) != claimed:
+                movable_helps = start == MOVABLE
+                self.engine.assume_movable(pfn, movable_helps == claimed)
+                self.result.gaps[MOVABLE_UNKNOWN] += 1
+
+    def _learn_reclaim(self, row: Row) -> None:
+        """How much the kernel gave back shows whether it took the zone as under reclaim or below its mark."""
+        seen = self._plan.drained.get(row.number)
+        if seen is None or self.engine.would_drain(row.pfn, row.cpu, row.order) == seen:
+            return
+        now = self.engine.factor_of(row.pfn, row.cpu)
+        for factor in (now, *range(6)):
+            for reclaim, below in ((True, False), (False, True), (False, False), (True, True)):
+                self.engine.assume_zone(row.pfn, reclaim, below)
+                self.engine.assume_factor(row.pfn, row.cpu, factor)
+                if self.engine.would_drain(row.pfn, row.cpu, row.order) == seen:
+                    self.result.gaps[RECLAIM_UNKNOWN if factor == now else ATTEMPTS_UNKNOWN] += 1
+                    return
+
+    # ---- everything else ---------------------------------------------------------------------------------
 
     def _type_for_free(self, row: Row) -> int:
         return row.mt if row.mt >= 0 else self.engine.pageblock_type(row.pfn)
 
     def _environment_drain(self, row: Row) -> None:
-        """A drain that no free of this context asked for: the kernel's housekeeping."""
-        if self._expected[row.cpu]:
+        """A drain that no free of this CPU asked for: the kernel's housekeeping."""
+        if row.number in self._plan.caused:
             return
-        known = self._pcps.get(row.b)
+        known = self._plan.pcps.get(row.b)
         if known is None:
             self._differ(row, "free_pcppages_bulk", "a per-CPU list seen before", f"{row.b:#x}")
             return
@@ -202,24 +257,41 @@ class Replay:
         self.engine.run(codes.DRAIN, pfn=pfn, order=count, cpu=cpu, flags=index)
         self._queue(row)
 
-    def _learn_addresses(self) -> None:
-        """Which zone and CPU each struct per_cpu_pages belongs to, from the frees that name it."""
-        for row in self.rows:
-            if row.kind == Kind.COMMIT and row.b not in self._pcps:
-                self._pcps[row.b] = (row.pfn, row.cpu)
+    def _bulk(self, row: Row) -> None:
+        """The bulk allocator: pages from the CPU's list; the trace has their number alone."""
+        taken = self._plan.bulk.get(row.number, 0)
+        if taken <= 0:
+            return
+        node = self.cpu_nodes.get(row.cpu, 0)
+        asked = request(0, row.a & 0xFFFFFFFF, cpu=row.cpu, node=node)
+        zone = self._chosen(asked, 1, -(row.c & 0xFFFFFFFF))
+        zone = max(zone, 0)
+        start = self.engine.start_of(zone)
+        self.result.operations += 1
+        for _ in range(taken):
+            self.engine.run(codes.POP, pfn=start, migratetype=asked.migratetype, cpu=row.cpu, flags=1)
+            self._queue(row)
 
+    def _isolated(self, row: Row) -> None:
+        """Compaction took a free block off its list."""
+        block = self._plan.isolated.get(row.number)
+        if row.a <= 0 or block is None:
+            return
+        pfn, order = block
+        if self.engine.free_order(pfn) != order:
+            self._differ(row, "__isolate_free_page", "a free block", f"pfn {pfn:#x} order {order}")
+            return
+        self.result.operations += 1
+        self.engine.run(codes.ISOLATE_FREE, pfn=pfn, order=order)
 
-def _bind_requests(rows: list[Row]) -> dict[int, int]:
-    """For each event inside a request: the index of the mm_page_alloc that reports the request."""
-    bound: dict[int, int] = {}
-    following: dict[tuple[int, int, int], int] = {}
-    for row in reversed(rows):
-        key = (row.cpu, row.pid, row.context & _INTERRUPT)
-        if row.kind == Kind.MM_PAGE_ALLOC:
-            following[key] = row.number
-        elif row.kind in _INSIDE and key in following:
-            bound[row.number] = following[key]
-    return bound
+    def _retagged(self, row: Row) -> None:
+        """A pageblock got a type: the model gave it already, or the reason is not recorded."""
+        if not row.b & _MIGRATE_MASK or self.engine.zone_of(row.pfn) < 0:
+            return
+        number = row.a & _MIGRATE_MASK
+        migratetype = self.names.ours[number] if number < len(self.names.ours) else -1
+        if migratetype >= 0:
+            self.engine.run(codes.SET_TYPE, pfn=row.pfn, migratetype=migratetype)
 
 
 def _as_log(row: Row, names: Numbering) -> LogEntry:

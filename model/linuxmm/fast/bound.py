@@ -1,0 +1,70 @@
+"""A kernel's rules as a compile-time constant.
+
+Compiled code sees the record of rules as a value without content: `rules.take` is known to the compiler as
+one function, `rules.max_order` as one number.  So passing the rules costs nothing at run time, and compiled
+code holds no address of this process and can be cached.
+"""
+
+from itertools import count
+from typing import Any, Final
+
+from numba.core import types
+from numba.core.imputils import lower_constant, lower_getattr_generic
+from numba.core.typing.templates import AttributeTemplate, infer_getattr
+from numba.extending import models, register_model, typeof_impl
+
+from linuxmm.model.alloc.rules import Rules
+
+_serial: Final = count()
+
+
+class BoundRules:
+    """One kernel's rules, of compiled functions; compiled code takes it where the algorithms take `Rules`."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.type = RulesType(rules)
+
+
+class RulesType(types.Opaque):
+    """The type of one BoundRules; every BoundRules has its own."""
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(f"Rules{next(_serial)}")
+        self.rules = rules
+
+
+register_model(RulesType)(models.OpaqueModel)
+
+
+@typeof_impl.register(BoundRules)  # type: ignore[untyped-decorator]
+def _typeof(value: BoundRules, context: Any) -> RulesType:
+    return value.type
+
+
+@infer_getattr
+class _RulesAttributes(AttributeTemplate):  # type: ignore[misc]
+    key = RulesType
+
+    def generic_resolve(self, of: RulesType, name: str) -> Any:
+        value = getattr(of.rules, name)
+        if isinstance(value, bool):
+            return types.boolean
+        if isinstance(value, int):
+            return types.int64
+        return types.Dispatcher(value)
+
+
+@lower_getattr_generic(RulesType)  # type: ignore[untyped-decorator]
+def _lower_attribute(context: Any, builder: Any, of: RulesType, value: Any, name: str) -> Any:
+    found = getattr(of.rules, name)
+    if isinstance(found, bool):
+        return context.get_constant(types.boolean, found)
+    if isinstance(found, int):
+        return context.get_constant(types.int64, found)
+    return context.get_dummy_value()
+
+
+@lower_constant(RulesType)  # type: ignore[untyped-decorator]
+def _lower_rules(context: Any, builder: Any, of: RulesType, value: Any) -> Any:
+    return context.get_dummy_value()

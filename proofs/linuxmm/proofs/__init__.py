@@ -1,0 +1,1 @@
+"""The proofs: formulas and steps of linuxmm, the same functions that run, proved over symbolic values."""

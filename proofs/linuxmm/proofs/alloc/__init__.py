@@ -1,0 +1,1 @@
+"""Theorems about the page allocator, over any memory size unless a theorem says otherwise."""

@@ -1,0 +1,147 @@
+"""What a recording's rows have to do with each other, found before the replay.
+
+A trace reports a request after it was answered, a retag as several probes, and an interrupted request after
+what the interrupt did; the plan ties these together.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from linuxmm.oracle.formats.events import Context
+from linuxmm.oracle.formats.kinds import Kind
+from linuxmm.oracle.observations import Row
+
+_INTERRUPT: Final = int(Context.HARDIRQ | Context.SOFTIRQ | Context.NMI)
+_FIRST_PROBE: Final = int(Kind.COMMIT)
+_TYPE_MASK: Final = 7
+
+INSIDE: Final = frozenset({Kind.MM_PAGE_ALLOC_ZONE_LOCKED, Kind.MM_PAGE_ALLOC_EXTFRAG})
+"""Events that happen inside the request which a later mm_page_alloc reports."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """Relations among rows, by row number.
+
+    request_of  row inside a request -> the mm_page_alloc that reports it
+    hoisted     first row of an interrupt -> the mm_page_alloc that follows it in the interrupted context
+    claims      mm_page_alloc -> (page of a pageblock, whether the kernel claimed the pageblock)
+    bulk        entry of the bulk allocator -> pages that it took from the CPU's list
+    isolated    return of __isolate_free_page -> (pfn, order)
+    drained     free to a CPU's list -> pages that the kernel then gave back
+    caused      give-backs that a free caused
+    pcps        address of a per_cpu_pages -> (a pfn of its zone, its CPU)
+    """
+
+    request_of: dict[int, int] = field(default_factory=dict)
+    hoisted: dict[int, int] = field(default_factory=dict)
+    claims: dict[int, list[tuple[int, bool]]] = field(default_factory=dict)
+    bulk: dict[int, int] = field(default_factory=dict)
+    isolated: dict[int, tuple[int, int]] = field(default_factory=dict)
+    drained: dict[int, int] = field(default_factory=dict)
+    caused: set[int] = field(default_factory=set)
+    pcps: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+
+def plan(rows: list[Row]) -> Plan:
+    """The relations among the rows of one window."""
+    made = Plan()
+    _bind_requests(rows, made)
+    _find_hoists(rows, made)
+    _find_claims(rows, made)
+    _find_bulk(rows, made)
+    _find_isolated(rows, made)
+    _find_drains(rows, made)
+    return made
+
+
+def _bind_requests(rows: list[Row], made: Plan) -> None:
+    following: dict[tuple[int, int, int], int] = {}
+    for row in reversed(rows):
+        key = (row.cpu, row.pid, row.context & _INTERRUPT)
+        if row.kind == Kind.MM_PAGE_ALLOC:
+            following[key] = row.number
+        elif row.kind == Kind.BULKALLOC_R:
+            following.pop((row.cpu, row.pid, 0), None)
+        elif row.kind in INSIDE and key in following:
+            made.request_of[row.number] = following[key]
+
+
+def _find_hoists(rows: list[Row], made: Plan) -> None:
+    """Runs of events in interrupt context that follow and precede events of the same task outside of it."""
+    before: dict[int, Row] = {}
+    began: dict[int, Row] = {}
+    for row in rows:
+        if row.kind >= _FIRST_PROBE and row.context & Context.NMI:
+            continue
+        last = before.get(row.cpu)
+        interrupted = row.context & _INTERRUPT
+        if interrupted and (last is None or not last.context & _INTERRUPT):
+            began[row.cpu] = row
+        elif not interrupted and row.cpu in began:
+            start = began.pop(row.cpu)
+            if row.kind == Kind.MM_PAGE_ALLOC and row.pid == start.pid:
+                made.hoisted[start.number] = row.number
+        before[row.cpu] = row
+
+
+def _find_claims(rows: list[Row], made: Plan) -> None:
+    """Which pageblocks a fallback claimed, by the probes between its begin and its event."""
+    waiting: dict[int, list[tuple[int, bool]]] = {}
+    current: dict[int, int] = {}
+    for row in rows:
+        if row.kind in (Kind.STEAL, Kind.TRY_STEAL):
+            whole = row.kind == Kind.TRY_STEAL or row.c & 1
+            if whole:
+                current[row.cpu] = row.pfn
+                waiting.setdefault(row.cpu, []).append((row.pfn, False))
+        elif row.kind == Kind.SETPFB and row.b & _TYPE_MASK and row.cpu in current:
+            if waiting.get(row.cpu):
+                waiting[row.cpu][-1] = (current[row.cpu], True)
+        elif row.kind == Kind.MM_PAGE_ALLOC_EXTFRAG:
+            current.pop(row.cpu, None)
+        elif row.kind == Kind.MM_PAGE_ALLOC and row.cpu in waiting:
+            made.claims[row.number] = waiting.pop(row.cpu)
+
+
+def _find_drains(rows: list[Row], made: Plan) -> None:
+    """Which give-back belongs to which free: the next of the same list, unless something else touched it."""
+    last: dict[int, Row] = {}
+    probed = any(row.kind == Kind.PCPBULK for row in rows)
+    for row in rows:
+        if row.kind == Kind.COMMIT:
+            made.pcps.setdefault(row.b, (row.pfn, row.cpu))
+            last[row.b] = row
+            if probed:
+                made.drained[row.number] = 0
+        elif row.kind in (Kind.DRAINZ, Kind.DECAYHIGH):
+            last = {pcp: free for pcp, free in last.items() if free.pid != row.pid}
+        elif row.kind == Kind.PCPBULK:
+            before = last.pop(row.b, None)
+            if before is not None and before.pid == row.pid and before.cpu == row.cpu:
+                made.drained[before.number] = row.c >> 32
+                made.caused.add(row.number)
+
+
+def _find_bulk(rows: list[Row], made: Plan) -> None:
+    open_calls: dict[tuple[int, int], tuple[int, int]] = {}
+    for row in rows:
+        key = (row.cpu, row.pid)
+        if row.kind == Kind.BULKALLOC:
+            open_calls[key] = (row.number, 0)
+        elif row.kind == Kind.MM_PAGE_ALLOC and key in open_calls:
+            number, single = open_calls[key]
+            open_calls[key] = (number, single + 1)
+        elif row.kind == Kind.BULKALLOC_R and key in open_calls:
+            number, single = open_calls.pop(key)
+            made.bulk[number] = row.a - single
+
+
+def _find_isolated(rows: list[Row], made: Plan) -> None:
+    entered: dict[tuple[int, int], tuple[int, int]] = {}
+    for row in rows:
+        key = (row.cpu, row.pid)
+        if row.kind == Kind.ISOL:
+            entered[key] = (row.pfn, row.order)
+        elif row.kind == Kind.ISOL_R and key in entered:
+            made.isolated[row.number] = entered.pop(key)
