@@ -61,7 +61,7 @@ from linuxmm.spec.alloc.retry import (
     nofail_never_fails,
     oom_may_kill,
 )
-from linuxmm.spec.errors import LinuxmmError
+from linuxmm.spec.errors import LinuxmmError, Unmodelled
 
 VERSIONS = ["2.6.24", "3.9", "4.4", "4.10", "5.10", "6.1.192", "6.12.117"]
 NEW, OLD = "6.1.192", "4.4"
@@ -132,6 +132,11 @@ def test_too_large_and_injected_failures_come_before_anything_else() -> None:
     assert isinstance(begin(path(NEW), machine, spared, Task(), should_fail=True).result, Allocated)
 
 
+def test_node_reclaim_is_named_as_not_described() -> None:
+    with pytest.raises(Unmodelled, match=r"vm\.zone_reclaim_mode 1"):
+        begin(path(NEW), small_machine(NEW), request(0, GFP_KERNEL), Task(), node_reclaim_mode=1)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_atomic_requests_and_reclaimers_fail_without_a_question(version: str) -> None:
     assert dialogue(version, 0, GFP_ATOMIC, ()) == ([], Failed(Reason.CANNOT_RECLAIM))
@@ -153,7 +158,7 @@ def test_sixteen_rounds_without_progress_are_enough() -> None:
 
 def test_high_orders_compact_first_asynchronously_then_harder() -> None:
     failed = Compacted(Compaction.COMPLETE)
-    answers = [failed, Reclaimed(1), failed, Reclaimed(1), failed, Killed(False)]
+    answers: list[Answer] = [failed, Reclaimed(1), failed, Reclaimed(1), failed, Killed(False)]
     asked, outcome = dialogue(NEW, 2, GFP_KERNEL, answers)
     assert asked == [
         DirectCompaction(2, ASYNC),
@@ -167,7 +172,12 @@ def test_high_orders_compact_first_asynchronously_then_harder() -> None:
 
 
 def test_costly_orders_give_up_unless_told_to_retry() -> None:
-    answers = [Compacted(Compaction.COMPLETE), Reclaimed(5), Compacted(Compaction.COMPLETE), Reclaimed(0)]
+    answers: list[Answer] = [
+        Compacted(Compaction.COMPLETE),
+        Reclaimed(5),
+        Compacted(Compaction.COMPLETE),
+        Reclaimed(0),
+    ]
     assert dialogue(NEW, 4, GFP_KERNEL, answers)[1] == Failed(Reason.COSTLY)
     assert dialogue(NEW, 4, GFP_KERNEL | GFP_NORETRY_BIT, [Compacted(Compaction.DEFERRED)]) == (
         [DirectCompaction(4, ASYNC)],
@@ -191,7 +201,7 @@ def test_noretry_fails_after_one_round() -> None:
 
 
 def test_an_oom_victim_tries_its_reserve_and_then_fails() -> None:
-    answers = [Reclaimed(0), Killed(True, caller=True), Reclaimed(0), Killed(True)]
+    answers: list[Answer] = [Reclaimed(0), Killed(True, caller=True), Reclaimed(0), Killed(True)]
     asked, outcome = dialogue(NEW, 0, GFP_KERNEL, answers)
     assert asked == [DirectReclaim(0), OomKill(), DirectReclaim(0), OomKill()]
     assert outcome == Failed(Reason.VICTIM)

@@ -46,7 +46,7 @@ from linuxmm.spec.alloc.retry import (
     reclaim_gives_up,
     reclaim_loops,
 )
-from linuxmm.spec.errors import LinuxmmError
+from linuxmm.spec.errors import LinuxmmError, Unmodelled
 from linuxmm.spec.kernel import Kernel, Version, behaviour
 from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Event, Step
@@ -208,12 +208,22 @@ def path_of(kernel: Kernel, rules: Rules) -> Path:
 
 
 @verb("F014", "F017", source="mm/page_alloc.c:__alloc_pages; 2.6.24 to 6.12")
-def begin(path: Path, machine: Machine, request: Request, task: Task, should_fail: bool = False) -> Run:
+def begin(
+    path: Path,
+    machine: Machine,
+    request: Request,
+    task: Task,
+    should_fail: bool = False,
+    node_reclaim_mode: int = 0,
+) -> Run:
     """Run a request until it is answered, refused, or asks a question.
 
     should_fail  fault injection (fail_page_alloc) chose this request; __GFP_NOFAIL is spared
     Ensures   a refusal without a question leaves free pages as they were
+    Errors    Unmodelled for vm.zone_reclaim_mode other than 0
     """
+    if node_reclaim_mode:
+        raise Unmodelled(f"vm.zone_reclaim_mode {node_reclaim_mode}: reclaim on the node before going off it")
     if request.order > path.rules.max_order:
         return Step(machine, Failed(Reason.TOO_LARGE))
     if should_fail and not request.gfp & GFP_NOFAIL_BIT:

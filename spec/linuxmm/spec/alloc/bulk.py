@@ -44,7 +44,7 @@ def bulk_not_accounted(accounted: bool, page_owner: bool) -> bool:
 
 @invariant(
     "alloc.bulk.count",
-    features=("F026", "F028"),
+    features=("F022", "F026", "F028"),
     seed="2.1.1.4",
     source="mm/page_alloc.c:__alloc_pages_bulk",
     since="5.13",
@@ -60,7 +60,7 @@ def count_returned(before: tuple[bool, ...], after: tuple[bool, ...], returned: 
 
 @invariant(
     "alloc.bulk.no-leak",
-    features=("F026", "F028"),
+    features=("F022", "F026", "F028"),
     seed="2.1.1.4",
     source="mm/page_alloc.c:__alloc_pages_bulk",
     since="5.13",
@@ -72,7 +72,7 @@ def nothing_leaked(in_use_before: int, in_use_after: int, filled: int) -> bool:
 
 @invariant(
     "alloc.bulk.at-least-one",
-    features=("F026", "F028"),
+    features=("F022", "F026", "F028"),
     seed="2.1.1.4",
     source="mm/page_alloc.c:__alloc_pages_bulk",
     since="5.13",

@@ -25,6 +25,21 @@ _896M: Final = 896 << 20 >> PAGE_SHIFT
 _4G: Final = 4 << 30 >> PAGE_SHIFT
 
 
+@formula("F001", source="include/linux/pfn.h:PHYS_PFN")
+def frame_of(address: int) -> int:
+    """The page frame number of a physical address."""
+    return address >> PAGE_SHIFT
+
+
+@formula("F001", source="include/linux/pfn.h:PFN_PHYS")
+def address_of(pfn: int) -> int:
+    """The physical address of the first byte of a frame.
+
+    Ensures   frame_of(address_of(pfn)) == pfn
+    """
+    return pfn << PAGE_SHIFT
+
+
 @formula("F003", source="arch/x86/mm/init.c:zone_sizes_init; arch/arm64/mm/init.c:zone_sizes_init")
 def zone_limits(arch: Arch, zone_dma: bool, zone_dma32: bool) -> tuple[tuple[ZoneType, int], ...]:
     """(class, first pfn above it) of the zones that addresses decide, lowest first.
