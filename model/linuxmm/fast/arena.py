@@ -5,7 +5,7 @@ per page frame and per list head: doubly linked lists as the kernel links pages.
 the numbers of per-CPU lists and the pageblock types; 12 bytes a frame and 8 a pageblock.
 
 A zone is a `FastZone`: the arrays and where this zone's part begins.  The functions below have the names and
-the meaning of the model's primitives; `PRIMITIVES` pairs them.
+the meaning of the model's primitives; `linuxmm.fast.events` pairs them.
 """
 
 from typing import Final, NamedTuple, TypeAlias
@@ -14,10 +14,8 @@ import numpy as np
 from numpy import uintp as U  # noqa: N812  (short because it stands in every index)
 from numpy.typing import NDArray
 
-from linuxmm.model.alloc import freelist
 from linuxmm.model.alloc.freelist import CMA, HIGHATOMIC, ISOLATE
 from linuxmm.spec.alloc.pcp import PcpVars
-from linuxmm.spec.relink import Function
 from linuxmm.spec.vocabulary import NR_MIGRATETYPES
 
 Int32s: TypeAlias = NDArray[np.int32]
@@ -51,10 +49,6 @@ AREA_FREE: Final = 22
 NR_AREAS: Final = 16
 PCP_VARS: Final = AREA_FREE + NR_AREAS
 NR_PCP_VARS: Final = 9
-
-LOG_ZONE_LOCKED: Final = 1
-LOG_PCPU_DRAIN: Final = 2
-LOG_EXTFRAG: Final = 3
 
 
 class FastZone(NamedTuple):
@@ -405,111 +399,5 @@ def clear_in_use(z: FastZone, pfn: int) -> FastZone:
     return z
 
 
-# ---- events ----------------------------------------------------------------------------------------------
-
-
-def _record(z: FastZone, kind: int, pfn: int, a: int, b: int, c: int, d: int) -> None:
-    used = z.log[0]
-    if used + 7 <= z.log.size:
-        z.log[used] = kind
-        z.log[used + 1] = pfn
-        z.log[used + 2] = a
-        z.log[used + 3] = b
-        z.log[used + 4] = c
-        z.log[used + 5] = d
-    z.log[0] = used + 6
-
-
-def trace_zone_locked(z: FastZone, pfn: int, order: int, migratetype: int, percpu_refill: bool) -> FastZone:
-    _record(z, LOG_ZONE_LOCKED, pfn, order, migratetype, 1 if percpu_refill else 0, 0)
+def count_work(z: FastZone, what: int) -> FastZone:
     return z
-
-
-def trace_pcpu_drain(z: FastZone, pfn: int, order: int, migratetype: int) -> FastZone:
-    _record(z, LOG_PCPU_DRAIN, pfn, order, migratetype, 0, 0)
-    return z
-
-
-def trace_extfrag(
-    z: FastZone, pfn: int, alloc_order: int, fallback_order: int, alloc_type: int, fallback_type: int
-) -> FastZone:
-    owned = 1 if pageblock_type(z, pfn) == alloc_type else 0
-    _record(z, LOG_EXTFRAG, pfn, alloc_order, fallback_order, alloc_type | fallback_type << 8, owned)
-    return z
-
-
-def untraced_zone_locked(
-    z: FastZone, pfn: int, order: int, migratetype: int, percpu_refill: bool
-) -> FastZone:
-    return z
-
-
-def untraced_pcpu_drain(z: FastZone, pfn: int, order: int, migratetype: int) -> FastZone:
-    return z
-
-
-def untraced_extfrag(
-    z: FastZone, pfn: int, alloc_order: int, fallback_order: int, alloc_type: int, fallback_type: int
-) -> FastZone:
-    return z
-
-
-_NAMES: Final = (
-    "is_free_block",
-    "free_order",
-    "free_list_of",
-    "list_head",
-    "free_blocks",
-    "pageblock_type",
-    "spans",
-    "movable_in_use",
-    "nr_free_pages",
-    "nr_free_cma",
-    "nr_free_highatomic",
-    "reserved_highatomic",
-    "managed_pages",
-    "watermark_of",
-    "boost_of",
-    "boost_factor_of",
-    "lowmem_reserve_of",
-    "has_isolated",
-    "is_below_high",
-    "is_reclaim_active",
-    "is_boosted_watermark",
-    "add_head",
-    "add_tail",
-    "remove",
-    "account",
-    "add_nr_free",
-    "add_free_of_type",
-    "set_pageblock_type",
-    "set_reserved_highatomic",
-    "add_isolated",
-    "set_boost",
-    "set_boosted_watermark",
-    "set_below_high",
-    "pcp_vars",
-    "set_pcp_vars",
-    "pcp_head",
-    "pcp_tail",
-    "cached_type",
-    "pcp_add_head",
-    "pcp_add_tail",
-    "pcp_remove",
-    "set_in_use",
-    "clear_in_use",
-    "trace_zone_locked",
-    "trace_pcpu_drain",
-    "trace_extfrag",
-)
-
-PRIMITIVES: Final[dict[Function, Function]] = {getattr(freelist, name): globals()[name] for name in _NAMES}
-"""Every primitive of the model -> its array form, recording events."""
-
-UNTRACED: Final[dict[Function, Function]] = {
-    **PRIMITIVES,
-    freelist.trace_zone_locked: untraced_zone_locked,
-    freelist.trace_pcpu_drain: untraced_pcpu_drain,
-    freelist.trace_extfrag: untraced_extfrag,
-}
-"""The same, without events."""

@@ -32,12 +32,19 @@ class Linked:
     """A set of algorithms compiled for one kernel's rules and one set of primitives.
 
     cold: functions that are called rarely, compiled on their own instead of into their callers
+    compiled: False leaves everything to the interpreter, for tests
     """
 
     def __init__(
-        self, rules: Rules, primitives: Mapping[Function, Function], cold: frozenset[str] = frozenset()
+        self,
+        rules: Rules,
+        primitives: Mapping[Function, Function],
+        cold: frozenset[str] = frozenset(),
+        *,
+        compiled: bool = True,
     ) -> None:
         self._seen: list[str] = []
+        self._compiled = compiled
         self._cold = cold
         self._relink = Relinker(primitives, wrap=self._compile)
         self.rules = Rules._make(
@@ -61,17 +68,19 @@ class Linked:
         for name in global_names(function):
             value = namespace.get(name)
             if name == "RULES":
-                namespace[name] = self._bound
+                namespace[name] = self._bound if self._compiled else self.rules
             elif isinstance(value, FunctionType) and value.__module__.startswith("linuxmm."):
                 namespace[name] = self._relink(value)
         rebuilt = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
         rebuilt.__module__ = function.__module__
         rebuilt.__qualname__ = f"{function.__name__}_{self._fingerprint(rebuilt)}"
-        return kernel_of(rebuilt)
+        return kernel_of(rebuilt) if self._compiled else rebuilt
 
     def _compile(self, function: Function) -> Function:
         assert isinstance(function, FunctionType)
         self._seen.append(f"{function.__module__}.{function.__qualname__}:{_text(function)}")
+        if not self._compiled:
+            return function
         return part(function, inline=function.__name__ not in self._cold)
 
     def _fingerprint(self, function: FunctionType) -> str:

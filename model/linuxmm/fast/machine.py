@@ -10,7 +10,7 @@ import numpy as np
 from immutables import Map
 from numpy import uintp as U  # noqa: N812
 
-from linuxmm.fast import arena
+from linuxmm.fast import arena, events
 from linuxmm.fast.arena import KIND, NODE, FastZone, Int32s, Int64s
 from linuxmm.model.alloc import machine as model_machine
 from linuxmm.model.alloc.freelist import Pcp, Zone
@@ -110,11 +110,14 @@ _OF_MACHINE: Final[dict[Function, Function]] = {
     model_machine.zone_node: zone_node,
     model_machine.zone_kind: zone_kind,
 }
-PRIMITIVES: Final[dict[Function, Function]] = {**arena.PRIMITIVES, **_OF_MACHINE}
+PRIMITIVES: Final[dict[Function, Function]] = {**events.PRIMITIVES, **_OF_MACHINE}
 """Every primitive of the model -> its array form, recording events."""
 
-UNTRACED: Final[dict[Function, Function]] = {**arena.UNTRACED, **_OF_MACHINE}
+UNTRACED: Final[dict[Function, Function]] = {**events.UNTRACED, **_OF_MACHINE}
 """The same, without events."""
+
+COUNTED: Final[dict[Function, Function]] = {**events.COUNTED, **_OF_MACHINE}
+"""The same, with work and events counted."""
 
 
 # ---- abstraction -----------------------------------------------------------------------------------------
