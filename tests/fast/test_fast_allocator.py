@@ -1,12 +1,14 @@
 """The batch allocator is the model: same blocks, same state list for list, for every generation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from linuxmm.fast.allocator import ALLOC, DRAIN, FREE, GFPS, FastAllocator, operations
 from linuxmm.fast.arena import Int64s
 from linuxmm.fast.plain import plain_machine
-from linuxmm.model.alloc.freelist import NOTHING
+from linuxmm.model.alloc.freelist import NOTHING, Pcp, Zone
 from linuxmm.model.alloc.machine import Machine, with_zone
 from linuxmm.model.alloc.pcp import drain_pages_zone
 from linuxmm.model.alloc.profile import rules_for
@@ -35,9 +37,7 @@ def _machine(version: str) -> Machine:
     return machine
 
 
-def _with(zone, pcps):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
+def _with(zone: Zone, pcps: tuple[Pcp, ...]) -> Zone:
     return replace(zone, pcps=pcps, watermark=(8, 12, 16))
 
 
@@ -85,8 +85,6 @@ class _Pure:
 
 
 def _silent(machine: Machine) -> Machine:
-    from dataclasses import replace
-
     return replace(machine, zones=tuple(replace(zone, log=()) for zone in machine.zones))
 
 

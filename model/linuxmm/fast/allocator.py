@@ -186,7 +186,7 @@ class FastAllocator:
         self.slots: Int64s = np.full(slots, _EMPTY, np.int64)
         self._totals: Int64s = np.zeros(NR_TOTALS, np.int64)
         asked = [request(0, gfp, grouping_disabled=rules.grouping_disabled) for gfp in gfps]
-        self._gfps: Int64s = np.array(
+        self.gfp_rows: Int64s = np.array(
             [(r.gfp, r.migratetype, r.class_index) for r in asked], np.int64
         ).ravel()
         self._cpus = len(machine.zones[0].pcps)
@@ -208,14 +208,14 @@ class FastAllocator:
         Errors    BadEvidence for a slot, CPU, order or GFP index that this allocator does not have
         """
         self._check(words)
-        self._run(self.arrays, words, self._gfps, self.slots, self._totals)
+        self._run(self.arrays, words, self.gfp_rows, self.slots, self._totals)
 
     def _check(self, words: Int64s) -> None:
         if not words.size:
             return
         limits = (
             ("order", (words >> 4) & 0xF, self.rules.max_order + 1),
-            ("gfp", (words >> 8) & 0xFF, self._gfps.size // 3),
+            ("gfp", (words >> 8) & 0xFF, self.gfp_rows.size // 3),
             ("cpu", (words >> 16) & 0xFFFF, self._cpus),
             ("slot", words >> 32, self.slots.size),
         )

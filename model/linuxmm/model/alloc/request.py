@@ -313,15 +313,20 @@ def nofragment_flags(rules: Rules, machine: Machine, request: Request) -> int:
     preferred = first_zone(machine, request)
     if preferred == NOTHING:
         return 0
-    zone = zone_at(machine, preferred)
-    dma32 = False
+    kind = zone_kind(zone_at(machine, preferred))
+    several = nr_online_nodes(machine) > 1
+    dma32 = several and node_has_dma32(machine, zone_node(zone_at(machine, preferred)))
+    return rules.nofragment(request.gfp, kind, several, dma32)
+
+
+def node_has_dma32(machine: Machine, node: int) -> bool:
+    """Whether zone DMA32 of a node is populated."""
     at = 0
     while at < nr_zones(machine):
-        other = zone_at(machine, at)
-        if zone_node(other) == zone_node(zone) and zone_kind(other) == 1:
-            dma32 = True
+        if zone_node(zone_at(machine, at)) == node and zone_kind(zone_at(machine, at)) == 1:
+            return True
         at += 1
-    return rules.nofragment(request.gfp, zone_kind(zone), nr_online_nodes(machine) > 1, dma32)
+    return False
 
 
 def alloc_fast(rules: Rules, machine: Machine, request: Request) -> tuple[Machine, int, int]:
