@@ -16,6 +16,7 @@ from linuxmm.fast import events
 from linuxmm.fast.arena import Int64s
 from linuxmm.fast.link import RULES, Linked
 from linuxmm.fast.machine import COUNTED, UNTRACED, FastMachine, pack, unpack
+from linuxmm.fast.parts import kernel_of
 from linuxmm.model.alloc.freelist import NOTHING
 from linuxmm.model.alloc.machine import Machine, nr_zones, zone_at
 from linuxmm.model.alloc.pcp import drain_pages_zone
@@ -191,6 +192,7 @@ class FastAllocator:
         ).ravel()
         self._cpus = len(machine.zones[0].pcps)
         self._run = _compiled(rules, counted) if compiled else interpreted(rules, counted)
+        self._find = _first_misfit if compiled else first_misfit
 
     @property
     def machine(self) -> Machine:
@@ -211,18 +213,44 @@ class FastAllocator:
         self._run(self.arrays, words, self.gfp_rows, self.slots, self._totals)
 
     def _check(self, words: Int64s) -> None:
-        if not words.size:
+        limits = (self.rules.max_order + 1, self.gfp_rows.size // 3, self._cpus, self.slots.size)
+        number = self._find(words, *limits)
+        if number == words.size:
             return
-        limits = (
-            ("order", (words >> 4) & 0xF, self.rules.max_order + 1),
-            ("gfp", (words >> 8) & 0xFF, self.gfp_rows.size // 3),
-            ("cpu", (words >> 16) & 0xFFFF, self._cpus),
-            ("slot", words >> 32, self.slots.size),
-        )
-        for name, column, limit in limits:
-            if int(column.max()) >= limit or int(column.min()) < 0:
-                number = int(np.flatnonzero((column < 0) | (column >= limit))[0])
-                raise _outside(number, name, int(column[number]), limit)
+        word = int(words[number])
+        for name, value, limit in zip(_FIELDS, fields(word), (NR_CODES, *limits), strict=True):
+            if not 0 <= value < limit:
+                raise _outside(number, name, value, limit)
+
+
+_FIELDS: Final = ("code", "order", "gfp", "cpu", "slot")
+
+
+def fields(word: int) -> tuple[int, int, int, int, int]:
+    """(code, order, index of the GFP word, CPU, slot) of an operation."""
+    return word & 0xF, word >> 4 & 0xF, word >> 8 & 0xFF, word >> 16 & 0xFFFF, word >> 32
+
+
+def first_misfit(words: Int64s, orders: int, gfps: int, cpus: int, slots: int) -> int:
+    """Number of the first operation with a field outside its limit, or the number of operations."""
+    at = 0
+    while at < words.size:
+        word = int(words[U(at)])
+        slot = word >> 32
+        if (
+            (word & 0xF) >= NR_CODES
+            or ((word >> 4) & 0xF) >= orders
+            or ((word >> 8) & 0xFF) >= gfps
+            or ((word >> 16) & 0xFFFF) >= cpus
+            or slot >= slots
+            or slot < 0
+        ):
+            return at
+        at += 1
+    return at
+
+
+_first_misfit: Final = kernel_of(first_misfit)
 
 
 def interpreted(rules: Rules, counted: bool) -> Function:

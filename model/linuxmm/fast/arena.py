@@ -1,8 +1,8 @@
 """Zones as flat arrays: the primitives of `linuxmm.model.alloc.freelist` over one arena.
 
-One arena holds all zones of a machine.  `mem` (int32) has three planes, next, prev and tag, with one element
-per page frame and per list head: doubly linked lists as the kernel links pages.  `st` (int64) holds counters,
-the numbers of per-CPU lists and the pageblock types; 12 bytes a frame and 8 a pageblock.
+One arena holds all zones of a machine.  `mem` (int32) has three words, next, prev and tag, a page frame and
+list head: doubly linked lists as the kernel links pages, one cache line a page.  `st` (int64) holds
+counters, the numbers of per-CPU lists and the pageblock types; 12 bytes a frame and 8 a pageblock.
 
 A zone is a `FastZone`: the arrays and where this zone's part begins.  The functions below have the names and
 the meaning of the model's primitives; `linuxmm.fast.events` pairs them.
@@ -20,6 +20,10 @@ from linuxmm.spec.vocabulary import NR_MIGRATETYPES
 
 Int32s: TypeAlias = NDArray[np.int32]
 Int64s: TypeAlias = NDArray[np.int64]
+
+PREV: Final = 1
+TAG: Final = 2
+WORDS: Final = 3
 
 FREE: Final = 0x100
 CACHED: Final = 0x200
@@ -56,7 +60,6 @@ class FastZone(NamedTuple):
 
     mem, st     the arena's arrays
     log         events of the step in progress: log[0] = used words, then records of seven words
-    plane       elements per plane of `mem`
     heads       node of the zone's first list head; per order NR_MIGRATETYPES heads, then per-CPU heads
     counters    index of the zone's first counter in `st`
     blocks      index in `st` of the type of pageblock 0 of the machine
@@ -67,7 +70,6 @@ class FastZone(NamedTuple):
     mem: Int32s
     st: Int64s
     log: Int64s
-    plane: int
     heads: int
     counters: int
     blocks: int
@@ -82,7 +84,7 @@ class FastZone(NamedTuple):
 
 
 def _tag(z: FastZone, pfn: int) -> int:
-    return np.int64(z.mem[U(2 * z.plane + pfn)])  # type: ignore[return-value]
+    return np.int64(z.mem[U(3 * pfn + TAG)])  # type: ignore[return-value]
 
 
 def _head_node(z: FastZone, order: int, migratetype: int) -> int:
@@ -95,32 +97,32 @@ def _pcp_node(z: FastZone, cpu: int, index: int) -> int:
 
 def _link_first(z: FastZone, head: int, node: int) -> None:
     m = z.mem
-    first = m[U(head)]
-    m[U(node)] = first
-    m[U(z.plane + node)] = head
-    m[U(z.plane + first)] = node
-    m[U(head)] = node
+    first = np.int64(m[U(3 * head)])
+    m[U(3 * node)] = first
+    m[U(3 * node + PREV)] = head
+    m[U(3 * first + PREV)] = node
+    m[U(3 * head)] = node
 
 
 def _link_last(z: FastZone, head: int, node: int) -> None:
     m = z.mem
-    last = m[U(z.plane + head)]
-    m[U(node)] = head
-    m[U(z.plane + node)] = last
-    m[U(last)] = node
-    m[U(z.plane + head)] = node
+    last = np.int64(m[U(3 * head + PREV)])
+    m[U(3 * node)] = head
+    m[U(3 * node + PREV)] = last
+    m[U(3 * last)] = node
+    m[U(3 * head + PREV)] = node
 
 
 def _unlink(z: FastZone, node: int) -> None:
     m = z.mem
-    after = m[U(node)]
-    before = m[U(z.plane + node)]
-    m[U(before)] = after
-    m[U(z.plane + after)] = before
+    after = np.int64(m[U(3 * node)])
+    before = np.int64(m[U(3 * node + PREV)])
+    m[U(3 * before)] = after
+    m[U(3 * after + PREV)] = before
 
 
 def _set_tag(z: FastZone, pfn: int, tag: int) -> None:
-    z.mem[U(2 * z.plane + pfn)] = tag
+    z.mem[U(3 * pfn + TAG)] = tag
 
 
 def _get(z: FastZone, counter: int) -> int:
@@ -156,7 +158,7 @@ def free_list_of(z: FastZone, pfn: int) -> int:
 
 def list_head(z: FastZone, order: int, migratetype: int) -> int:
     head = _head_node(z, order, migratetype)
-    first = np.int64(z.mem[U(head)])
+    first = np.int64(z.mem[U(3 * head)])
     return -1 if first == head else first  # type: ignore[return-value]
 
 
@@ -349,13 +351,13 @@ def _count_cached(z: FastZone, cpu: int, pages: int) -> None:
 
 def pcp_head(z: FastZone, cpu: int, index: int) -> int:
     head = _pcp_node(z, cpu, index)
-    first = np.int64(z.mem[U(head)])
+    first = np.int64(z.mem[U(3 * head)])
     return -1 if first == head else first  # type: ignore[return-value]
 
 
 def pcp_tail(z: FastZone, cpu: int, index: int) -> int:
     head = _pcp_node(z, cpu, index)
-    last = np.int64(z.mem[U(z.plane + head)])
+    last = np.int64(z.mem[U(3 * head + PREV)])
     return -1 if last == head else last  # type: ignore[return-value]
 
 
