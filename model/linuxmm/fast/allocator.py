@@ -68,9 +68,9 @@ def run_words(m: FastMachine, words: Int64s, gfps: Int64s, slots: Int64s, totals
             asked = Request(
                 order, int(gfps[U(row)]), int(gfps[U(row + 1)]), int(gfps[U(row + 2)]), cpu, 0, -1, 0
             )
-            m, pfn, _ = alloc_fast(RULES, m, asked)  # type: ignore[arg-type, assignment]
+            _, pfn, _ = alloc_fast(RULES, m, asked)  # type: ignore[arg-type]
             if pfn == NOTHING:
-                m, pfn, _ = alloc_min(RULES, m, asked, False)  # type: ignore[arg-type, assignment]
+                _, pfn, _ = alloc_min(RULES, m, asked, False)  # type: ignore[arg-type]
                 totals[U(LOW)] += 1
             if pfn == NOTHING:
                 totals[U(FAILED)] += 1
@@ -84,7 +84,7 @@ def run_words(m: FastMachine, words: Int64s, gfps: Int64s, slots: Int64s, totals
             if held != _EMPTY:
                 slots[U(slot)] = _EMPTY
                 totals[U(FREED)] += 1
-                m = free_pages(RULES, m, cpu, held >> 4, held & 0xF)  # type: ignore[arg-type, assignment]
+                free_pages(RULES, m, cpu, held >> 4, held & 0xF)  # type: ignore[arg-type]
         else:
             index = 0
             while index < nr_zones(m):  # type: ignore[arg-type]
@@ -198,6 +198,11 @@ class FastAllocator:
     def machine(self) -> Machine:
         """The model's state now."""
         return unpack(self.arrays)
+
+    @property
+    def state(self) -> tuple[Int64s, ...]:
+        """The arrays that a run changes; copied and written back they return to an earlier moment."""
+        return self.arrays.st, self.arrays.log, self.slots, self._totals, self.arrays.mem  # type: ignore[return-value]
 
     @property
     def totals(self) -> Totals:

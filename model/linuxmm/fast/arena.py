@@ -396,8 +396,8 @@ def set_in_use(z: FastZone, pfn: int, order: int, movable: bool) -> FastZone:
 
 
 def clear_in_use(z: FastZone, pfn: int) -> FastZone:
-    if _tag(z, pfn) & IN_USE:
-        _set_tag(z, pfn, 0)
+    # A block that comes back is in use or was never seen: no need to read its tag, rarely in a cache.
+    _set_tag(z, pfn, 0)
     return z
 
 
