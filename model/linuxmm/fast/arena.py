@@ -1,11 +1,11 @@
 """Zones as flat arrays: the primitives of `linuxmm.model.alloc.freelist` over one arena.
 
-One arena holds all zones of a machine.  `mem` (int32) has three planes, next, prev and tag, with one element
-per page frame and per list head: doubly linked lists as the kernel links pages.  `st` (int64) holds counters,
-the numbers of per-CPU lists and the pageblock types; 12 bytes a frame and 8 a pageblock.
+One arena holds all zones of a machine.  `mem` (int32) has three words, next, prev and tag, a page frame and
+list head: doubly linked lists as the kernel links pages, one cache line a page.  `st` (int64) holds
+counters, the numbers of per-CPU lists and the pageblock types; 12 bytes a frame and 8 a pageblock.
 
 A zone is a `FastZone`: the arrays and where this zone's part begins.  The functions below have the names and
-the meaning of the model's primitives; `PRIMITIVES` pairs them.
+the meaning of the model's primitives; `linuxmm.fast.events` pairs them.
 """
 
 from typing import Final, NamedTuple, TypeAlias
@@ -14,14 +14,16 @@ import numpy as np
 from numpy import uintp as U  # noqa: N812  (short because it stands in every index)
 from numpy.typing import NDArray
 
-from linuxmm.model.alloc import freelist
 from linuxmm.model.alloc.freelist import CMA, HIGHATOMIC, ISOLATE
 from linuxmm.spec.alloc.pcp import PcpVars
-from linuxmm.spec.relink import Function
 from linuxmm.spec.vocabulary import NR_MIGRATETYPES
 
 Int32s: TypeAlias = NDArray[np.int32]
 Int64s: TypeAlias = NDArray[np.int64]
+
+PREV: Final = 1
+TAG: Final = 2
+WORDS: Final = 3
 
 FREE: Final = 0x100
 CACHED: Final = 0x200
@@ -52,17 +54,12 @@ NR_AREAS: Final = 16
 PCP_VARS: Final = AREA_FREE + NR_AREAS
 NR_PCP_VARS: Final = 9
 
-LOG_ZONE_LOCKED: Final = 1
-LOG_PCPU_DRAIN: Final = 2
-LOG_EXTFRAG: Final = 3
-
 
 class FastZone(NamedTuple):
     """One zone in an arena.
 
     mem, st     the arena's arrays
     log         events of the step in progress: log[0] = used words, then records of seven words
-    plane       elements per plane of `mem`
     heads       node of the zone's first list head; per order NR_MIGRATETYPES heads, then per-CPU heads
     counters    index of the zone's first counter in `st`
     blocks      index in `st` of the type of pageblock 0 of the machine
@@ -73,7 +70,6 @@ class FastZone(NamedTuple):
     mem: Int32s
     st: Int64s
     log: Int64s
-    plane: int
     heads: int
     counters: int
     blocks: int
@@ -88,7 +84,7 @@ class FastZone(NamedTuple):
 
 
 def _tag(z: FastZone, pfn: int) -> int:
-    return np.int64(z.mem[U(2 * z.plane + pfn)])  # type: ignore[return-value]
+    return np.int64(z.mem[U(3 * pfn + TAG)])  # type: ignore[return-value]
 
 
 def _head_node(z: FastZone, order: int, migratetype: int) -> int:
@@ -101,32 +97,32 @@ def _pcp_node(z: FastZone, cpu: int, index: int) -> int:
 
 def _link_first(z: FastZone, head: int, node: int) -> None:
     m = z.mem
-    first = m[U(head)]
-    m[U(node)] = first
-    m[U(z.plane + node)] = head
-    m[U(z.plane + first)] = node
-    m[U(head)] = node
+    first = np.int64(m[U(3 * head)])
+    m[U(3 * node)] = first
+    m[U(3 * node + PREV)] = head
+    m[U(3 * first + PREV)] = node
+    m[U(3 * head)] = node
 
 
 def _link_last(z: FastZone, head: int, node: int) -> None:
     m = z.mem
-    last = m[U(z.plane + head)]
-    m[U(node)] = head
-    m[U(z.plane + node)] = last
-    m[U(last)] = node
-    m[U(z.plane + head)] = node
+    last = np.int64(m[U(3 * head + PREV)])
+    m[U(3 * node)] = head
+    m[U(3 * node + PREV)] = last
+    m[U(3 * last)] = node
+    m[U(3 * head + PREV)] = node
 
 
 def _unlink(z: FastZone, node: int) -> None:
     m = z.mem
-    after = m[U(node)]
-    before = m[U(z.plane + node)]
-    m[U(before)] = after
-    m[U(z.plane + after)] = before
+    after = np.int64(m[U(3 * node)])
+    before = np.int64(m[U(3 * node + PREV)])
+    m[U(3 * before)] = after
+    m[U(3 * after + PREV)] = before
 
 
 def _set_tag(z: FastZone, pfn: int, tag: int) -> None:
-    z.mem[U(2 * z.plane + pfn)] = tag
+    z.mem[U(3 * pfn + TAG)] = tag
 
 
 def _get(z: FastZone, counter: int) -> int:
@@ -162,7 +158,7 @@ def free_list_of(z: FastZone, pfn: int) -> int:
 
 def list_head(z: FastZone, order: int, migratetype: int) -> int:
     head = _head_node(z, order, migratetype)
-    first = np.int64(z.mem[U(head)])
+    first = np.int64(z.mem[U(3 * head)])
     return -1 if first == head else first  # type: ignore[return-value]
 
 
@@ -355,13 +351,13 @@ def _count_cached(z: FastZone, cpu: int, pages: int) -> None:
 
 def pcp_head(z: FastZone, cpu: int, index: int) -> int:
     head = _pcp_node(z, cpu, index)
-    first = np.int64(z.mem[U(head)])
+    first = np.int64(z.mem[U(3 * head)])
     return -1 if first == head else first  # type: ignore[return-value]
 
 
 def pcp_tail(z: FastZone, cpu: int, index: int) -> int:
     head = _pcp_node(z, cpu, index)
-    last = np.int64(z.mem[U(z.plane + head)])
+    last = np.int64(z.mem[U(3 * head + PREV)])
     return -1 if last == head else last  # type: ignore[return-value]
 
 
@@ -400,116 +396,10 @@ def set_in_use(z: FastZone, pfn: int, order: int, movable: bool) -> FastZone:
 
 
 def clear_in_use(z: FastZone, pfn: int) -> FastZone:
-    if _tag(z, pfn) & IN_USE:
-        _set_tag(z, pfn, 0)
+    # A block that comes back is in use or was never seen: no need to read its tag, rarely in a cache.
+    _set_tag(z, pfn, 0)
     return z
 
 
-# ---- events ----------------------------------------------------------------------------------------------
-
-
-def _record(z: FastZone, kind: int, pfn: int, a: int, b: int, c: int, d: int) -> None:
-    used = z.log[0]
-    if used + 7 <= z.log.size:
-        z.log[used] = kind
-        z.log[used + 1] = pfn
-        z.log[used + 2] = a
-        z.log[used + 3] = b
-        z.log[used + 4] = c
-        z.log[used + 5] = d
-    z.log[0] = used + 6
-
-
-def trace_zone_locked(z: FastZone, pfn: int, order: int, migratetype: int, percpu_refill: bool) -> FastZone:
-    _record(z, LOG_ZONE_LOCKED, pfn, order, migratetype, 1 if percpu_refill else 0, 0)
+def count_work(z: FastZone, what: int) -> FastZone:
     return z
-
-
-def trace_pcpu_drain(z: FastZone, pfn: int, order: int, migratetype: int) -> FastZone:
-    _record(z, LOG_PCPU_DRAIN, pfn, order, migratetype, 0, 0)
-    return z
-
-
-def trace_extfrag(
-    z: FastZone, pfn: int, alloc_order: int, fallback_order: int, alloc_type: int, fallback_type: int
-) -> FastZone:
-    owned = 1 if pageblock_type(z, pfn) == alloc_type else 0
-    _record(z, LOG_EXTFRAG, pfn, alloc_order, fallback_order, alloc_type | fallback_type << 8, owned)
-    return z
-
-
-def untraced_zone_locked(
-    z: FastZone, pfn: int, order: int, migratetype: int, percpu_refill: bool
-) -> FastZone:
-    return z
-
-
-def untraced_pcpu_drain(z: FastZone, pfn: int, order: int, migratetype: int) -> FastZone:
-    return z
-
-
-def untraced_extfrag(
-    z: FastZone, pfn: int, alloc_order: int, fallback_order: int, alloc_type: int, fallback_type: int
-) -> FastZone:
-    return z
-
-
-_NAMES: Final = (
-    "is_free_block",
-    "free_order",
-    "free_list_of",
-    "list_head",
-    "free_blocks",
-    "pageblock_type",
-    "spans",
-    "movable_in_use",
-    "nr_free_pages",
-    "nr_free_cma",
-    "nr_free_highatomic",
-    "reserved_highatomic",
-    "managed_pages",
-    "watermark_of",
-    "boost_of",
-    "boost_factor_of",
-    "lowmem_reserve_of",
-    "has_isolated",
-    "is_below_high",
-    "is_reclaim_active",
-    "is_boosted_watermark",
-    "add_head",
-    "add_tail",
-    "remove",
-    "account",
-    "add_nr_free",
-    "add_free_of_type",
-    "set_pageblock_type",
-    "set_reserved_highatomic",
-    "add_isolated",
-    "set_boost",
-    "set_boosted_watermark",
-    "set_below_high",
-    "pcp_vars",
-    "set_pcp_vars",
-    "pcp_head",
-    "pcp_tail",
-    "cached_type",
-    "pcp_add_head",
-    "pcp_add_tail",
-    "pcp_remove",
-    "set_in_use",
-    "clear_in_use",
-    "trace_zone_locked",
-    "trace_pcpu_drain",
-    "trace_extfrag",
-)
-
-PRIMITIVES: Final[dict[Function, Function]] = {getattr(freelist, name): globals()[name] for name in _NAMES}
-"""Every primitive of the model -> its array form, recording events."""
-
-UNTRACED: Final[dict[Function, Function]] = {
-    **PRIMITIVES,
-    freelist.trace_zone_locked: untraced_zone_locked,
-    freelist.trace_pcpu_drain: untraced_pcpu_drain,
-    freelist.trace_extfrag: untraced_extfrag,
-}
-"""The same, without events."""

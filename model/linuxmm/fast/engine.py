@@ -192,7 +192,7 @@ class Engine:
 
     def holder(self, pfn: int) -> str:
         """Where a block is: "free", "cached", "in use" or "unknown"."""
-        tag = int(self.arrays.mem[2 * self.arrays.plane + pfn])
+        tag = int(self.arrays.mem[arena.WORDS * pfn + arena.TAG])
         for bit, name in ((arena.FREE, "free"), (arena.CACHED, "cached"), (arena.IN_USE, "in use")):
             if tag & bit:
                 return name
@@ -206,14 +206,13 @@ class Engine:
         if self.holder(other) != "cached" or self.zone_of(other) != self.zone_of(handed_out):
             return False
         m = self.arrays
-        tag = m.mem[2 * m.plane + other]
-        if (int(m.mem[2 * m.plane + handed_out]) ^ int(tag)) & arena.ORDER_MASK:
+        page = m.mem.reshape(m.nodes, arena.WORDS)
+        if (int(page[handed_out, arena.TAG]) ^ int(page[other, arena.TAG])) & arena.ORDER_MASK:
             return False
-        after, before = int(m.mem[other]), int(m.mem[m.plane + other])
-        m.mem[handed_out], m.mem[m.plane + handed_out] = after, before
-        m.mem[before], m.mem[m.plane + after] = handed_out, handed_out
-        m.mem[2 * m.plane + handed_out] = tag
-        m.mem[2 * m.plane + other] = 0
+        page[handed_out] = page[other]
+        after, before, _ = page[other]
+        page[before, 0] = page[after, arena.PREV] = handed_out
+        page[other, arena.TAG] = 0
         return True
 
     def next_cached(self, zone: int, cpu: int, order: int, migratetype: int) -> int:
@@ -225,8 +224,8 @@ class Engine:
         """Take every page in use of a pageblock as movable, or none."""
         m = self.arrays
         start = pfn >> m.block_order << m.block_order
-        end = min(start + (1 << m.block_order), m.plane)
-        tags = m.mem[2 * m.plane :]
+        end = min(start + (1 << m.block_order), m.nodes)
+        tags = m.mem[arena.TAG :: arena.WORDS]
         page = start
         while page < end:
             tag = int(tags[page])

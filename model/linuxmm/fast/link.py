@@ -10,11 +10,13 @@ import marshal
 from collections.abc import Mapping
 from pathlib import Path
 from types import CodeType, FunctionType
-from typing import Final
+from typing import Final, get_args
 
 from linuxmm.fast import bound, parts
 from linuxmm.fast.bound import BoundRules
 from linuxmm.fast.parts import kernel_of, part
+from linuxmm.model.alloc.freelist import Zone
+from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.profile import rules_for
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.kernel import kernel
@@ -24,7 +26,7 @@ RULES: Final[Rules] = rules_for(kernel("6.12"))
 """What a compiled entry calls the rules of its kernel; not compiled, an entry runs with these."""
 
 _COMPILER: Final = hashlib.sha256(
-    b"".join(Path(str(module.__file__)).read_bytes() for module in (bound, parts))
+    b"".join(Path(file).read_bytes() for file in (str(bound.__file__), str(parts.__file__), __file__))
 ).hexdigest()
 
 
@@ -32,12 +34,19 @@ class Linked:
     """A set of algorithms compiled for one kernel's rules and one set of primitives.
 
     cold: functions that are called rarely, compiled on their own instead of into their callers
+    compiled: False leaves everything to the interpreter, for tests
     """
 
     def __init__(
-        self, rules: Rules, primitives: Mapping[Function, Function], cold: frozenset[str] = frozenset()
+        self,
+        rules: Rules,
+        primitives: Mapping[Function, Function],
+        cold: frozenset[str] = frozenset(),
+        *,
+        compiled: bool = True,
     ) -> None:
         self._seen: list[str] = []
+        self._compiled = compiled
         self._cold = cold
         self._relink = Relinker(primitives, wrap=self._compile)
         self.rules = Rules._make(
@@ -61,18 +70,24 @@ class Linked:
         for name in global_names(function):
             value = namespace.get(name)
             if name == "RULES":
-                namespace[name] = self._bound
+                namespace[name] = self._bound if self._compiled else self.rules
             elif isinstance(value, FunctionType) and value.__module__.startswith("linuxmm."):
                 namespace[name] = self._relink(value)
         rebuilt = FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
         rebuilt.__module__ = function.__module__
         rebuilt.__qualname__ = f"{function.__name__}_{self._fingerprint(rebuilt)}"
-        return kernel_of(rebuilt)
+        return kernel_of(rebuilt) if self._compiled else rebuilt
 
     def _compile(self, function: Function) -> Function:
         assert isinstance(function, FunctionType)
         self._seen.append(f"{function.__module__}.{function.__qualname__}:{_text(function)}")
-        return part(function, inline=function.__name__ not in self._cold)
+        if not self._compiled:
+            return function
+        if function.__name__ not in self._cold:
+            return part(function, inline=True)
+        outlined = part(function, inline=False)
+        same = _in_place(function, outlined)
+        return outlined if same is None else part(same, inline=True)
 
     def _fingerprint(self, function: FunctionType) -> str:
         text = [*sorted(self._seen), *sorted(self._cold), _text(function), _COMPILER]
@@ -80,6 +95,29 @@ class Linked:
             shown = value if isinstance(value, (int, bool)) else getattr(value, "__name__", "")
             text.append(f"{name}={shown}")
         return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
+
+
+def _in_place(function: FunctionType, outlined: Function) -> FunctionType | None:
+    """A call of `outlined` that answers with the caller's zone or machine; None if it answers with neither.
+
+    Arrays change in place, so the state returned is the state passed; without this the compiler would have to
+    keep both apart.
+    """
+    answer = function.__annotations__.get("return")
+    state = next((kind for kind in (Zone, Machine) if answer is kind or kind in get_args(answer)[:1]), None)
+    names = function.__code__.co_varnames[: function.__code__.co_argcount]
+    if state is None:
+        return None
+    passed = next(name for name in names if function.__annotations__.get(name) is state)
+    rest = [f"r{at}" for at in range(1, len(get_args(answer)))]
+    call = f"outlined({', '.join(names)})"
+    body = f"_, {', '.join(rest)} = {call}" if rest else call
+    text = f"def {function.__name__}({', '.join(names)}):\n {body}\n return {', '.join([passed, *rest])}\n"
+    namespace: dict[str, Function] = {"outlined": outlined}
+    exec(text, namespace)
+    made = namespace[function.__name__]
+    assert isinstance(made, FunctionType)
+    return made
 
 
 def _text(function: FunctionType) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from immutables import Map
 from numpy import uintp as U  # noqa: N812
 
-from linuxmm.fast import arena
+from linuxmm.fast import arena, events
 from linuxmm.fast.arena import KIND, NODE, FastZone, Int32s, Int64s
 from linuxmm.model.alloc import machine as model_machine
 from linuxmm.model.alloc.freelist import Pcp, Zone
@@ -40,7 +40,7 @@ class FastMachine(NamedTuple):
     st: Int64s
     log: Int64s
     table: Int64s
-    plane: int
+    nodes: int
     blocks: int
     block_order: int
     lists_per_cpu: int
@@ -60,7 +60,6 @@ def zone_at(m: FastMachine, index: int) -> FastZone:
         m.mem,
         m.st,
         m.log,
-        m.plane,
         t[U(at + HEADS)],
         t[U(at + COUNTERS)],
         m.blocks,
@@ -110,11 +109,14 @@ _OF_MACHINE: Final[dict[Function, Function]] = {
     model_machine.zone_node: zone_node,
     model_machine.zone_kind: zone_kind,
 }
-PRIMITIVES: Final[dict[Function, Function]] = {**arena.PRIMITIVES, **_OF_MACHINE}
+PRIMITIVES: Final[dict[Function, Function]] = {**events.PRIMITIVES, **_OF_MACHINE}
 """Every primitive of the model -> its array form, recording events."""
 
-UNTRACED: Final[dict[Function, Function]] = {**arena.UNTRACED, **_OF_MACHINE}
+UNTRACED: Final[dict[Function, Function]] = {**events.UNTRACED, **_OF_MACHINE}
 """The same, without events."""
+
+COUNTED: Final[dict[Function, Function]] = {**events.COUNTED, **_OF_MACHINE}
+"""The same, with work and events counted."""
 
 
 # ---- abstraction -----------------------------------------------------------------------------------------
@@ -124,22 +126,21 @@ def pack(machine: Machine, log_words: int = LOG_WORDS) -> FastMachine:
     """The machine as arrays.
 
     Ensures   unpack(pack(m)) == m
-    Errors    ImpossibleProfile when a pfn does not fit the arena's 31-bit nodes
+    Errors    ImpossibleProfile when a pfn does not fit the arena's 31-bit words
     """
     zones = machine.zones
     first = zones[0]
     orders, lists, cpus = len(first.lists), len(first.pcps[0].lists), len(first.pcps)
     frames = max(zone.end for zone in zones)
     heads = orders * NR_MIGRATETYPES + cpus * lists
-    plane = frames + heads * len(zones)
-    if plane >= 1 << 31:
-        raise ImpossibleProfile(f"{frames} page frames do not fit an arena; its limit is 2**31 nodes")
+    nodes = frames + heads * len(zones)
+    if arena.WORDS * nodes >= 1 << 31:
+        raise ImpossibleProfile(f"{frames} page frames do not fit an arena; its limit is 2**31 words")
     words = arena.PCP_VARS + cpus * arena.NR_PCP_VARS
     blocks = words * len(zones)
-    mem = np.zeros(3 * plane, np.int32)
-    nodes = np.arange(frames, plane, dtype=np.int32)
-    mem[frames:plane] = nodes
-    mem[plane + frames : 2 * plane] = nodes
+    mem = np.zeros(arena.WORDS * nodes, np.int32)
+    each = mem.reshape(nodes, arena.WORDS)
+    each[frames:, 0] = each[frames:, arena.PREV] = np.arange(frames, nodes, dtype=np.int32)
     st = np.zeros(blocks + (frames >> first.pageblock_order) + 1, np.int64)
     lists_at = ZONE_WORDS * len(zones)
     table = np.zeros(lists_at + len(machine.zonelists) * (len(zones) + 1), np.int64)
@@ -159,7 +160,7 @@ def pack(machine: Machine, log_words: int = LOG_WORDS) -> FastMachine:
         st,
         np.ones(log_words, np.int64),
         table,
-        plane,
+        nodes,
         blocks,
         first.pageblock_order,
         lists,
@@ -222,10 +223,10 @@ def unpack(m: FastMachine) -> Machine:
 
 def walk(z: FastZone, head: int) -> Iterable[int]:
     """The pfns of the list that begins at node `head`."""
-    node = int(z.mem[head])
+    node = int(z.mem[arena.WORDS * head])
     while node != head:
         yield node
-        node = int(z.mem[node])
+        node = int(z.mem[arena.WORDS * node])
 
 
 def _unpack_zone(z: FastZone, m: FastMachine, cpus: int) -> Zone:
@@ -246,7 +247,7 @@ def _unpack_zone(z: FastZone, m: FastMachine, cpus: int) -> Zone:
         for cpu in range(cpus)
     )
     start, end = int(z.start), int(z.end)
-    tags = z.mem[2 * z.plane + start : 2 * z.plane + end]
+    tags = z.mem[arena.WORDS * start + arena.TAG : arena.WORDS * end : arena.WORDS]
     first = start >> z.block_order
     last = (end - 1) >> z.block_order
     return Zone(

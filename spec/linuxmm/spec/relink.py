@@ -56,6 +56,7 @@ class Relinker:
                 )
         rebuilt = FunctionType(source.__code__, namespace, source.__name__, source.__defaults__)
         rebuilt.__kwdefaults__ = source.__kwdefaults__
+        rebuilt.__annotations__ = source.__annotations__
         rebuilt.__module__ = source.__module__
         rebuilt.__qualname__ = source.__qualname__
         rebuilt.__doc__ = source.__doc__

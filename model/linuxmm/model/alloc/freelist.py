@@ -364,6 +364,20 @@ def clear_in_use(zone: Zone, pfn: int) -> Zone:
     return replace(zone, in_use=zone.in_use.delete(pfn)) if pfn in zone.in_use else zone
 
 
+# ---- work ------------------------------------------------------------------------------------------------
+
+ZONE_LOCK: Final = 0
+PCP_LOCK: Final = 1
+
+
+def count_work(zone: Zone, what: int) -> Zone:
+    """Note a hold of zone->lock (ZONE_LOCK) or of a CPU's lists (PCP_LOCK: interrupts off before 5.14).
+
+    The state does not depend on it; who measures cost replaces this primitive.
+    """
+    return zone
+
+
 # ---- events ----------------------------------------------------------------------------------------------
 
 

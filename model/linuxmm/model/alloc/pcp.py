@@ -8,8 +8,11 @@ from linuxmm.model.alloc.buddy import free_one_page
 from linuxmm.model.alloc.freelist import (
     ISOLATE,
     NOTHING,
+    PCP_LOCK,
+    ZONE_LOCK,
     Zone,
     cached_type,
+    count_work,
     has_isolated,
     is_below_high,
     is_reclaim_active,
@@ -40,6 +43,7 @@ def rmqueue_bulk(
 
     Source    mm/page_alloc.c:rmqueue_bulk; 2.5 to 6.12
     """
+    zone = count_work(zone, ZONE_LOCK)
     index = rules.pcp_index(order, migratetype)
     mode = RMQUEUE_NORMAL
     taken = 0
@@ -61,6 +65,7 @@ def rmqueue_pcplist(
     Refuses   NOTHING when the free lists have no block either
     Source    mm/page_alloc.c:rmqueue_pcplist, __rmqueue_pcplist; 2.5 to 6.12
     """
+    zone = count_work(zone, PCP_LOCK)
     zone = set_pcp_vars(zone, cpu, rules.pcp_alloc(pcp_vars(zone, cpu)))
     return pop_pcplist(rules, zone, cpu, order, migratetype, flags)
 
@@ -131,13 +136,16 @@ def free_unref_page(rules: Rules, zone: Zone, cpu: int, pfn: int, order: int) ->
     """
     migratetype = pageblock_type(zone, pfn)
     if migratetype == ISOLATE:
+        zone = count_work(zone, ZONE_LOCK)
         return free_one_page(rules, zone, pfn, order, migratetype, False)
     listed = migratetype if migratetype < MIGRATE_PCPTYPES else MOVABLE
     index = rules.pcp_index(order, listed)
+    zone = count_work(zone, PCP_LOCK)
     zone = pcp_add_head(zone, cpu, index, pfn, order, migratetype)
     v, pages = rules.pcp_commit(pcp_vars(zone, cpu), order, is_reclaim_active(zone), is_below_high(zone))
     zone = set_pcp_vars(zone, cpu, v)
     if pages > 0:
+        zone = count_work(zone, ZONE_LOCK)
         zone = rules.pcp_drain(rules, zone, cpu, pages, index)
     return zone
 
@@ -257,6 +265,7 @@ def drain_pages_zone(rules: Rules, zone: Zone, cpu: int) -> Zone:
     Source    mm/page_alloc.c:drain_pages_zone; 2.6 to 6.12
     """
     while pcp_vars(zone, cpu).pages > 0:
+        zone = count_work(count_work(zone, PCP_LOCK), ZONE_LOCK)
         zone = rules.pcp_drain(rules, zone, cpu, max(drain_all_step(pcp_vars(zone, cpu)), 1), 0)
     return zone
 

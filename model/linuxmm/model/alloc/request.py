@@ -8,8 +8,10 @@ from linuxmm.model.alloc.buddy import free_one_page, rmqueue_smallest
 from linuxmm.model.alloc.freelist import (
     HIGHATOMIC,
     NOTHING,
+    ZONE_LOCK,
     Zone,
     clear_in_use,
+    count_work,
     is_below_high,
     nr_free_pages,
     pageblock_type,
@@ -108,6 +110,7 @@ def rmqueue_buddy(rules: Rules, zone: Zone, order: int, migratetype: int, flags:
 
     Source    mm/page_alloc.c:rmqueue_buddy; 5.19 to 6.12 (part of rmqueue before)
     """
+    zone = count_work(zone, ZONE_LOCK)
     zone, pfn, came_from = rules.take_highatomic(rules, zone, order, migratetype, flags)
     if pfn == NOTHING:
         return zone, NOTHING
@@ -135,6 +138,7 @@ def free_to_zone(rules: Rules, zone: Zone, cpu: int, pfn: int, order: int) -> Zo
     zone = clear_in_use(zone, pfn)
     if rules.pcp_allowed(order, rules.pageblock_order):
         return free_unref_page(rules, zone, cpu, pfn, order)
+    zone = count_work(zone, ZONE_LOCK)
     return rules.free_large(rules, zone, pfn, order)
 
 
@@ -309,15 +313,20 @@ def nofragment_flags(rules: Rules, machine: Machine, request: Request) -> int:
     preferred = first_zone(machine, request)
     if preferred == NOTHING:
         return 0
-    zone = zone_at(machine, preferred)
-    dma32 = False
+    kind = zone_kind(zone_at(machine, preferred))
+    several = nr_online_nodes(machine) > 1
+    dma32 = several and node_has_dma32(machine, zone_node(zone_at(machine, preferred)))
+    return rules.nofragment(request.gfp, kind, several, dma32)
+
+
+def node_has_dma32(machine: Machine, node: int) -> bool:
+    """Whether zone DMA32 of a node is populated."""
     at = 0
     while at < nr_zones(machine):
-        other = zone_at(machine, at)
-        if zone_node(other) == zone_node(zone) and zone_kind(other) == 1:
-            dma32 = True
+        if zone_node(zone_at(machine, at)) == node and zone_kind(zone_at(machine, at)) == 1:
+            return True
         at += 1
-    return rules.nofragment(request.gfp, zone_kind(zone), nr_online_nodes(machine) > 1, dma32)
+    return False
 
 
 def alloc_fast(rules: Rules, machine: Machine, request: Request) -> tuple[Machine, int, int]:

@@ -23,8 +23,10 @@ class Target(NamedTuple):
 
 COMMANDS: Final[dict[str, Target]] = {
     "check": Target("linuxmm.oracle.check_command", "check_command", "Judge evidence of a real kernel."),
-    "run": Target("linuxmm.oracle.run_command", "run", "Run a workload on a kernel of any version."),
-    "diff": Target("linuxmm.oracle.run_command", "diff", "What two versions do differently with a workload."),
+    "run": Target("linuxmm.oracle.run_command", "run_command", "Run a workload on a kernel of any version."),
+    "diff": Target(
+        "linuxmm.oracle.run_command", "diff_command", "What two versions do differently with a workload."
+    ),
     "judge": Target("linuxmm.oracle.cli.judge", "judge", "Judge your own allocator over the line protocol."),
     "prove": Target("linuxmm.proofs.cli", "prove", "Check the proofs and print the ledger."),
     "features": Target(

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from linuxmm.fast import engine as codes
-from linuxmm.fast.arena import LOG_EXTFRAG, LOG_PCPU_DRAIN, LOG_ZONE_LOCKED
 from linuxmm.fast.engine import Engine, LogEntry
+from linuxmm.fast.events import LOG_EXTFRAG, LOG_PCPU_DRAIN, LOG_ZONE_LOCKED
 from linuxmm.model.alloc.movement import MOVABLE
 from linuxmm.oracle.exact.plan import INSIDE, plan
 from linuxmm.oracle.formats.events import Events

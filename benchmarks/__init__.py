@@ -1,0 +1,1 @@
+"""Measurements against C twins and against the pure model: `python -m benchmarks`."""
