@@ -61,6 +61,4 @@ def test_unknown_workloads_are_named(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["run", "nonsense"]) == 2
     assert "workload 'nonsense': expected one of uniform, fragmenting" in capsys.readouterr().err
     with pytest.raises(LinuxmmError, match="expected a multiple of 16"):
-        from linuxmm.oracle.run_command import _frames
-
         _frames(17)

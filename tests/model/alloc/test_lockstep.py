@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linuxmm.fast import arena
 from linuxmm.fast.machine import PRIMITIVES, pack, unpack
 from linuxmm.model.alloc.freelist import CMA, HIGHATOMIC, NOTHING, pageblock_type
 from linuxmm.model.alloc.machine import Machine
@@ -93,5 +94,5 @@ def test_a_page_of_another_type_is_noticed() -> None:
     heads = start.zones[1].lists[4][1]
     assert len(heads) > 1
     first = heads[0]
-    packed.mem[2 * packed.plane + first] ^= 1 << 4
+    packed.mem[arena.WORDS * first + arena.TAG] ^= 1 << 4
     assert unpack(packed) != start
