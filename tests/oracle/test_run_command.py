@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from linuxmm.oracle.cli.application import main
+from linuxmm.oracle.run_command import _frames
 from linuxmm.oracle.workloads import NAMED, recorded, workload
 from linuxmm.spec.errors import LinuxmmError
 
