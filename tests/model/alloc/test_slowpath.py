@@ -9,10 +9,7 @@ from hypothesis import strategies as st
 
 from linuxmm.model.alloc.audit import broken, multiset
 from linuxmm.model.alloc.buddy import rmqueue_smallest
-from linuxmm.model.alloc.events import WakeupKswapd
-from linuxmm.model.alloc.freelist import HIGHATOMIC, NOTHING
-from linuxmm.model.alloc.machine import Machine
-from linuxmm.model.alloc.slowpath import (
+from linuxmm.model.alloc.dialogue import (
     Allocated,
     Answer,
     Asks,
@@ -28,10 +25,11 @@ from linuxmm.model.alloc.slowpath import (
     Reason,
     Reclaimed,
     Task,
-    begin,
-    path_of,
-    resume,
 )
+from linuxmm.model.alloc.events import WakeupKswapd
+from linuxmm.model.alloc.freelist import HIGHATOMIC, NOTHING
+from linuxmm.model.alloc.machine import Machine
+from linuxmm.model.alloc.slowpath import begin, path_of, resume
 from linuxmm.model.alloc.strategies import (
     GFPS,
     SMALL_MAX,

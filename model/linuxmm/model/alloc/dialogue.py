@@ -1,0 +1,160 @@
+"""What a request under way is made of: who asks, what it asks of the rest of the kernel, how it ends.
+
+Linux: mm/page_alloc.c:__alloc_pages_slowpath.  Seed 2.1.1.1, 2.1.1.3 (F014, F017).  2.6.24 to 6.12.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+from linuxmm.model.alloc.machine import Machine
+from linuxmm.model.alloc.rules import Rules
+from linuxmm.spec.alloc.request import Request
+from linuxmm.spec.alloc.retry import SYNC_LIGHT, Compaction
+from linuxmm.spec.kernel import Kernel
+from linuxmm.spec.step import Event, Step
+
+
+class Task(NamedTuple):
+    """Who asks: PF_MEMALLOC, an OOM victim, a real-time task, with a fatal signal pending, dumping core."""
+
+    memalloc: bool = False
+    oom_victim: bool = False
+    realtime: bool = False
+    dying: bool = False
+    dumping_core: bool = False
+
+
+class Reason(Enum):
+    """Why a request is refused."""
+
+    TOO_LARGE = "the order is above the largest block"
+    INJECTED = "a fault was injected"
+    NO_ZONE = "no zone is permitted"
+    CANNOT_RECLAIM = "the caller cannot reclaim"
+    RECLAIMER = "the caller is a reclaimer itself"
+    COMPACTION = "compaction cannot help, and the caller does not want to retry"
+    NO_RETRY = "the caller does not want to retry"
+    COSTLY = "the order is costly and the caller accepts failure"
+    VICTIM = "the caller is being killed and has used its reserve"
+    EXHAUSTED = "reclaim, compaction and the OOM killer made no progress"
+
+
+# ---- questions and answers -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DirectReclaim:
+    """Reclaim for this order; answered by `Reclaimed`."""
+
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
+class DirectCompaction:
+    """Compact for this order at a priority (SYNC_FULL, SYNC_LIGHT, ASYNC); answered by `Compacted`."""
+
+    order: int
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class OomKill:
+    """Kill a task; answered by `Killed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaimed:
+    """Pages freed by reclaim, and per zone number the pages that could still be reclaimed."""
+
+    pages: int
+    reclaimable: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """The result, and for SKIPPED whether reclaim could make a zone fit for compaction."""
+
+    result: Compaction
+    suitable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """Whether a task was killed or another killer is at work; whether the victim is the caller."""
+
+    progress: bool
+    caller: bool = False
+
+
+Question = DirectReclaim | DirectCompaction | OomKill
+Answer = Reclaimed | Compacted | Killed
+
+
+class Stage(Enum):
+    """Where a request waits for its answer."""
+
+    FIRST_COMPACTION = 1
+    RECLAIM = 2
+    COMPACTION = 3
+    OOM = 4
+    LAST_COMPACTION = 5
+
+
+class Progress(NamedTuple):
+    """A request under way.
+
+    flags       ALLOC_* of the next attempt
+    loops       rounds of reclaim without progress; retries, priority, result: of compaction
+    reclaimed   pages reclaimed in all rounds; last: in the last one
+    """
+
+    request: Request
+    task: Task
+    stage: Stage
+    flags: int = 0
+    loops: int = 0
+    retries: int = 0
+    priority: int = SYNC_LIGHT
+    result: Compaction = Compaction.SKIPPED
+    suitable: bool = False
+    reclaimed: int = 0
+    last: int = 0
+    reclaimable: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Allocated:
+    """The block at pfn, in zone number `zone`."""
+
+    pfn: int
+    zone: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No block."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """The request cannot go on without the answer to a question."""
+
+    question: Question
+    then: Progress
+
+
+Outcome = Allocated | Failed | Asks
+Run = Step[Machine, Outcome]
+
+
+class Path(NamedTuple):
+    """A kernel and its rules, with how its slow path retries."""
+
+    kernel: Kernel
+    rules: Rules
+    enter: "Callable[[Path, Machine, Progress, tuple[Event, ...]], Run]"
+    go_on: "Callable[[Path, Machine, Progress, tuple[Event, ...]], Run]"
