@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -59,15 +60,18 @@ def table(findings: Mapping[int, Finding | None]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Judge them all and write the table."""
+def main() -> int:
+    """Judge them all and write the table; with --check, say whether the table is as written."""
     with tempfile.TemporaryDirectory() as folder:
         findings = {bug: judge_bug(bug, Path(folder)) for bug in (0, *BUGS)}
+    if sys.argv[1:] == ["--check"]:
+        return 0 if table(findings) in README.read_text() else 1
     begin, end = _MARKS
     head, _, rest = README.read_text().partition(begin)
     _, _, tail = rest.partition(end)
     README.write_text(head + begin + table(findings) + end + tail)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

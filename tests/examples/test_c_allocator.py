@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "c_allocator"
 sys.path.insert(0, str(ROOT))
 
-from examples.c_allocator.findings import BUGS, README, judge_bug, planted_bugs, table  # noqa: E402
+from examples.c_allocator.findings import BUGS, judge_bug, planted_bugs  # noqa: E402
 
 from linuxmm.oracle.adapter.judge import Finding  # noqa: E402
 
@@ -40,8 +40,10 @@ def test_each_bug_is_found_and_reduced_to_a_readable_case(
     assert found.report.count("\n") == 1 + len(found.operations)
 
 
-def test_the_table_in_the_readme_is_what_is_found(findings: dict[int, Finding | None]) -> None:
-    assert table(findings) in README.read_text()
+def test_the_table_in_the_readme_is_what_is_found() -> None:
+    """In a process of its own: Hypothesis draws constants from whatever modules are loaded."""
+    command = [sys.executable, str(EXAMPLE / "findings.py"), "--check"]
+    assert subprocess.run(command, check=False, timeout=240).returncode == 0
 
 
 def test_a_finding_is_the_same_every_time(findings: dict[int, Finding | None], tmp_path: Path) -> None:
