@@ -208,7 +208,7 @@ class Scanner:
                 at += 1
 
     def _judge(self, row: Row) -> None:
-        self._tally()
+        self.tally()
         if row.pfn < 0:
             self.checker.see(row)
             return
@@ -221,7 +221,8 @@ class Scanner:
         if row.kind in (Kind.SETPFB, Kind.SETMT):
             self._set_aside()
 
-    def _tally(self) -> None:
+    def tally(self) -> None:
+        """Note in the judgement which clauses the scan looked at."""
         checked = self.checker.judgement.checked
         for count, clauses in zip(
             self.counts.tolist(),
@@ -247,7 +248,7 @@ class Scanner:
 
     def release(self) -> None:
         """Give everything back to the checker."""
-        self._tally()
+        self.tally()
         for chunk in np.flatnonzero(self.pages["dirty"][:: self._size]).tolist():
             self._to_checker(chunk)
 

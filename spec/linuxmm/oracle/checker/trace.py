@@ -64,6 +64,8 @@ class TraceCheck:
         for batch in batches:
             self._batch(checker, batch)
             progress(len(batch))
+        if self.scanner is not None:
+            self.scanner.tally()
         return self.judgement
 
     def _batch(self, checker: PageChecker, batch: Events) -> None:
@@ -74,6 +76,8 @@ class TraceCheck:
             self.judgement.gap(f"{count} events lost on CPU {loss.cpu}: {loss.why}")
         if losses and losses[0] < 0:
             checker.forget()
+            if self.scanner is not None:
+                self.scanner.adopt()
         if self.scanner is None and self.compiled and len(batch) >= WORTH_COMPILING:
             from linuxmm.oracle.checker.compiled import Scanner
 
@@ -120,7 +124,6 @@ class TraceCheck:
                 self._mark(scanner.checker, row, batch.marks[row.a])
                 scanner.adopt()
                 start = at + 1
-        scanner.release()
 
     def _mark(self, checker: PageChecker, row: Row, name: str) -> None:
         state = self.states.get(name)
