@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from linuxmm.oracle.cli.application import main
-from linuxmm.oracle.run_command import _frames
 from linuxmm.oracle.workloads import NAMED, recorded, workload
-from linuxmm.spec.errors import LinuxmmError
 
 TRACE = Path(__file__).parents[1] / "real/alloc-churn-6.1"
 
@@ -61,5 +59,5 @@ def test_diff_names_the_first_operation_answered_apart(capsys: pytest.CaptureFix
 def test_unknown_workloads_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "nonsense"]) == 2
     assert "workload 'nonsense': expected one of uniform, fragmenting" in capsys.readouterr().err
-    with pytest.raises(LinuxmmError, match="expected a multiple of 16"):
-        _frames(17)
+    assert main(["run", "uniform", "--memory", "17"]) == 2
+    assert "--memory 17: expected a multiple of 16" in capsys.readouterr().err

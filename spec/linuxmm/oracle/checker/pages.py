@@ -56,7 +56,7 @@ FALLBACK_SIZE: Final = clause(
     since="2.6.24",
 ).id
 
-_GRANT: Final = (
+GRANT: Final = (
     rules.DOUBLE_ALLOCATION,
     rules.MISALIGNED,
     rules.OUTSIDE,
@@ -66,7 +66,7 @@ _GRANT: Final = (
     rules.SET_ASIDE,
     rules.ORDER_RANGE,
 )
-_RELEASE: Final = (rules.DOUBLE_FREE, rules.WRONG_ORDER, rules.NOT_A_HEAD, rules.FOREIGN_FREE)
+RELEASE: Final = (rules.DOUBLE_FREE, rules.WRONG_ORDER, rules.NOT_A_HEAD, rules.FOREIGN_FREE)
 
 FREE_BLOCK: Final = "any block that is free, aligned, and in a zone that the request permits"
 
@@ -131,7 +131,7 @@ class PageChecker:
         if row.pfn < 0:
             return
         request = Alloc(row.order, max(row.mt, 0), gfp_zone_highest(row.a))
-        for broken in _GRANT:
+        for broken in GRANT:
             self.judgement.checked(broken)
         for refusal in rules.permits_grant(self.pages, request, row.pfn):
             self._diverges(
@@ -141,7 +141,7 @@ class PageChecker:
         self.established[row.pfn] = row
 
     def _released(self, row: Row) -> None:
-        for broken in _RELEASE:
+        for broken in RELEASE:
             self.judgement.checked(broken)
         refusals = rules.permits_free(self.pages, row.pfn, row.order)
         if refusals:

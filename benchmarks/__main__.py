@@ -1,0 +1,54 @@
+"""`python -m benchmarks [--only AREA] [--json]`: a table, or {kernel: figures}."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import bench_allocator, bench_checker, bench_traces
+
+Figures = dict[str, float]
+
+AREAS: Final[dict[str, Callable[[], dict[str, Figures]]]] = {
+    "alloc": bench_allocator.run,
+    "traces": bench_traces.run,
+    "checker": bench_checker.run,
+}
+"""What `--only` names."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=sorted(AREAS), help="measure one area")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    found: dict[str, Figures] = {}
+    for area, measure in AREAS.items():
+        if options.only in (None, area):
+            print(f"measuring {area} ...", file=sys.stderr)
+            found.update(measure())
+    if options.json:
+        print(json.dumps(found, indent=1))
+    else:
+        _print(found)
+    return 0
+
+
+def _print(found: dict[str, Figures]) -> None:
+    table = Table(title="medians of paired, interleaved rounds")
+    table.add_column("kernel")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for kernel, figures in found.items():
+        for at, (name, value) in enumerate(figures.items()):
+            table.add_row("" if at else kernel, name.replace("_", " "), f"{value:,.4g}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
