@@ -198,6 +198,35 @@ class Engine:
                 return name
         return "unknown"
 
+    @property
+    def nr_cpus(self) -> int:
+        """CPUs whose lists the machine has."""
+        words = self.arrays.blocks // max(self.arrays.nr_zones, 1)
+        return (words - arena.PCP_VARS) // arena.NR_PCP_VARS
+
+    def has_block(self, pfn: int, order: int) -> bool:
+        """Whether (pfn, order) is an aligned block inside one zone."""
+        if not 0 <= order <= self.rules.max_order or pfn < 0 or pfn & ((1 << order) - 1):
+            return False
+        zone = self.zone_of(pfn)
+        return zone >= 0 and self.zone_of(pfn + (1 << order) - 1) == zone
+
+    def is_listed(self, pfn: int, order: int) -> bool:
+        """Whether any page of a block stands on a free list or a CPU's list.
+
+        Requires  has_block(pfn, order)
+        """
+        tags = self.arrays.mem[arena.TAG :: arena.WORDS]
+        listed = arena.FREE | arena.CACHED
+        if (tags[pfn : pfn + (1 << order)] & listed).any():
+            return True
+        for above in range(1, self.rules.max_order + 1):
+            head = pfn >> above << above
+            tag = int(tags[head])
+            if tag & listed and tag & arena.ORDER_MASK >= above and head < pfn:
+                return True
+        return False
+
     def exchange(self, handed_out: int, other: int) -> bool:
         """Undo handing out one cached block and hand out another of the same list in its stead.
 

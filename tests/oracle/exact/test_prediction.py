@@ -20,3 +20,13 @@ def test_every_choice_is_predicted(name: str) -> None:
     assert result.state_equal
     assert result.predicted > 28_000
     assert sum(result.explained.values()) < result.predicted // 40
+
+
+def test_another_kernel_would_have_chosen_otherwise() -> None:
+    """The control: 6.12 places blocks differently, so its prediction of a 6.1 recording fails, and says so."""
+    report = check(REAL / "alloc-churn-6.1", exact=True, version="6.12.117")
+    assert report.verdict is Verdict.DIVERGES
+    (result,) = report.exact
+    assert result.unexplained > 100
+    assert not result.state_equal
+    assert result.differences

@@ -21,6 +21,7 @@ from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Numbering, Row, rows_of
 from linuxmm.spec.alloc.gfp import ALLOC_CMA, ALLOC_KSWAPD, GFP_THISNODE_BIT
 from linuxmm.spec.alloc.request import Request, request
+from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES, NR_MIGRATETYPES
 
 _MIGRATE_MASK: Final = 7
 
@@ -120,9 +121,23 @@ class Replay:
             self._retagged(row)
 
     def _operate(self, row: Row, code: int, migratetype: int = 0) -> None:
+        if not self._sound(row) or not 0 <= migratetype < NR_MIGRATETYPES:
+            return
+        if self.engine.is_listed(row.pfn, row.order):
+            what = Kind(row.kind).name.lower()
+            self._differ(row, what, "a block in use", f"pfn {row.pfn:#x} order {row.order} is on a list")
+            return
         self.result.operations += 1
         self.engine.run(code, pfn=row.pfn, order=row.order, migratetype=migratetype, cpu=row.cpu)
         self._queue(row)
+
+    def _sound(self, row: Row) -> bool:
+        """Whether the machine has such a block and such a CPU; a step for another would be undefined."""
+        if self.engine.has_block(row.pfn, row.order) and 0 <= row.cpu < self.engine.nr_cpus:
+            return True
+        where = f"pfn {row.pfn:#x} order {row.order} on CPU {row.cpu}"
+        self._differ(row, Kind(row.kind).name.lower(), "a block and a CPU of this machine", where)
+        return False
 
     def _queue(self, row: Row) -> None:
         for entry in self.engine.log():
@@ -149,10 +164,14 @@ class Replay:
 
         Its event comes after the interrupt's.  It was, if it got the block that is next on the CPU's list.
         """
-        if row.number in self._done or row.pfn < 0:
+        if row.number in self._done or not self.engine.has_block(row.pfn, row.order):
             return
         zone = self.engine.zone_of(row.pfn)
-        if zone >= 0 and self.engine.next_cached(zone, row.cpu, row.order, row.mt) == row.pfn:
+        if (
+            row.mt >= 0
+            and row.cpu < self.engine.nr_cpus
+            and self.engine.next_cached(zone, row.cpu, row.order, row.mt) == row.pfn
+        ):
             self._run_request(row)
             self.result.gaps[INTERRUPTED] += 1
 
@@ -171,6 +190,9 @@ class Replay:
 
     def _run_request(self, row: Row) -> None:
         """Run the request that `row` reports, in the zone that the watermarks choose."""
+        if not self._sound(row):
+            self._done[row.number] = row.pfn
+            return
         real = self.engine.zone_of(row.pfn)
         node = self._node_of(row, real)
         asked = request(row.order, row.a, cpu=row.cpu, node=node)
@@ -220,7 +242,8 @@ class Replay:
         """Whether the kernel claimed the pageblock shows how many of its pages in use were movable."""
         for pfn, claimed in self._plan.claims.get(row.number, ()):
             start = row.mt
-            if self.engine.would_claim(pfn, start) != claimed:
+            known = self.engine.has_block(pfn, 0) and 0 <= start < MIGRATE_PCPTYPES
+            if known and self.engine.would_claim(pfn, start) != claimed:
                 movable_helps = start == MOVABLE
                 self.engine.assume_movable(pfn, movable_helps == claimed)
                 self.result.gaps[MOVABLE_UNKNOWN] += 1
@@ -228,7 +251,7 @@ class Replay:
     def _learn_reclaim(self, row: Row) -> None:
         """How much the kernel gave back shows whether it took the zone as under reclaim or below its mark."""
         seen = self._plan.drained.get(row.number)
-        if seen is None:
+        if seen is None or not self.engine.has_block(row.pfn, row.order) or row.cpu >= self.engine.nr_cpus:
             return
         flag, factor = self.engine.learn_drain(row.pfn, row.cpu, row.order, seen)
         if flag:
@@ -246,18 +269,21 @@ class Replay:
         if row.number in self._plan.caused:
             return
         known = self._plan.pcps.get(row.b)
-        if known is None:
+        if known is None or not self.engine.has_block(known[0], 0) or known[1] >= self.engine.nr_cpus:
             self._differ(row, "free_pcppages_bulk", "a per-CPU list seen before", f"{row.b:#x}")
             return
         pfn, cpu = known
         count, index = row.c >> 32, row.c & 0xFFFFFFFF
+        if index >= self.engine.rules.nr_pcp_lists:
+            self._differ(row, "free_pcppages_bulk", "a list of this kernel", f"list {index}")
+            return
         self.engine.run(codes.DRAIN, pfn=pfn, order=count, cpu=cpu, flags=index)
         self._queue(row)
 
     def _bulk(self, row: Row) -> None:
         """The bulk allocator: pages from the CPU's list; the trace has their number alone."""
         taken = self._plan.bulk.get(row.number, 0)
-        if taken <= 0:
+        if taken <= 0 or not 0 <= row.cpu < self.engine.nr_cpus:
             return
         node = self.cpu_nodes.get(row.cpu, 0)
         asked = request(0, row.a & 0xFFFFFFFF, cpu=row.cpu, node=node)
