@@ -93,7 +93,7 @@ def batch_size(managed: int, limit_bytes: int) -> int:
     since="2.6.0",
     until="4.18",
     features=("F020",),
-    source="mm/page_alloc.c:zone_batchsize; 2.6.11 to 4.15 (the step to 1 MiB lies between 4.15 and 4.20)",
+    source="mm/page_alloc.c:zone_batchsize; 2.6.18 to 4.18",
 )
 def batch_limit_512k() -> int:
     """Bytes that a batch times four may cover: 512 KiB."""
@@ -104,7 +104,7 @@ def batch_limit_512k() -> int:
     "alloc.pcp-batch-limit",
     since="4.19",
     features=("F020",),
-    source="mm/page_alloc.c:zone_batchsize; 4.20 to 6.12",
+    source="mm/page_alloc.c:zone_batchsize; 4.19 to 6.12",
 )
 def batch_limit_1m() -> int:
     """Bytes that a batch times four may cover: 1 MiB."""
