@@ -111,8 +111,10 @@ _COLD: Final = frozenset(
         "fallback_from_largest",
         "drain_list_by_list",
         "drain_growing_rounds",
+        "drain_rounds",
         "drain_single_list",
         "watermark_ok_any_block",
+        "watermark_ok_harder_any_type",
         "watermark_ok_per_order",
     }
 )

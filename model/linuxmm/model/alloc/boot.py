@@ -297,14 +297,31 @@ def reserve_unknown(rules: Rules, zone: Zone) -> Zone:
 @behaviour(
     "alloc.setup-reserve",
     since="2.6.24",
+    until="2.6.30",
+    features=("F013", "F016"),
+    source="mm/page_alloc.c:setup_zone_migrate_reserve; 2.6.24, 2.6.28 (2.6.29, 2.6.30 unconfirmed)",
+)
+def reserve_min_watermark(rules: Rules, zone: Zone) -> Zone:
+    """The first MOVABLE pageblocks are set aside as RESERVE, as many as hold the min watermark."""
+    return _set_reserve(rules, zone, align_up(zone.watermark[0], 1 << rules.pageblock_order))
+
+
+@behaviour(
+    "alloc.setup-reserve",
+    since="2.6.31",
     until="4.3",
     features=("F013", "F016"),
-    source="mm/page_alloc.c:setup_zone_migrate_reserve; 4.2 (no limit of two before 2.6.32)",
+    source="mm/page_alloc.c:setup_zone_migrate_reserve; 2.6.31 to 4.3",
 )
 def reserve_two_blocks(rules: Rules, zone: Zone) -> Zone:
     """The first one or two MOVABLE pageblocks without boot reservations are set aside as RESERVE."""
     size = 1 << rules.pageblock_order
-    wanted = min(2, align_up(zone.watermark[0], size) >> rules.pageblock_order)
+    return _set_reserve(rules, zone, min(2 * size, align_up(zone.watermark[0], size)))
+
+
+def _set_reserve(rules: Rules, zone: Zone, pages: int) -> Zone:
+    size = 1 << rules.pageblock_order
+    wanted = pages >> rules.pageblock_order
     pfn = align_up(zone.start, size)
     while wanted and pfn < zone.end:
         if pageblock_type(zone, pfn) == MOVABLE and _wholly_managed(zone, pfn, min(pfn + size, zone.end)):

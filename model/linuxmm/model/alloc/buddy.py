@@ -34,9 +34,9 @@ from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES
 @behaviour(
     "alloc.may-absorb",
     since="2.4.0",
-    until="3.18",
+    until="3.17",
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page; 2.6.11 to 3.15",
+    source="mm/page_alloc.c:__free_one_page; 2.6.11 to 3.16 (3.17 unconfirmed)",
 )
 def absorb_any(zone: Zone, order: int, migratetype: int, buddy_type: int) -> bool:
     """Buddies merge whatever the types of their pageblocks."""
@@ -45,10 +45,11 @@ def absorb_any(zone: Zone, order: int, migratetype: int, buddy_type: int) -> boo
 
 @behaviour(
     "alloc.may-absorb",
-    since="3.19",
+    since="3.18",
     until="4.5",
+    replaced_in=("4.4.155",),
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page; 3.19, 4.2, 4.4",
+    source="mm/page_alloc.c:__free_one_page; 3.18 to 4.3 (4.4, 4.5 unconfirmed)",
 )
 def absorb_below_isolated(zone: Zone, order: int, migratetype: int, buddy_type: int) -> bool:
     """A block freed into an isolated pageblock does not grow beyond it."""
@@ -59,8 +60,9 @@ def absorb_below_isolated(zone: Zone, order: int, migratetype: int, buddy_type: 
     "alloc.may-absorb",
     since="4.6",
     until="5.17",
+    backports=("4.4.155",),
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page; 4.10 to 5.17",
+    source="mm/page_alloc.c:__free_one_page; 4.4.155, 4.6 to 5.17",
 )
 def absorb_not_across_isolated(zone: Zone, order: int, migratetype: int, buddy_type: int) -> bool:
     """An isolated and another pageblock stay apart."""
@@ -73,7 +75,7 @@ def absorb_not_across_isolated(zone: Zone, order: int, migratetype: int, buddy_t
     "alloc.may-absorb",
     since="5.18",
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page, migratetype_is_mergeable; 6.1, 6.12",
+    source="mm/page_alloc.c:__free_one_page, migratetype_is_mergeable; 5.19 to 6.12 (5.18 unconfirmed)",
 )
 def absorb_mergeable(zone: Zone, order: int, migratetype: int, buddy_type: int) -> bool:
     """Pageblocks of different types merge only if both have fallbacks."""
@@ -85,7 +87,7 @@ def absorb_mergeable(zone: Zone, order: int, migratetype: int, buddy_type: int) 
     since="2.4.0",
     until="6.9",
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page; 2.6.24 to 6.1",
+    source="mm/page_alloc.c:__free_one_page; 2.6.24 to 6.8",
 )
 def absorb_keeping_types(rules: Rules, zone: Zone, buddy: int, order: int, migratetype: int) -> Zone:
     """The absorbed pageblocks keep their types, so a list may hold pages of pageblocks of another type."""
@@ -95,8 +97,22 @@ def absorb_keeping_types(rules: Rules, zone: Zone, buddy: int, order: int, migra
 @behaviour(
     "alloc.absorb",
     since="6.10",
+    until="6.12",
+    replaced_in=("6.12.117",),
     features=("F012", "F016"),
-    source="mm/page_alloc.c:__free_one_page; 6.12",
+    source="mm/page_alloc.c:__free_one_page; 6.10, 6.12.0",
+)
+def absorb_retagging_first(rules: Rules, zone: Zone, buddy: int, order: int, migratetype: int) -> Zone:
+    """The buddy's first pageblock takes the type of the freed page; any further one is forgotten."""
+    return set_pageblock_type(zone, buddy, migratetype)
+
+
+@behaviour(
+    "alloc.absorb",
+    since="6.13",
+    backports=("6.12.117",),
+    features=("F012", "F016"),
+    source="mm/page_alloc.c:__free_one_page; 6.12.117",
 )
 def absorb_retagging(rules: Rules, zone: Zone, buddy: int, order: int, migratetype: int) -> Zone:
     """The absorbed pageblocks take the type of the freed page: list and pageblock always agree."""
@@ -147,7 +163,7 @@ def merge_once(
     since="2.4.0",
     until="2.6.34",
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page; 2.6.11 to 2.6.32",
+    source="mm/page_alloc.c:__free_one_page; 2.6.11 to 2.6.34",
 )
 def never_to_tail(rules: Rules, zone: Zone, pfn: int, order: int) -> bool:
     """A freed block goes to the head of its list."""
@@ -157,8 +173,43 @@ def never_to_tail(rules: Rules, zone: Zone, pfn: int, order: int) -> bool:
 @behaviour(
     "alloc.wants-tail",
     since="2.6.35",
+    until="2.6.35",
     features=("F012",),
-    source="mm/page_alloc.c:buddy_merge_likely; 2.6.37 to 6.12",
+    source="mm/page_alloc.c:__free_one_page; 2.6.35",
+)
+def to_tail_if_merge_likely_any_order(rules: Rules, zone: Zone, pfn: int, order: int) -> bool:
+    """As since 2.6.36; the block of the largest order beside counts as a free buddy too."""
+    if order >= rules.max_order:
+        return False
+    return is_free_block(zone, buddy_of(merged_pfn(pfn, order), order + 1), order + 1)
+
+
+@behaviour(
+    "alloc.wants-tail",
+    since="2.6.38",
+    until="3.5",
+    features=("F012",),
+    source="mm/page_alloc.c:__free_one_page; 2.6.39, 3.4, 3.5 (2.6.38 unconfirmed)",
+)
+def to_tail_if_merge_likely_lower_half(rules: Rules, zone: Zone, pfn: int, order: int) -> bool:
+    """As in 2.6.36; the address of the buddy comes out wrong for upper halves, which stay at the head."""
+    if order >= rules.max_order - 1 or merged_pfn(pfn, order) != pfn:
+        return False
+    return is_free_block(zone, buddy_of(pfn, order + 1), order + 1)
+
+
+@behaviour(
+    "alloc.wants-tail",
+    since="3.6",
+    features=("F012",),
+    source="mm/page_alloc.c:__free_one_page, buddy_merge_likely; 3.10 to 6.12 (3.6 to 3.9 unconfirmed)",
+)
+@behaviour(
+    "alloc.wants-tail",
+    since="2.6.36",
+    until="2.6.37",
+    features=("F012",),
+    source="mm/page_alloc.c:__free_one_page; 2.6.36, 2.6.37",
 )
 def to_tail_if_merge_likely(rules: Rules, zone: Zone, pfn: int, order: int) -> bool:
     """A block goes to the tail if the block that it would form with its buddy has a free buddy."""

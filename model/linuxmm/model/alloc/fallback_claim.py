@@ -76,7 +76,7 @@ def try_to_claim_block(
     until="6.12",
     replaced_in=("6.12.117",),
     features=("F016", "F018", "F029", "F030", "F038"),
-    source="mm/page_alloc.c:__rmqueue_fallback, steal_suitable_fallback; 6.10 (unconfirmed)",
+    source="mm/page_alloc.c:__rmqueue_fallback, steal_suitable_fallback; 6.10, 6.12.0",
 )
 def take_claiming_or_single(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int, mode: int

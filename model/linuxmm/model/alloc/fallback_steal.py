@@ -38,7 +38,7 @@ def fallback_block(
     """(order, type, may claim) of the block to fall back to; order NOTHING when there is none.
 
     The largest block, unless a MOVABLE request could not claim it: then the smallest that suffices.
-    Source    mm/page_alloc.c:__rmqueue_fallback; 4.12 to 6.11
+    Source    mm/page_alloc.c:__rmqueue_fallback; 4.13 to 6.12.0
     """
     least = smallest_order_to_search(rules, order, flags)
     at = rules.max_order
@@ -110,9 +110,40 @@ def steal_and_retry(rules: Rules, zone: Zone, order: int, migratetype: int, flag
 @behaviour(
     "alloc.take",
     since="4.12",
+    until="4.12",
+    features=("F016", "F038"),
+    source="mm/page_alloc.c:__rmqueue, __rmqueue_fallback; 4.12",
+)
+def take_stealing_largest(
+    rules: Rules, zone: Zone, order: int, migratetype: int, flags: int, mode: int
+) -> tuple[Zone, int, int, int]:
+    """Own type, CMA for MOVABLE, steal from the largest block."""
+    zone, pfn = rmqueue_smallest(rules, zone, order, migratetype)
+    if pfn != NOTHING:
+        return zone, pfn, migratetype, mode
+    if migratetype == MOVABLE:
+        zone, pfn = take_cma(rules, zone, order, ALLOC_CMA)
+        if pfn != NOTHING:
+            return zone, pfn, CMA, mode
+    at = rules.max_order
+    while at >= order and pfn == NOTHING:
+        other = find_fallback(zone, at, migratetype)
+        if other != NOTHING:
+            head = list_head(zone, at, other)
+            claims = rules.claims_block(at, migratetype, rules.pageblock_order, rules.grouping_disabled)
+            zone = steal_suitable_fallback(rules, zone, head, at, migratetype, 0, claims)
+            zone = trace_extfrag(zone, head, order, at, migratetype, other)
+            zone, pfn = rmqueue_smallest(rules, zone, order, migratetype)
+        at -= 1
+    return zone, pfn, migratetype, mode
+
+
+@behaviour(
+    "alloc.take",
+    since="4.13",
     until="5.7",
     features=("F016", "F018", "F029", "F030", "F038"),
-    source="mm/page_alloc.c:__rmqueue, __rmqueue_fallback; 4.12 to 5.4",
+    source="mm/page_alloc.c:__rmqueue, __rmqueue_fallback; 4.15 to 5.7 (4.13, 4.14 unconfirmed)",
 )
 def take_stealing(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int, mode: int
@@ -134,7 +165,7 @@ def take_stealing(
     since="5.8",
     until="6.9",
     features=("F016", "F018", "F029", "F030", "F038"),
-    source="mm/page_alloc.c:__rmqueue, __rmqueue_fallback; 5.9 to 6.1",
+    source="mm/page_alloc.c:__rmqueue, __rmqueue_fallback; 5.8 to 6.8",
 )
 def take_balancing_then_stealing(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int, mode: int

@@ -142,9 +142,9 @@ def unisolate_pageblock(rules: Rules, zone: Zone, pfn: int, migratetype: int) ->
 @behaviour(
     "alloc.unisolate",
     since="2.4.0",
-    until="3.18",
+    until="3.17",
     features=("F016",),
-    source="mm/page_isolation.c:unset_migratetype_isolate; 2.6.24 to 3.15",
+    source="mm/page_isolation.c:unset_migratetype_isolate; 2.6.24 to 3.16 (3.17 unconfirmed)",
 )
 def unisolate_moving(rules: Rules, zone: Zone, start: int, migratetype: int) -> Zone:
     """The free pages of the pageblock go to the lists of its new type, unmerged."""
@@ -154,9 +154,9 @@ def unisolate_moving(rules: Rules, zone: Zone, start: int, migratetype: int) -> 
 
 @behaviour(
     "alloc.unisolate",
-    since="3.19",
+    since="3.18",
     features=("F016",),
-    source="mm/page_isolation.c:unset_migratetype_isolate; 6.1, 6.12 (3.19 to 5.17 from memory)",
+    source="mm/page_isolation.c:unset_migratetype_isolate; 3.18 to 4.10, 6.1, 6.12",
 )
 def unisolate_merging(rules: Rules, zone: Zone, start: int, migratetype: int) -> Zone:
     """As before; a free pageblock whose buddy is free and not isolated is freed again, and merges."""

@@ -66,7 +66,7 @@ def move_to_head(zone: Zone, pfn: int, order: int, migratetype: int) -> Zone:
     since="5.10",
     until="6.9",
     features=("F016",),
-    source="mm/page_alloc.c:move_to_free_list; 5.10 to 6.1",
+    source="mm/page_alloc.c:move_to_free_list; 5.10 to 6.8",
 )
 def move_to_tail(zone: Zone, pfn: int, order: int, migratetype: int) -> Zone:
     """A free block that changes its list goes to the tail."""
@@ -77,7 +77,7 @@ def move_to_tail(zone: Zone, pfn: int, order: int, migratetype: int) -> Zone:
     "alloc.place-moved",
     since="6.10",
     features=("F016",),
-    source="mm/page_alloc.c:move_to_free_list; 6.12",
+    source="mm/page_alloc.c:move_to_free_list; 6.10 to 6.12",
 )
 def move_to_tail_counted(zone: Zone, pfn: int, order: int, migratetype: int) -> Zone:
     """A free block that changes its list goes to the tail, and the counters of both types follow."""
@@ -231,7 +231,7 @@ def small_zones_boosted() -> bool:
     "alloc.small-zones-boost",
     since="5.7",
     features=("F018", "F019", "F030"),
-    source="mm/page_alloc.c:boost_watermark; 5.9 to 6.12",
+    source="mm/page_alloc.c:boost_watermark; 5.7 to 6.12 (5.7 to 5.9 wake kswapd even so)",
 )
 def small_zones_spared() -> bool:
     """Zones below four pageblocks are not boosted."""

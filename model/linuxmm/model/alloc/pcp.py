@@ -94,7 +94,7 @@ def pop_pcplist(
     since="2.4.0",
     until="5.8",
     features=("F020",),
-    source="mm/page_alloc.c:buffered_rmqueue, rmqueue; 2.6.11 to 5.4",
+    source="mm/page_alloc.c:buffered_rmqueue, rmqueue; 2.6.11 to 5.8",
 )
 def pcp_serves_all(rules: Rules, migratetype: int, flags: int) -> bool:
     """Every request of an allowed order may use the lists."""
@@ -104,9 +104,9 @@ def pcp_serves_all(rules: Rules, migratetype: int, flags: int) -> bool:
 @behaviour(
     "alloc.pcp-serves",
     since="5.9",
-    until="6.9",
+    until="6.5",
     features=("F020", "F036"),
-    source="mm/page_alloc.c:rmqueue; 5.9 to 6.1",
+    source="mm/page_alloc.c:rmqueue; 5.9 to 6.5",
 )
 def pcp_serves_unless_cma_forbidden(rules: Rules, migratetype: int, flags: int) -> bool:
     """A MOVABLE request that must not get CMA pages cannot use the lists, which may hold some."""
@@ -115,9 +115,9 @@ def pcp_serves_unless_cma_forbidden(rules: Rules, migratetype: int, flags: int) 
 
 @behaviour(
     "alloc.pcp-serves",
-    since="6.10",
+    since="6.6",
     features=("F020", "F036"),
-    source="mm/page_alloc.c:rmqueue; 6.12",
+    source="mm/page_alloc.c:rmqueue; 6.6.9 to 6.12",
 )
 def pcp_serves_every_request(rules: Rules, migratetype: int, flags: int) -> bool:
     """Every request of an allowed order may use the lists."""
@@ -155,10 +155,22 @@ def free_unref_page(rules: Rules, zone: Zone, cpu: int, pfn: int, order: int) ->
 
 @behaviour(
     "alloc.drained-type",
-    since="2.4.0",
+    since="2.6.31",
+    until="3.17",
+    features=("F020",),
+    source="mm/page_alloc.c:free_pcppages_bulk, free_pages_bulk; 2.6.31 to 3.16 (3.17 unconfirmed)",
+)
+def drained_type_as_noted(zone: Zone, pfn: int) -> int:
+    """A block goes to the list noted when it was cached, isolated or not."""
+    return cached_type(zone, pfn)
+
+
+@behaviour(
+    "alloc.drained-type",
+    since="3.18",
     until="6.9",
     features=("F020",),
-    source="mm/page_alloc.c:free_pcppages_bulk; 2.6.24 to 6.1",
+    source="mm/page_alloc.c:free_pcppages_bulk; 3.18 to 6.8",
 )
 def drained_type_noted(zone: Zone, pfn: int) -> int:
     """A block goes to the list noted when it was cached, or of its pageblock if any is isolated."""
@@ -169,7 +181,14 @@ def drained_type_noted(zone: Zone, pfn: int) -> int:
     "alloc.drained-type",
     since="6.10",
     features=("F020",),
-    source="mm/page_alloc.c:free_pcppages_bulk; 6.12",
+    source="mm/page_alloc.c:free_pcppages_bulk; 6.10 to 6.12",
+)
+@behaviour(
+    "alloc.drained-type",
+    since="2.4.0",
+    until="2.6.30",
+    features=("F020",),
+    source="mm/page_alloc.c:__free_one_page; 2.6.11 to 2.6.28 (2.6.29, 2.6.30 unconfirmed)",
 )
 def drained_type_of_pageblock(zone: Zone, pfn: int) -> int:
     """A block goes to the list of its pageblock's type."""
@@ -194,7 +213,7 @@ def give_back_tail(rules: Rules, zone: Zone, cpu: int, index: int) -> Zone:
     since="2.4.0",
     until="2.6.31",
     features=("F020",),
-    source="mm/page_alloc.c:free_pages_bulk; 2.6.11 to 2.6.28",
+    source="mm/page_alloc.c:free_pages_bulk; 2.6.11 to 2.6.31",
 )
 def drain_single_list(rules: Rules, zone: Zone, cpu: int, pages: int, index: int) -> Zone:
     """Give back from the tail of the one list."""
@@ -208,12 +227,12 @@ def drain_single_list(rules: Rules, zone: Zone, cpu: int, pages: int, index: int
 @behaviour(
     "alloc.pcp-drain",
     since="2.6.32",
-    until="5.17",
+    until="2.6.38",
     features=("F020",),
-    source="mm/page_alloc.c:free_pcppages_bulk; 2.6.32 to 5.17",
+    source="mm/page_alloc.c:free_pcppages_bulk; 2.6.32 to 2.6.37 (2.6.38 unconfirmed)",
 )
-def drain_growing_rounds(rules: Rules, zone: Zone, cpu: int, pages: int, index: int) -> Zone:
-    """Give back from the lists in turn, beginning with the second; more per list the more lists are empty."""
+def drain_rounds(rules: Rules, zone: Zone, cpu: int, pages: int, index: int) -> Zone:
+    """Give back from the lists in turn, beginning with the second; one more per list passed over."""
     pages = min(pages, pcp_vars(zone, cpu).pages)
     at = 0
     run = 0
@@ -223,7 +242,35 @@ def drain_growing_rounds(rules: Rules, zone: Zone, cpu: int, pages: int, index: 
         while pcp_tail(zone, cpu, at) == NOTHING:
             run += 1
             at = next_list(rules, at)
-        if run >= rules.nr_pcp_lists:
+        while pages > 0 and run > 0 and pcp_tail(zone, cpu, at) != NOTHING:
+            zone = give_back_tail(rules, zone, cpu, at)
+            pages -= 1
+            run -= 1
+    return zone
+
+
+@behaviour(
+    "alloc.pcp-drain",
+    since="2.6.39",
+    until="5.17",
+    features=("F020",),
+    source="mm/page_alloc.c:free_pcppages_bulk; 2.6.39 to 5.17",
+)
+def drain_growing_rounds(rules: Rules, zone: Zone, cpu: int, pages: int, index: int) -> Zone:
+    """As before; the only list that is not empty gives back everything.
+
+    As in the kernel that list is told by the count of lists passed being exactly their number.
+    """
+    pages = min(pages, pcp_vars(zone, cpu).pages)
+    at = 0
+    run = 0
+    while pages > 0:
+        run += 1
+        at = next_list(rules, at)
+        while pcp_tail(zone, cpu, at) == NOTHING:
+            run += 1
+            at = next_list(rules, at)
+        if run == rules.nr_pcp_lists:
             run = pages
         while pages > 0 and run > 0 and pcp_tail(zone, cpu, at) != NOTHING:
             zone = give_back_tail(rules, zone, cpu, at)
@@ -236,7 +283,7 @@ def drain_growing_rounds(rules: Rules, zone: Zone, cpu: int, pages: int, index: 
     "alloc.pcp-drain",
     since="5.18",
     features=("F020",),
-    source="mm/page_alloc.c:free_pcppages_bulk; 6.1, 6.12",
+    source="mm/page_alloc.c:free_pcppages_bulk; 5.19 to 6.12 (5.18 unconfirmed)",
 )
 def drain_list_by_list(rules: Rules, zone: Zone, cpu: int, pages: int, index: int) -> Zone:
     """Give back whole lists from their tails, beginning with the list just freed to."""

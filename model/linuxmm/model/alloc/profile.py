@@ -66,10 +66,13 @@ def pageblock_order(kernel: Kernel) -> int:
     since="2.4.0",
     until="2.6.31",
     features=("F020",),
-    source="include/linux/mmzone.h:struct per_cpu_pages; 2.6.11 to 2.6.28",
+    source="include/linux/mmzone.h:struct per_cpu_pages; 2.6.11 to 2.6.31 (hot list)",
 )
 def layout_single(huge: bool) -> tuple[int, Any, Any, Any]:
-    """(number of lists, allowed orders, list of a block, order of a list): one list (hot; cold apart)."""
+    """(number of lists, allowed orders, list of a block, order of a list): one list (hot; cold apart).
+
+    Not modelled: since 2.6.24 the list is searched for the requested type, and refilled at its head.
+    """
     return (
         1,
         pcp_formulas.order_zero_only,
@@ -83,7 +86,7 @@ def layout_single(huge: bool) -> tuple[int, Any, Any, Any]:
     since="2.6.32",
     until="4.3",
     features=("F020",),
-    source="include/linux/mmzone.h:struct per_cpu_pages; 2.6.32 to 4.2",
+    source="include/linux/mmzone.h:struct per_cpu_pages; 2.6.32 to 4.3",
 )
 def layout_by_type_reclaimable_first(huge: bool) -> tuple[int, Any, Any, Any]:
     """One list per migratetype, RECLAIMABLE before MOVABLE."""
@@ -100,7 +103,7 @@ def layout_by_type_reclaimable_first(huge: bool) -> tuple[int, Any, Any, Any]:
     since="4.4",
     until="5.13",
     features=("F020",),
-    source="include/linux/mmzone.h:struct per_cpu_pages; 4.4 to 5.10",
+    source="include/linux/mmzone.h:struct per_cpu_pages; 4.4 to 5.11",
 )
 def layout_by_type(huge: bool) -> tuple[int, Any, Any, Any]:
     """One list per migratetype."""
@@ -121,7 +124,7 @@ def _allowed(huge: bool) -> Callable[[int, int], bool]:
     since="5.14",
     until="5.19",
     features=("F020", "F021"),
-    source="mm/page_alloc.c:order_to_pindex; 5.14, 5.17",
+    source="mm/page_alloc.c:order_to_pindex; 5.14 to 5.19",
 )
 def layout_by_order_and_type(huge: bool) -> tuple[int, Any, Any, Any]:
     """One list per order 0 to 3 and migratetype; with huge pages three more."""
@@ -137,9 +140,9 @@ def layout_by_order_and_type(huge: bool) -> tuple[int, Any, Any, Any]:
     "alloc.pcp-layout",
     since="6.0",
     until="6.9",
-    replaced_in=("6.1.192",),
+    replaced_in=("6.1.158",),
     features=("F020", "F021"),
-    source="mm/page_alloc.c:order_to_pindex; 6.0 (unconfirmed)",
+    source="mm/page_alloc.c:order_to_pindex; 6.0 to 6.8, 6.6.87 (6.9 unconfirmed)",
 )
 def layout_one_huge_list(huge: bool) -> tuple[int, Any, Any, Any]:
     """One list per order 0 to 3 and migratetype; with huge pages one more."""
@@ -154,9 +157,9 @@ def layout_one_huge_list(huge: bool) -> tuple[int, Any, Any, Any]:
 @behaviour(
     "alloc.pcp-layout",
     since="6.10",
-    backports=("6.1.192",),
+    backports=("6.1.158",),
     features=("F020", "F021"),
-    source="mm/page_alloc.c:order_to_pindex; 6.1.192, 6.12",
+    source="mm/page_alloc.c:order_to_pindex; 6.1.158, 6.1.192, 6.10 to 6.12",
 )
 def layout_two_huge_lists(huge: bool) -> tuple[int, Any, Any, Any]:
     """One list per order 0 to 3 and migratetype; with huge pages two more, not movable and movable."""
@@ -171,9 +174,24 @@ def layout_two_huge_lists(huge: bool) -> tuple[int, Any, Any, Any]:
 @behaviour(
     "alloc.pcp-numbers",
     since="2.4.0",
+    until="2.6.14",
+    features=("F020",),
+    source="mm/page_alloc.c:free_hot_cold_page; 2.6.11, 2.6.12 (2.6.13 to 2.6.17 unconfirmed)",
+)
+def numbers_low_mark() -> tuple[Any, Any, Any]:
+    """A fixed batch, given back by the free after the one that reached the limit.
+
+    Not modelled: lists are refilled before they are empty, at two batches.
+    """
+    return pcp_formulas.alloc_unchanged, pcp_formulas.refill_batch, pcp_formulas.commit_batch_beyond
+
+
+@behaviour(
+    "alloc.pcp-numbers",
+    since="2.6.15",
     until="5.13",
     features=("F020",),
-    source="mm/page_alloc.c:free_hot_cold_page; 2.6.20 to 5.10",
+    source="mm/page_alloc.c:free_hot_cold_page, free_unref_page_commit; 2.6.18 to 5.11",
 )
 def numbers_fixed_batch() -> tuple[Any, Any, Any]:
     """(at an allocation, pages to fetch, pages to give back): a fixed batch."""
@@ -183,9 +201,9 @@ def numbers_fixed_batch() -> tuple[Any, Any, Any]:
 @behaviour(
     "alloc.pcp-numbers",
     since="5.14",
-    until="5.18",
+    until="5.17",
     features=("F020", "F027"),
-    source="mm/page_alloc.c:nr_pcp_free; 5.14, 5.17",
+    source="mm/page_alloc.c:nr_pcp_free; 5.14 to 5.17",
 )
 def numbers_doubling() -> tuple[Any, Any, Any]:
     """The batch doubles while pages are only freed."""
@@ -198,10 +216,11 @@ def numbers_doubling() -> tuple[Any, Any, Any]:
 
 @behaviour(
     "alloc.pcp-numbers",
-    since="5.19",
+    since="5.18",
     until="6.6",
+    replaced_in=("6.1.158",),
     features=("F020", "F027"),
-    source="mm/page_alloc.c:nr_pcp_free, nr_pcp_high; 6.1.192",
+    source="mm/page_alloc.c:nr_pcp_free, nr_pcp_high; 5.19 to 6.6 (5.18 unconfirmed)",
 )
 def numbers_free_high() -> tuple[Any, Any, Any]:
     """As before; high-order blocks freed in a row empty the lists."""
@@ -214,9 +233,26 @@ def numbers_free_high() -> tuple[Any, Any, Any]:
 
 @behaviour(
     "alloc.pcp-numbers",
+    since="6.1.158",
+    until="6.0",
+    backports=("6.1.158",),
+    features=("F020", "F027"),
+    source="mm/page_alloc.c:nr_pcp_free, nr_pcp_high; 6.1.158, 6.1.192; in no release but the stable ones",
+)
+def numbers_free_high_capped() -> tuple[Any, Any, Any]:
+    """As before; the doubling is capped."""
+    return (
+        pcp_formulas.alloc_halves_free_factor,
+        pcp_formulas.refill_scaled,
+        pcp_formulas.commit_free_high_capped,
+    )
+
+
+@behaviour(
+    "alloc.pcp-numbers",
     since="6.7",
     features=("F020", "F027"),
-    source="mm/page_alloc.c:nr_pcp_alloc, nr_pcp_high, nr_pcp_free; 6.12",
+    source="mm/page_alloc.c:nr_pcp_alloc, nr_pcp_high, nr_pcp_free; 6.8 to 6.12 (6.7 unconfirmed)",
 )
 def numbers_adaptive() -> tuple[Any, Any, Any]:
     """The limit adapts to allocation and free rates."""

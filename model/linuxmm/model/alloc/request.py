@@ -63,46 +63,94 @@ def take_no_reserve(
     return zone, pfn, came_from
 
 
+def _reserve_then_take(
+    rules: Rules, zone: Zone, order: int, migratetype: int, flags: int, reserve: bool
+) -> tuple[Zone, int, int]:
+    if reserve:
+        zone, pfn = rmqueue_smallest(rules, zone, order, HIGHATOMIC)
+        if pfn != NOTHING:
+            return zone, pfn, HIGHATOMIC
+    zone, pfn, came_from, _ = rules.take(rules, zone, order, migratetype, flags, RMQUEUE_NORMAL)
+    return zone, pfn, came_from
+
+
+@behaviour(
+    "alloc.take-highatomic",
+    since="6.0",
+    until="6.2",
+    replaced_in=("6.1.158",),
+    features=("F013",),
+    source="mm/page_alloc.c:rmqueue_buddy; 6.0 to 6.2",
+)
 @behaviour(
     "alloc.take-highatomic",
     since="4.4",
-    until="6.2",
-    replaced_in=("6.1.192",),
+    until="5.13",
     features=("F013",),
-    source="mm/page_alloc.c:rmqueue; 4.4 to 6.0",
+    source="mm/page_alloc.c:rmqueue; 4.4 to 5.11 (5.12, 5.13 unconfirmed)",
 )
 def take_reserve_if_harder(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int
 ) -> tuple[Zone, int, int]:
     """High-order HARDER requests use the high-order atomic reserve first."""
-    if order > 0 and flags & ALLOC_NON_BLOCK:
+    reserve = order > 0 and flags & ALLOC_NON_BLOCK != 0
+    return _reserve_then_take(rules, zone, order, migratetype, flags, reserve)
+
+
+@behaviour(
+    "alloc.take-highatomic",
+    since="5.14",
+    until="5.19",
+    features=("F013", "F021"),
+    source="mm/page_alloc.c:rmqueue; 5.14 to 5.19",
+)
+def take_reserve_if_harder_and_not_cached(
+    rules: Rules, zone: Zone, order: int, migratetype: int, flags: int
+) -> tuple[Zone, int, int]:
+    """As before; but a request that the per-CPU lists refused is refused, without a look at the reserve."""
+    cached = rules.pcp_allowed(order, rules.pageblock_order) and rules.pcp_serves(rules, migratetype, flags)
+    reserve = order > 0 and flags & ALLOC_NON_BLOCK != 0 and not cached
+    return _reserve_then_take(rules, zone, order, migratetype, flags, reserve)
+
+
+def _take_then_reserve(
+    rules: Rules, zone: Zone, order: int, migratetype: int, flags: int, last: int
+) -> tuple[Zone, int, int]:
+    reserve = flags & ALLOC_HIGHATOMIC != 0
+    zone, pfn, came_from = _reserve_then_take(rules, zone, order, migratetype, flags, reserve)
+    if pfn == NOTHING and flags & last:
         zone, pfn = rmqueue_smallest(rules, zone, order, HIGHATOMIC)
-        if pfn != NOTHING:
-            return zone, pfn, HIGHATOMIC
-    zone, pfn, came_from, _ = rules.take(rules, zone, order, migratetype, flags, RMQUEUE_NORMAL)
+        return zone, pfn, HIGHATOMIC
     return zone, pfn, came_from
 
 
 @behaviour(
     "alloc.take-highatomic",
     since="6.3",
-    backports=("6.1.192",),
+    until="6.11",
+    replaced_in=("6.6.80",),
     features=("F013",),
-    source="mm/page_alloc.c:rmqueue_buddy; 6.1.192, 6.12",
+    source="mm/page_alloc.c:rmqueue_buddy; 6.3 to 6.10 (6.11 unconfirmed)",
+)
+def take_reserve_first_or_for_victims(
+    rules: Rules, zone: Zone, order: int, migratetype: int, flags: int
+) -> tuple[Zone, int, int]:
+    """HIGHATOMIC requests use the reserve first, OOM victims last."""
+    return _take_then_reserve(rules, zone, order, migratetype, flags, ALLOC_OOM)
+
+
+@behaviour(
+    "alloc.take-highatomic",
+    since="6.12",
+    backports=("6.1.158", "6.6.80"),
+    features=("F013",),
+    source="mm/page_alloc.c:rmqueue_buddy; 6.1.158, 6.1.192, 6.6.80, 6.12",
 )
 def take_reserve_first_or_last(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int
 ) -> tuple[Zone, int, int]:
     """HIGHATOMIC requests use the reserve first; OOM victims and who cannot block use it last."""
-    if flags & ALLOC_HIGHATOMIC:
-        zone, pfn = rmqueue_smallest(rules, zone, order, HIGHATOMIC)
-        if pfn != NOTHING:
-            return zone, pfn, HIGHATOMIC
-    zone, pfn, came_from, _ = rules.take(rules, zone, order, migratetype, flags, RMQUEUE_NORMAL)
-    if pfn == NOTHING and flags & (ALLOC_OOM | ALLOC_NON_BLOCK):
-        zone, pfn = rmqueue_smallest(rules, zone, order, HIGHATOMIC)
-        return zone, pfn, HIGHATOMIC
-    return zone, pfn, came_from
+    return _take_then_reserve(rules, zone, order, migratetype, flags, ALLOC_OOM | ALLOC_NON_BLOCK)
 
 
 def rmqueue_buddy(rules: Rules, zone: Zone, order: int, migratetype: int, flags: int) -> tuple[Zone, int]:

@@ -38,9 +38,21 @@ def unreserve_nothing(rules: Rules, zone: Zone, pfn: int, order: int, migratetyp
 @behaviour(
     "alloc.unreserve",
     since="4.4",
+    until="4.9",
+    features=("F013",),
+    source="mm/page_alloc.c:unreserve_highatomic_pageblock; 4.4 to 4.9",
+)
+def unreserve_first(rules: Rules, zone: Zone, pfn: int, order: int, migratetype: int) -> tuple[Zone, bool]:
+    """As later, but the first pageblock with a free page is enough, whether or not its pages move."""
+    return unreserve_block(rules, zone, pfn, order, migratetype)[0], True
+
+
+@behaviour(
+    "alloc.unreserve",
+    since="4.10",
     until="6.9",
     features=("F013",),
-    source="mm/page_alloc.c:unreserve_highatomic_pageblock; 4.4 to 6.1",
+    source="mm/page_alloc.c:unreserve_highatomic_pageblock; 4.10 to 6.8",
 )
 def unreserve_block(rules: Rules, zone: Zone, pfn: int, order: int, migratetype: int) -> tuple[Zone, bool]:
     """The pageblock takes the requester's type, and its free pages move; success if any did."""
@@ -56,7 +68,7 @@ def unreserve_block(rules: Rules, zone: Zone, pfn: int, order: int, migratetype:
     "alloc.unreserve",
     since="6.10",
     features=("F013",),
-    source="mm/page_alloc.c:unreserve_highatomic_pageblock; 6.12",
+    source="mm/page_alloc.c:unreserve_highatomic_pageblock; 6.10 to 6.12",
 )
 def unreserve_whole(rules: Rules, zone: Zone, pfn: int, order: int, migratetype: int) -> tuple[Zone, bool]:
     """As before; a block of several pageblocks is given back whole."""

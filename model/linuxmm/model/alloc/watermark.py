@@ -31,7 +31,7 @@ from linuxmm.model.alloc.movement import (
 )
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.alloc.buddy import migratetype_is_mergeable
-from linuxmm.spec.alloc.gfp import ALLOC_CMA, ALLOC_MIN_RESERVE, ALLOC_WMARK_MASK
+from linuxmm.spec.alloc.gfp import ALLOC_CMA, ALLOC_MIN_RESERVE, ALLOC_NON_BLOCK, ALLOC_WMARK_MASK
 from linuxmm.spec.alloc.watermark import above_mark, halved_mark
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES
@@ -44,7 +44,7 @@ from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES
     since="2.4.0",
     until="6.11",
     features=("F013",),
-    source="mm/page_alloc.c:__zone_watermark_unusable_free; 4.4 to 6.1",
+    source="mm/page_alloc.c:__zone_watermark_unusable_free; 4.4 to 6.10 (6.11 unconfirmed)",
 )
 def highatomic_pages_reserved(zone: Zone) -> int:
     """The reserve counts with all its pages, used or free."""
@@ -70,7 +70,7 @@ def highatomic_pages_free(zone: Zone) -> int:
     since="2.4.0",
     until="4.3",
     features=("F013", "F017"),
-    source="mm/page_alloc.c:zone_watermark_ok; 2.6.11 to 4.2",
+    source="mm/page_alloc.c:zone_watermark_ok; 2.6.11 to 4.3",
 )
 def watermark_ok_per_order(
     rules: Rules, zone: Zone, order: int, mark: int, class_index: int, flags: int, free: int
@@ -80,7 +80,7 @@ def watermark_ok_per_order(
     usable = free - rules.unusable_free(order, flags, 0, nr_free_cma(zone))
     if not above_mark(usable, mark, lowmem_reserve_of(zone, class_index)):
         return False
-    free -= (1 << order) - 1
+    free -= rules.unusable_free(order, ALLOC_CMA, 0, 0)
     at = 0
     while at < order:
         free -= free_blocks(zone, at) << at
@@ -94,8 +94,35 @@ def watermark_ok_per_order(
 @behaviour(
     "alloc.watermark-ok",
     since="4.4",
+    until="4.14",
+    replaced_in=("4.4.155",),
     features=("F013", "F017"),
-    source="mm/page_alloc.c:__zone_watermark_ok; 4.4 to 6.12",
+    source="mm/page_alloc.c:__zone_watermark_ok; 4.6 to 4.12 (4.4, 4.13, 4.14 unconfirmed)",
+)
+def watermark_ok_harder_any_type(
+    rules: Rules, zone: Zone, order: int, mark: int, class_index: int, flags: int, free: int
+) -> bool:
+    """Whether enough stays free, and one block is large enough; of any type at all for HARDER requests."""
+    if not watermark_ok_any_block(rules, zone, 0, mark, class_index, flags, free - (1 << order) + 1):
+        return False
+    if order == 0:
+        return True
+    at = order
+    while at <= rules.max_order:
+        if flags & ALLOC_NON_BLOCK and free_blocks(zone, at) > 0:
+            return True
+        if has_usable_block(rules, zone, at, flags):
+            return True
+        at += 1
+    return False
+
+
+@behaviour(
+    "alloc.watermark-ok",
+    since="4.15",
+    backports=("4.4.155",),
+    features=("F013", "F017"),
+    source="mm/page_alloc.c:__zone_watermark_ok; 4.4.155, 4.15 to 6.12",
 )
 def watermark_ok_any_block(
     rules: Rules, zone: Zone, order: int, mark: int, class_index: int, flags: int, free: int
@@ -135,7 +162,7 @@ def has_usable_block(rules: Rules, zone: Zone, order: int, flags: int) -> bool:
     since="2.4.0",
     until="4.6",
     features=("F014", "F017"),
-    source="mm/page_alloc.c:get_page_from_freelist; 2.6.24 to 4.4",
+    source="mm/page_alloc.c:get_page_from_freelist; 2.6.24 to 4.6",
 )
 def watermark_fast_is_full(
     rules: Rules, zone: Zone, order: int, mark: int, class_index: int, flags: int
@@ -149,7 +176,7 @@ def watermark_fast_is_full(
     since="4.7",
     until="5.8",
     features=("F014", "F017"),
-    source="mm/page_alloc.c:zone_watermark_fast; 4.10 to 5.4",
+    source="mm/page_alloc.c:zone_watermark_fast; 4.7 to 5.8",
 )
 def watermark_fast_ignoring_highatomic(
     rules: Rules, zone: Zone, order: int, mark: int, class_index: int, flags: int
@@ -167,7 +194,7 @@ def watermark_fast_ignoring_highatomic(
     "alloc.watermark-fast",
     since="5.9",
     features=("F014", "F017", "F018"),
-    source="mm/page_alloc.c:zone_watermark_fast; 5.9 to 6.12",
+    source="mm/page_alloc.c:zone_watermark_fast; 5.9 to 6.12 (before 6.3 __GFP_ATOMIC decides, not HIGH)",
 )
 def watermark_fast_unboosted(
     rules: Rules, zone: Zone, order: int, mark: int, class_index: int, flags: int
@@ -201,7 +228,7 @@ def mark_of(zone: Zone, flags: int) -> int:
     since="4.4",
     until="6.9",
     features=("F013",),
-    source="mm/page_alloc.c:reserve_highatomic_pageblock; 4.4 to 6.1",
+    source="mm/page_alloc.c:reserve_highatomic_pageblock; 4.4 to 6.8",
 )
 def reserve_highatomic_block(rules: Rules, zone: Zone, pfn: int, order: int) -> Zone:
     """Keep the pageblock of a high-order atomic allocation for such allocations."""
@@ -217,7 +244,7 @@ def reserve_highatomic_block(rules: Rules, zone: Zone, pfn: int, order: int) -> 
     "alloc.reserve-highatomic",
     since="6.10",
     features=("F013",),
-    source="mm/page_alloc.c:reserve_highatomic_pageblock; 6.12",
+    source="mm/page_alloc.c:reserve_highatomic_pageblock; 6.10 to 6.12",
 )
 def reserve_highatomic_whole(rules: Rules, zone: Zone, pfn: int, order: int) -> Zone:
     """As before, for a pageblock that lies wholly in the zone; larger allocations reserve all of theirs."""

@@ -7,6 +7,7 @@ from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, theorem
 from linuxmm.spec.alloc.pcp import (
     PcpVars,
+    _commit_free_high,
     alloc_halves_free_count,
     alloc_halves_free_factor,
     batch_size,
@@ -14,6 +15,7 @@ from linuxmm.spec.alloc.pcp import (
     commit_batch,
     commit_doubling,
     commit_free_high,
+    commit_free_high_capped,
     decayed_high,
     drain_all_step,
     high_from_fraction,
@@ -117,7 +119,7 @@ def index_inverse(
     "alloc.pcp.commit-within",
     "A free gives back no more than there is, and nothing while the limit is not reached, in every "
     "generation up to 6.6.",
-    proves=(commit_batch, commit_doubling, commit_free_high),
+    proves=(commit_batch, commit_doubling, commit_free_high, commit_free_high_capped),
     features=("F020", "F027"),
     bounds=SIZES,
     witness={
@@ -135,7 +137,7 @@ def index_inverse(
         Mutant(commit_batch, "gives back twice the batch", "v.batch if", "2 * v.batch if"),
         Mutant(commit_doubling, "forgets the limit", "if v.pages < high:", "if False:"),
         Mutant(commit_doubling, "has no largest amount", "clamp(batch, v.batch, high - v.batch)", "batch"),
-        Mutant(commit_free_high, "gives back one too many", "return v, v.pages", "return v, v.pages + 1"),
+        Mutant(_commit_free_high, "gives back one too many", "return v, v.pages", "return v, v.pages + 1"),
     ),
 )
 def commit_within(
@@ -147,7 +149,7 @@ def commit_within(
     order: Annotated[int, each((0, 3, 9))],
     active: Flag,
     below: Flag,
-    generation: Annotated[int, each(range(3))],
+    generation: Annotated[int, each(range(4))],
 ) -> bool:
     v = bounded_vars(pages, batch, high, high, high, factor, 0, scale, 0)
     assume(pages >= 1)
@@ -156,8 +158,10 @@ def commit_within(
         back = commit_batch(v, order, active, below)[1]
     elif generation == 1:
         back = commit_doubling(v, order, active, below)[1]
-    else:
+    elif generation == 2:
         back = commit_free_high(v, order, active, below)[1]
+    else:
+        back = commit_free_high_capped(v, order, active, below)[1]
     early = (pages < min(4 * batch, high)) & ((generation < 2) | (factor == 0) | (order != 3))
     return (back >= 0) & (back <= pages) & implies(early, back == 0)
 

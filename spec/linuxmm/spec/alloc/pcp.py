@@ -93,7 +93,7 @@ def batch_size(managed: int, limit_bytes: int) -> int:
     since="2.6.0",
     until="4.18",
     features=("F020",),
-    source="mm/page_alloc.c:zone_batchsize; 2.6.11 to 4.15 (the step to 1 MiB lies between 4.15 and 4.20)",
+    source="mm/page_alloc.c:zone_batchsize; 2.6.18 to 4.18",
 )
 def batch_limit_512k() -> int:
     """Bytes that a batch times four may cover: 512 KiB."""
@@ -104,7 +104,7 @@ def batch_limit_512k() -> int:
     "alloc.pcp-batch-limit",
     since="4.19",
     features=("F020",),
-    source="mm/page_alloc.c:zone_batchsize; 4.20 to 6.12",
+    source="mm/page_alloc.c:zone_batchsize; 4.19 to 6.12",
 )
 def batch_limit_1m() -> int:
     """Bytes that a batch times four may cover: 1 MiB."""
@@ -197,7 +197,7 @@ def index_by_order_and_type(order: int, migratetype: int) -> int:
 def index_one_huge_list(order: int, migratetype: int) -> int:
     """The list of a block: order by order, three types each; one for pageblocks of any type.
 
-    Source    mm/page_alloc.c:order_to_pindex; 6.0 to 6.9 before the stable backport
+    Source    mm/page_alloc.c:order_to_pindex; 6.0 to 6.8, 6.1.y up to 6.1.55
     """
     if order > PAGE_ALLOC_COSTLY_ORDER:
         return NR_LOWORDER_PCP_LISTS
@@ -207,7 +207,7 @@ def index_one_huge_list(order: int, migratetype: int) -> int:
 def index_two_huge_lists(order: int, migratetype: int) -> int:
     """The list of a block: order by order, three types each; pageblocks in not movable and movable.
 
-    Source    mm/page_alloc.c:order_to_pindex; 6.1.192, 6.12
+    Source    mm/page_alloc.c:order_to_pindex; 6.1.158, 6.1.192, 6.10 to 6.12
     """
     if order > PAGE_ALLOC_COSTLY_ORDER:
         return NR_LOWORDER_PCP_LISTS + (1 if migratetype == 1 else 0)
@@ -247,9 +247,19 @@ def commit_batch(v: PcpVars, order: int, reclaim_active: bool, below_high: bool)
     """Pages to give back after a free: a batch once the limit is reached.
 
     Requires  v.pages already includes the freed block
-    Source    mm/page_alloc.c:free_hot_cold_page, free_unref_page_commit; 2.6.16 to 5.13
+    Source    mm/page_alloc.c:free_hot_cold_page, free_unref_page_commit; 2.6.18 to 5.13
     """
     return v, v.batch if v.pages >= v.high else 0
+
+
+def commit_batch_beyond(
+    v: PcpVars, order: int, reclaim_active: bool, below_high: bool
+) -> tuple[PcpVars, int]:
+    """Pages to give back after a free: a batch if the limit was reached before it.
+
+    Source    mm/page_alloc.c:free_hot_cold_page; 2.6.11, 2.6.12
+    """
+    return v, v.batch if v.pages > v.high else 0
 
 
 # ---- generation 5.14 to 6.6: the batch doubles while pages are only freed ---------------------------------
@@ -278,7 +288,7 @@ def _pcp_high(v: PcpVars, reclaim_active: bool) -> int:
 def commit_doubling(v: PcpVars, order: int, reclaim_active: bool, below_high: bool) -> tuple[PcpVars, int]:
     """Pages to give back after a free: the batch, doubled for each giving back since the last allocation.
 
-    Source    mm/page_alloc.c:free_unref_page_commit, nr_pcp_free, nr_pcp_high; 5.14 to 5.18
+    Source    mm/page_alloc.c:free_unref_page_commit, nr_pcp_free, nr_pcp_high; 5.14 to 5.17
     """
     high = _pcp_high(v, reclaim_active)
     if v.pages < high:
@@ -291,30 +301,43 @@ def commit_doubling(v: PcpVars, order: int, reclaim_active: bool, below_high: bo
     return v, clamp(batch, v.batch, high - v.batch)
 
 
-def _drain_doubling_capped(v: PcpVars, high: int) -> tuple[PcpVars, int]:
+def _drain_doubling(v: PcpVars, high: int, most: int) -> tuple[PcpVars, int]:
     if high < v.batch:
         return v, 1
     batch = v.batch << v.factor
-    if batch < high - v.batch and v.factor < v.scale_max:
+    if batch < high - v.batch and v.factor < most:
         v = with_factor(v, v.factor + 1)
     return v, clamp(batch, v.batch, high - v.batch)
 
 
-def commit_free_high(v: PcpVars, order: int, reclaim_active: bool, below_high: bool) -> tuple[PcpVars, int]:
-    """As 5.14, but high-order blocks freed in a row empty the lists, and the doubling is capped.
-
-    The cap CONFIG_PCP_BATCH_SCALE_MAX came with 6.7 and was carried to 6.1.y.
-    Source    mm/page_alloc.c:free_unref_page_commit, nr_pcp_free, nr_pcp_high; 5.19 to 6.6, read in 6.1.192
-    """
+def _commit_free_high(v: PcpVars, order: int, reclaim_active: bool, most: int) -> tuple[PcpVars, int]:
     free_high = v.factor != 0 and order != 0 and order <= PAGE_ALLOC_COSTLY_ORDER
     if v.high == 0 or free_high:
         if free_high:
             return v, v.pages
-        return _drain_doubling_capped(v, 0)
+        return _drain_doubling(v, 0, most)
     high = _pcp_high(v, reclaim_active)
     if v.pages < high:
         return v, 0
-    return _drain_doubling_capped(v, high)
+    return _drain_doubling(v, high, most)
+
+
+def commit_free_high(v: PcpVars, order: int, reclaim_active: bool, below_high: bool) -> tuple[PcpVars, int]:
+    """As 5.14, but high-order blocks freed in a row empty the lists.
+
+    Source    mm/page_alloc.c:free_unref_page_commit, nr_pcp_free, nr_pcp_high; 5.19 to 6.6
+    """
+    return _commit_free_high(v, order, reclaim_active, v.factor + 1)
+
+
+def commit_free_high_capped(
+    v: PcpVars, order: int, reclaim_active: bool, below_high: bool
+) -> tuple[PcpVars, int]:
+    """As before, and the doubling is capped by CONFIG_PCP_BATCH_SCALE_MAX, as since 6.7.
+
+    Source    mm/page_alloc.c:free_unref_page_commit, nr_pcp_free, nr_pcp_high; 6.1.158, 6.1.192
+    """
+    return _commit_free_high(v, order, reclaim_active, v.scale_max)
 
 
 # ---- generation since 6.7: high adapts -------------------------------------------------------------------

@@ -15,6 +15,7 @@ from linuxmm.spec.alloc.gfp import (
     ALLOC_NOFRAGMENT,
     ALLOC_NON_BLOCK,
     ALLOC_OOM,
+    GFP_ATOMIC_BIT,
     GFP_DIRECT_RECLAIM_BIT,
     GFP_HIGH_BIT,
     GFP_KSWAPD_RECLAIM_BIT,
@@ -72,50 +73,116 @@ def is_movable(gfp: int) -> bool:
     return gfp_migratetype(gfp) == 1
 
 
+def _with_cma(flags: int, gfp: int, cma: bool) -> int:
+    return flags | ALLOC_CMA if cma and is_movable(gfp) else flags
+
+
+def _harder(gfp: int, atomic: bool, reserves: bool, realtime: bool, cma: bool) -> int:
+    flags = ALLOC_CPUSET | (gfp & (GFP_HIGH_BIT | GFP_KSWAPD_RECLAIM_BIT))
+    if atomic:
+        flags &= ~ALLOC_CPUSET
+        if reserves:
+            flags |= ALLOC_NON_BLOCK
+    elif realtime:
+        flags |= ALLOC_NON_BLOCK
+    return _with_cma(flags, gfp, cma)
+
+
 @behaviour(
     "alloc.slowpath-flags",
     since="2.6.0",
-    until="6.2",
-    replaced_in=("6.1.192",),
+    until="2.6.37",
     features=("F017",),
-    source="mm/page_alloc.c:gfp_to_alloc_flags; 2.6.32 to 6.0",
+    source="mm/page_alloc.c:gfp_to_alloc_flags; 2.6.31 to 2.6.37 (part of __alloc_pages before)",
 )
-def slowpath_flags_harder(gfp: int, order: int, realtime: bool, cma: bool) -> int:
-    """ALLOC_* flags of the slow path: HIGH; HARDER for who cannot reclaim, and for real-time tasks."""
-    flags = ALLOC_CPUSET | (gfp & (GFP_HIGH_BIT | GFP_KSWAPD_RECLAIM_BIT))
-    if not gfp & GFP_DIRECT_RECLAIM_BIT:
-        if not gfp & GFP_NOMEMALLOC_BIT:
-            flags |= ALLOC_NON_BLOCK
-        flags &= ~ALLOC_CPUSET
-    elif realtime:
-        flags |= ALLOC_NON_BLOCK
-    if cma and is_movable(gfp):
-        flags |= ALLOC_CMA
-    return flags
+def slowpath_flags_waiting(gfp: int, order: int, realtime: bool, cma: bool) -> int:
+    """ALLOC_* flags of the slow path: HIGH; HARDER for who cannot wait, and for real-time tasks."""
+    return _harder(gfp, not gfp & GFP_DIRECT_RECLAIM_BIT, True, realtime, cma)
 
 
 @behaviour(
     "alloc.slowpath-flags",
-    since="6.3",
-    backports=("6.1.192",),
+    since="2.6.38",
+    until="3.15",
     features=("F017",),
-    source="mm/page_alloc.c:gfp_to_alloc_flags; 6.1.192, 6.12",
+    source="mm/page_alloc.c:gfp_to_alloc_flags; 2.6.39 to 3.13 (2.6.38, 3.14, 3.15 unconfirmed)",
 )
-def slowpath_flags_min_reserve(gfp: int, order: int, realtime: bool, cma: bool) -> int:
-    """ALLOC_* flags of the slow path: MIN_RESERVE for HIGH and real-time; two more for atomic requests."""
+def slowpath_flags_nomemalloc(gfp: int, order: int, realtime: bool, cma: bool) -> int:
+    """As before; __GFP_NOMEMALLOC keeps who cannot wait from HARDER."""
+    return _harder(gfp, not gfp & GFP_DIRECT_RECLAIM_BIT, not gfp & GFP_NOMEMALLOC_BIT, realtime, cma)
+
+
+@behaviour(
+    "alloc.slowpath-flags",
+    since="3.16",
+    until="4.3",
+    features=("F017",),
+    source="mm/page_alloc.c:gfp_to_alloc_flags; 3.16 to 4.3",
+)
+def slowpath_flags_not_no_kswapd(gfp: int, order: int, realtime: bool, cma: bool) -> int:
+    """As before; a request that does without kswapd too is not atomic."""
+    atomic = not gfp & GFP_DIRECT_RECLAIM_BIT and gfp & GFP_KSWAPD_RECLAIM_BIT != 0
+    return _harder(gfp, atomic, not gfp & GFP_NOMEMALLOC_BIT, realtime, cma)
+
+
+@behaviour(
+    "alloc.slowpath-flags",
+    since="4.4",
+    until="6.2",
+    replaced_in=("6.1.158",),
+    features=("F013", "F017"),
+    source="mm/page_alloc.c:gfp_to_alloc_flags, get_page_from_freelist; 4.4 to 6.2",
+)
+def slowpath_flags_harder(gfp: int, order: int, realtime: bool, cma: bool) -> int:
+    """As before; atomic is who states __GFP_ATOMIC.
+
+    ALLOC_HIGHATOMIC, which these kernels do not have, stands for "HARDER of a high order": the pageblock of
+    such a request is reserved.
+    """
+    atomic = gfp & GFP_ATOMIC_BIT != 0
+    flags = _harder(gfp, atomic, not gfp & GFP_NOMEMALLOC_BIT, realtime, cma)
+    if order > 0 and flags & ALLOC_NON_BLOCK:
+        flags |= ALLOC_HIGHATOMIC
+    return flags
+
+
+def _min_reserve(gfp: int, highatomic: bool, realtime: bool, cma: bool) -> int:
     flags = ALLOC_CPUSET | (gfp & (GFP_HIGH_BIT | GFP_KSWAPD_RECLAIM_BIT))
     if not gfp & GFP_DIRECT_RECLAIM_BIT:
         if not gfp & GFP_NOMEMALLOC_BIT:
             flags |= ALLOC_NON_BLOCK
-            if order > 0 and flags & ALLOC_MIN_RESERVE:
+            if highatomic:
                 flags |= ALLOC_HIGHATOMIC
         if flags & ALLOC_MIN_RESERVE:
             flags &= ~ALLOC_CPUSET
     elif realtime:
         flags |= ALLOC_MIN_RESERVE
-    if cma and is_movable(gfp):
-        flags |= ALLOC_CMA
-    return flags
+    return _with_cma(flags, gfp, cma)
+
+
+@behaviour(
+    "alloc.slowpath-flags",
+    since="6.3",
+    until="6.12",
+    replaced_in=("6.12.117",),
+    features=("F013", "F017"),
+    source="mm/page_alloc.c:gfp_to_alloc_flags; 6.3 to 6.12.0, 6.6.87",
+)
+def slowpath_flags_non_block(gfp: int, order: int, realtime: bool, cma: bool) -> int:
+    """MIN_RESERVE for HIGH and real-time; NON_BLOCK for who cannot reclaim, HIGHATOMIC too at high orders."""
+    return _min_reserve(gfp, order > 0, realtime, cma)
+
+
+@behaviour(
+    "alloc.slowpath-flags",
+    since="6.13",
+    backports=("6.1.158", "6.12.117"),
+    features=("F013", "F017"),
+    source="mm/page_alloc.c:gfp_to_alloc_flags; 6.1.158, 6.1.192, 6.12.117",
+)
+def slowpath_flags_min_reserve(gfp: int, order: int, realtime: bool, cma: bool) -> int:
+    """As before; HIGHATOMIC only for those that state __GFP_HIGH."""
+    return _min_reserve(gfp, order > 0 and gfp & GFP_HIGH_BIT != 0, realtime, cma)
 
 
 @behaviour(
@@ -177,7 +244,7 @@ def nofragment_unknown(gfp: int, zone_kind: int, several_nodes: bool, dma32_popu
     since="5.0",
     until="5.1",
     features=("F029",),
-    source="mm/page_alloc.c:alloc_flags_nofragment; 5.0",
+    source="mm/page_alloc.c:alloc_flags_nofragment; 5.0 (5.1 unconfirmed)",
 )
 def nofragment_inert(gfp: int, zone_kind: int, several_nodes: bool, dma32_populated: bool) -> int:
     """Both paths of the function return the kswapd bit alone: the flag is never set."""

@@ -29,9 +29,9 @@ MIN_FREE_KBYTES_FLOOR: Final = 128
 @behaviour(
     "alloc.min-free-cap",
     since="2.6.0",
-    until="5.7",
+    until="5.6",
     features=("F017",),
-    source="mm/page_alloc.c:init_per_zone_wmark_min; 2.6.20 to 5.4",
+    source="mm/page_alloc.c:init_per_zone_wmark_min; 2.6.11 to 5.4",
 )
 def min_free_kbytes_cap_64m() -> int:
     """Upper limit of the computed min_free_kbytes, in kB: 65536."""
@@ -40,9 +40,9 @@ def min_free_kbytes_cap_64m() -> int:
 
 @behaviour(
     "alloc.min-free-cap",
-    since="5.8",
+    since="5.7",
     features=("F017",),
-    source="mm/page_alloc.c:calculate_min_free_kbytes; 5.9 to 6.12",
+    source="mm/page_alloc.c:calculate_min_free_kbytes; 5.7 to 6.12",
 )
 def min_free_kbytes_cap_256m() -> int:
     """Upper limit of the computed min_free_kbytes, in kB: 262144."""
@@ -79,7 +79,7 @@ def small_zone_min(managed: int) -> int:
     since="2.6.0",
     until="2.6.16",
     features=("F017",),
-    source="mm/page_alloc.c:setup_per_zone_pages_min; 2.6.11",
+    source="mm/page_alloc.c:setup_per_zone_pages_min; 2.6.11, 2.6.12 (2.6.13 to 2.6.16 unconfirmed)",
 )
 def low_high_quarters_of_min(minimum: int, share: int, managed: int, scale_factor: int) -> tuple[int, int]:
     """(low, high) as 5/4 and 6/4 of min."""
@@ -91,7 +91,7 @@ def low_high_quarters_of_min(minimum: int, share: int, managed: int, scale_facto
     since="2.6.17",
     until="4.5",
     features=("F017",),
-    source="mm/page_alloc.c:__setup_per_zone_wmarks; 2.6.20 to 4.4",
+    source="mm/page_alloc.c:__setup_per_zone_wmarks; 2.6.18 to 4.4 (2.6.17 unconfirmed)",
 )
 def low_high_quarters_of_share(minimum: int, share: int, managed: int, scale_factor: int) -> tuple[int, int]:
     """(low, high) as min plus a quarter and a half of the zone's share (not of a capped min)."""
@@ -102,7 +102,7 @@ def low_high_quarters_of_share(minimum: int, share: int, managed: int, scale_fac
     "alloc.watermark-distance",
     since="4.6",
     features=("F017",),
-    source="mm/page_alloc.c:__setup_per_zone_wmarks; 4.10 to 6.12",
+    source="mm/page_alloc.c:__setup_per_zone_wmarks; 4.6 to 6.12",
 )
 def low_high_scaled(minimum: int, share: int, managed: int, scale_factor: int) -> tuple[int, int]:
     """(low, high) as min plus one and two distances: a quarter of the share, or managed * scale / 10000.
@@ -139,9 +139,9 @@ def zone_total_reserve(managed: int, largest_lowmem_reserve: int, high: int) -> 
     "alloc.watermark-mark",
     since="2.4.0",
     until="6.2",
-    replaced_in=("6.1.192",),
+    replaced_in=("6.1.158",),
     features=("F013", "F017"),
-    source="mm/page_alloc.c:__zone_watermark_ok; 2.6.11 to 6.0",
+    source="mm/page_alloc.c:__zone_watermark_ok; 2.6.11 to 6.2",
 )
 def mark_after_reserves_harder(mark: int, alloc_flags: int) -> int:
     """The mark that applies to a request: half for HIGH, then a quarter off for HARDER, half for OOM.
@@ -160,9 +160,9 @@ def mark_after_reserves_harder(mark: int, alloc_flags: int) -> int:
 @behaviour(
     "alloc.watermark-mark",
     since="6.3",
-    backports=("6.1.192",),
+    backports=("6.1.158",),
     features=("F013", "F017"),
-    source="mm/page_alloc.c:__zone_watermark_ok; 6.1.192, 6.12",
+    source="mm/page_alloc.c:__zone_watermark_ok; 6.1.158, 6.3 to 6.12",
 )
 def mark_after_reserves_min_reserve(mark: int, alloc_flags: int) -> int:
     """The mark that applies: half for MIN_RESERVE, a quarter more off if also NON_BLOCK, half for OOM.
@@ -180,10 +180,29 @@ def mark_after_reserves_min_reserve(mark: int, alloc_flags: int) -> int:
 
 @behaviour(
     "alloc.watermark-unusable",
-    since="2.4.0",
+    since="2.6.38",
+    until="3.2",
+    features=("F017",),
+    source="mm/page_alloc.c:__zone_watermark_ok; 2.6.39 (2.6.38, 3.0 to 3.3 unconfirmed; 3.4 has it no more)",
+)
+def unusable_free_off_by_two(order: int, alloc_flags: int, highatomic: int, free_cma: int) -> int:
+    """Free pages that a request cannot count on: its own size and one more, two too many."""
+    return (1 << order) + 1
+
+
+@behaviour(
+    "alloc.watermark-unusable",
+    since="3.3",
     until="4.3",
     features=("F017",),
-    source="mm/page_alloc.c:zone_watermark_ok; 2.6.11 to 4.2",
+    source="mm/page_alloc.c:__zone_watermark_ok; 3.4 to 4.3 (without CMA before 3.7)",
+)
+@behaviour(
+    "alloc.watermark-unusable",
+    since="2.4.0",
+    until="2.6.37",
+    features=("F017",),
+    source="mm/page_alloc.c:zone_watermark_ok; 2.6.11 to 2.6.37",
 )
 def unusable_free_v1(order: int, alloc_flags: int, highatomic: int, free_cma: int) -> int:
     """Free pages that a request cannot count on: its own size less one, and CMA unless it may use it."""
@@ -197,9 +216,9 @@ def unusable_free_v1(order: int, alloc_flags: int, highatomic: int, free_cma: in
     "alloc.watermark-unusable",
     since="4.4",
     until="6.2",
-    replaced_in=("6.1.192",),
+    replaced_in=("6.1.158",),
     features=("F013", "F017"),
-    source="mm/page_alloc.c:__zone_watermark_unusable_free; 4.4 to 6.0",
+    source="mm/page_alloc.c:__zone_watermark_unusable_free; 4.4 to 6.2",
 )
 def unusable_free_v2(order: int, alloc_flags: int, highatomic: int, free_cma: int) -> int:
     """As before; the high-order atomic reserve counts unless the request is HARDER or an OOM victim's."""
@@ -214,9 +233,9 @@ def unusable_free_v2(order: int, alloc_flags: int, highatomic: int, free_cma: in
 @behaviour(
     "alloc.watermark-unusable",
     since="6.3",
-    backports=("6.1.192",),
+    backports=("6.1.158",),
     features=("F013", "F017"),
-    source="mm/page_alloc.c:__zone_watermark_unusable_free; 6.1.192, 6.12",
+    source="mm/page_alloc.c:__zone_watermark_unusable_free; 6.1.158, 6.3 to 6.12",
 )
 def unusable_free_v3(order: int, alloc_flags: int, highatomic: int, free_cma: int) -> int:
     """As before; the reserve counts unless any reserve flag is set.
@@ -245,9 +264,9 @@ def halved_mark(mark: int) -> int:
     "alloc.watermark-highatomic-list",
     since="4.4",
     until="6.2",
-    replaced_in=("6.1.192",),
+    replaced_in=("6.1.158",),
     features=("F013",),
-    source="mm/page_alloc.c:__zone_watermark_ok; 4.10 to 6.0",
+    source="mm/page_alloc.c:__zone_watermark_ok; 4.15 to 6.2",
 )
 def counts_highatomic_harder(alloc_flags: int) -> bool:
     """Whether a free HIGHATOMIC block satisfies the order part of the test: HARDER or OOM."""
@@ -257,9 +276,9 @@ def counts_highatomic_harder(alloc_flags: int) -> bool:
 @behaviour(
     "alloc.watermark-highatomic-list",
     since="6.3",
-    backports=("6.1.192",),
+    backports=("6.1.158",),
     features=("F013",),
-    source="mm/page_alloc.c:__zone_watermark_ok; 6.1.192, 6.12",
+    source="mm/page_alloc.c:__zone_watermark_ok; 6.1.158, 6.3 to 6.12",
 )
 def counts_highatomic_flag(alloc_flags: int) -> bool:
     """Whether a free HIGHATOMIC block satisfies the order part of the test: ALLOC_HIGHATOMIC or OOM."""
@@ -304,9 +323,9 @@ def may_boost(
 @behaviour(
     "alloc.highatomic-limit",
     since="4.4",
-    until="6.6",
+    until="6.7",
     features=("F013",),
-    source="mm/page_alloc.c:reserve_highatomic_pageblock; 4.4 to 6.1",
+    source="mm/page_alloc.c:reserve_highatomic_pageblock; 4.4 to 6.6 (6.7 unconfirmed)",
 )
 def highatomic_limit_one_percent_and_block(managed: int, pageblock_nr_pages: int) -> int:
     """Reserve no further pageblock at or above this many reserved pages: 1 % plus one pageblock."""
@@ -315,9 +334,9 @@ def highatomic_limit_one_percent_and_block(managed: int, pageblock_nr_pages: int
 
 @behaviour(
     "alloc.highatomic-limit",
-    since="6.7",
+    since="6.8",
     features=("F013",),
-    source="mm/page_alloc.c:reserve_highatomic_pageblock; 6.12",
+    source="mm/page_alloc.c:reserve_highatomic_pageblock; 6.8 to 6.12",
 )
 def highatomic_limit_one_percent_aligned(managed: int, pageblock_nr_pages: int) -> int:
     """1 % rounded up to pageblocks; none at all where 1 % is less than a pageblock."""

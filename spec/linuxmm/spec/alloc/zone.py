@@ -63,7 +63,7 @@ def zone_limits(arch: Arch, zone_dma: bool, zone_dma32: bool) -> tuple[tuple[Zon
     since="2.4.0",
     until="6.5",
     features=("F003", "F017"),
-    source="mm/page_alloc.c:__setup_per_zone_wmarks; 2.6.11 to 6.1",
+    source="mm/page_alloc.c:__setup_per_zone_wmarks; 2.6.11 to 6.5",
 )
 def counts_as_lowmem(kind: int) -> bool:
     """Whether a zone takes its share of min_free_kbytes: every one but HIGHMEM."""
@@ -74,7 +74,7 @@ def counts_as_lowmem(kind: int) -> bool:
     "alloc.lowmem-zone",
     since="6.6",
     features=("F003", "F017"),
-    source="mm/page_alloc.c:__setup_per_zone_wmarks; 6.12",
+    source="mm/page_alloc.c:__setup_per_zone_wmarks; 6.6 to 6.12",
 )
 def counts_as_lowmem_unless_movable(kind: int) -> bool:
     """Whether a zone takes its share of min_free_kbytes: every one but HIGHMEM and MOVABLE."""
@@ -87,9 +87,9 @@ def counts_as_lowmem_unless_movable(kind: int) -> bool:
 @behaviour(
     "alloc.node-score",
     since="2.4.0",
-    until="5.15",
+    until="5.17",
     features=("F002",),
-    source="mm/page_alloc.c:find_next_best_node; 2.6.11 to 5.14",
+    source="mm/page_alloc.c:find_next_best_node; 2.6.11 to 5.17",
 )
 def node_score_scaled_load(distance: int, lower: bool, has_cpus: bool, load: int, nr_nodes: int) -> int:
     """How little a node is liked as the next to fall back to; its load counts up to the number of nodes."""
@@ -100,9 +100,9 @@ def node_score_scaled_load(distance: int, lower: bool, has_cpus: bool, load: int
 
 @behaviour(
     "alloc.node-score",
-    since="5.16",
+    since="5.18",
     features=("F002",),
-    source="mm/page_alloc.c:find_next_best_node; 6.1, 6.12 (5.16, 5.17 unconfirmed)",
+    source="mm/page_alloc.c:find_next_best_node; 5.19 to 6.12 (5.18 unconfirmed)",
 )
 def node_score(distance: int, lower: bool, has_cpus: bool, load: int, nr_nodes: int) -> int:
     """How little a node is liked as the next to fall back to.
@@ -117,7 +117,7 @@ def node_score(distance: int, lower: bool, has_cpus: bool, load: int, nr_nodes: 
     since="2.4.0",
     until="5.15",
     features=("F002",),
-    source="mm/page_alloc.c:build_zonelists; 2.6.24 to 5.14",
+    source="mm/page_alloc.c:build_zonelists; 2.6.24 to 5.15",
 )
 def node_load_set(load: int, rank: int, nr_nodes: int) -> int:
     """node_load of the first node at a new distance: as many as nodes are left (the last writer wins).
@@ -132,7 +132,7 @@ def node_load_set(load: int, rank: int, nr_nodes: int) -> int:
     since="5.16",
     until="5.17",
     features=("F002",),
-    source="mm/page_alloc.c:build_zonelists; 5.16 (unconfirmed)",
+    source="mm/page_alloc.c:build_zonelists; 5.17 (5.16 unconfirmed)",
 )
 def node_load_accumulated(load: int, rank: int, nr_nodes: int) -> int:
     """node_load of the first node at a new distance: as many more as nodes are left."""
@@ -143,7 +143,7 @@ def node_load_accumulated(load: int, rank: int, nr_nodes: int) -> int:
     "alloc.node-load",
     since="5.18",
     features=("F002",),
-    source="mm/page_alloc.c:build_zonelists; 6.1, 6.12",
+    source="mm/page_alloc.c:build_zonelists; 5.19 to 6.12 (5.18 unconfirmed)",
 )
 def node_load_plus_one(load: int, rank: int, nr_nodes: int) -> int:
     """node_load of the first node at a new distance: one more."""
