@@ -48,6 +48,7 @@ class Linked:
         self._seen: list[str] = []
         self._compiled = compiled
         self._cold = cold
+        self._tag = _tag(rules, primitives, cold)
         self._relink = Relinker(primitives, wrap=self._compile)
         self.rules = Rules._make(
             self._relink(value) if isinstance(value, FunctionType) else value for value in rules
@@ -83,11 +84,15 @@ class Linked:
         self._seen.append(f"{function.__module__}.{function.__qualname__}:{_text(function)}")
         if not self._compiled:
             return function
+        function.__qualname__ += self._tag
         if function.__name__ not in self._cold:
             return part(function, inline=True)
         outlined = part(function, inline=False)
         same = _in_place(function, outlined)
-        return outlined if same is None else part(same, inline=True)
+        if same is None:
+            return outlined
+        same.__qualname__ = f"{function.__qualname__}_in_place"
+        return part(same, inline=True)
 
     def _fingerprint(self, function: FunctionType) -> str:
         text = [*sorted(self._seen), *sorted(self._cold), _text(function), _COMPILER]
@@ -95,6 +100,23 @@ class Linked:
             shown = value if isinstance(value, (int, bool)) else getattr(value, "__name__", "")
             text.append(f"{name}={shown}")
         return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
+
+
+def _tag(rules: Rules, primitives: Mapping[Function, Function], cold: frozenset[str]) -> str:
+    """Part of the name of every compiled function.
+
+    Machine code is linked by name, also code that was cached by another process; so functions of two kernels
+    must never have the same name.
+    """
+    named = [f"{name}={_shown(value)}" for name, value in rules._asdict().items()]
+    named += sorted(_shown(function) for function in primitives.values()) + sorted(cold)
+    return "_" + hashlib.sha256("\n".join(named).encode()).hexdigest()[:12]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, FunctionType):
+        return f"{value.__module__}.{value.__name__}:{_text(value)}"
+    return repr(value)
 
 
 def _in_place(function: FunctionType, outlined: Function) -> FunctionType | None:

@@ -23,7 +23,7 @@ def test_every_choice_is_predicted(name: str) -> None:
 
 
 def test_another_kernel_would_have_chosen_otherwise() -> None:
-    """The control: 6.12 places blocks differently, so its prediction of a 6.1 recording fails, and says so."""
+    """The control: 6.12 places blocks differently, so its prediction of a 6.1 recording fails."""
     report = check(REAL / "alloc-churn-6.1", exact=True, version="6.12.117")
     assert report.verdict is Verdict.DIVERGES
     (result,) = report.exact
