@@ -14,7 +14,9 @@ from linuxmm.model.alloc.freelist import Pcp, Zone
 from linuxmm.spec.alloc.pcp import (
     MIN_PERCPU_PAGELIST_HIGH_FRACTION,
     PcpVars,
+    batch_doubled,
     batch_size,
+    batch_unrounded,
     high_from_fraction,
     high_shared_by_cpus,
     high_six_batches,
@@ -122,9 +124,37 @@ def totalreserve_pages(zones: Sequence[Zone]) -> int:
 @behaviour(
     "alloc.pcp-size",
     since="2.4.0",
+    until="2.6.11",
+    features=("F020",),
+    source="mm/page_alloc.c:free_area_init_core; 2.6.11",
+)
+def size_unrounded(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
+    """Six batches, which are not rounded; there is no vm.percpu_pagelist_fraction."""
+    batch = batch_unrounded(managed, limit)
+    high = high_six_batches(batch)
+    return v._replace(batch=batch, high=high, high_min=high, high_max=high)
+
+
+@behaviour(
+    "alloc.pcp-size",
+    since="2.6.12",
+    until="2.6.14",
+    features=("F020",),
+    source="mm/page_alloc.c:free_area_init_core; 2.6.12 (2.6.13 to 2.6.17 unconfirmed)",
+)
+def size_doubled(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
+    """Six batches, which are rounded up; there is no vm.percpu_pagelist_fraction."""
+    batch = batch_doubled(managed, limit)
+    high = high_six_batches(batch)
+    return v._replace(batch=batch, high=high, high_min=high, high_max=high)
+
+
+@behaviour(
+    "alloc.pcp-size",
+    since="2.6.15",
     until="5.13",
     features=("F020",),
-    source="mm/page_alloc.c:pageset_set_high_and_batch, setup_pagelist_highmark; 2.6.11 to 5.10",
+    source="mm/page_alloc.c:pageset_set_high_and_batch, setup_pagelist_highmark; 2.6.18 to 5.11",
 )
 def size_six_batches(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
     """Six batches, or with vm.percpu_pagelist_fraction that part of the zone."""
@@ -140,7 +170,7 @@ def size_six_batches(v: PcpVars, managed: int, low: int, limit: int, cpus: int, 
     since="5.14",
     until="6.6",
     features=("F020", "F027"),
-    source="mm/page_alloc.c:zone_highsize; 5.14 to 6.1",
+    source="mm/page_alloc.c:zone_highsize; 5.14 to 6.6",
 )
 def size_shared_low_mark(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
     """The low watermark, or vm.percpu_pagelist_high_fraction of the zone, divided among the node's CPUs."""
@@ -153,7 +183,7 @@ def size_shared_low_mark(v: PcpVars, managed: int, low: int, limit: int, cpus: i
     "alloc.pcp-size",
     since="6.7",
     features=("F020", "F027"),
-    source="mm/page_alloc.c:zone_set_pageset_high_and_batch; 6.12",
+    source="mm/page_alloc.c:zone_set_pageset_high_and_batch; 6.8 to 6.12 (6.7 unconfirmed)",
 )
 def size_between_bounds(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
     """Bounds within which high adapts; high itself stays what it is until the next use clamps it."""

@@ -120,7 +120,7 @@ def ghost_of(zone: Zone) -> Ghost:
 
 # ---- the rules of each era -------------------------------------------------------------------------------
 
-ERAS: Final = ("2.4 to 3.18", "3.19 to 4.5", "4.6 to 5.17", "5.18 to 6.9", "6.10 to 6.12")
+ERAS: Final = ("2.4 to 3.17", "3.18 to 4.5", "4.6 to 5.17", "5.18 to 6.9", "6.10 to 6.12")
 
 
 def rules_of(era: int, pageblock_order: int) -> Rules:

@@ -7,13 +7,24 @@ from linuxmm.model.alloc import freelist
 from linuxmm.model.alloc.buddy import rmqueue_smallest
 from linuxmm.model.alloc.fallback_claim import take_claim_then_steal, take_claiming_or_single
 from linuxmm.model.alloc.fallback_largest import (
+    _take_with_reserve,
     take_cma_before_fallback,
+    take_cma_claiming_rest,
+    take_cma_keeping_rest,
+    take_cma_noting_list,
+    take_cma_taking_rest,
     take_cma_then_largest,
     take_cma_then_largest_reserve,
+    take_cma_then_largest_sparing_reserve,
     take_single_type,
     take_with_reserve,
+    take_with_reserve_first_pageblock,
 )
-from linuxmm.model.alloc.fallback_steal import take_balancing_then_stealing, take_stealing
+from linuxmm.model.alloc.fallback_steal import (
+    take_balancing_then_stealing,
+    take_stealing,
+    take_stealing_largest,
+)
 from linuxmm.model.alloc.freelist import ISOLATE, NOTHING, Zone
 from linuxmm.model.alloc.movement import find_fallback, take_cma
 from linuxmm.proofs.alloc.ghost import (
@@ -33,7 +44,7 @@ from linuxmm.proofs.domain import Word, each
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import theorem
 
-NR_POLICIES: Final = 9
+NR_POLICIES: Final = 16
 
 
 def only_isolated(zone: Zone, order: int, migratetype: int) -> int:
@@ -73,10 +84,17 @@ ONLY_ISOLATED: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
     "flags.",
     proves=(
         take_single_type,
+        take_with_reserve_first_pageblock,
         take_with_reserve,
         take_cma_before_fallback,
+        take_cma_keeping_rest,
+        take_cma_noting_list,
+        take_cma_claiming_rest,
+        take_cma_taking_rest,
         take_cma_then_largest_reserve,
         take_cma_then_largest,
+        take_cma_then_largest_sparing_reserve,
+        take_stealing_largest,
         take_stealing,
         take_balancing_then_stealing,
         take_claiming_or_single,
@@ -94,7 +112,7 @@ ONLY_ISOLATED: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
         "order": 0,
         "migratetype": 1,
         "flags": 0x80,
-        "policy": 7,
+        "policy": 14,
     },
     mutants=(
         Mutant(take_cma, "takes ISOLATE for CMA", "order, CMA)", "order, 4)"),
@@ -102,7 +120,7 @@ ONLY_ISOLATED: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
             rmqueue_smallest, "looks at ISOLATE", "list_head(zone, at, migratetype)", "list_head(zone, at, 4)"
         ),
         Mutant(
-            take_with_reserve,
+            _take_with_reserve,
             "takes ISOLATE for RESERVE",
             "rmqueue_smallest(rules, zone, order, RESERVE)",
             "rmqueue_smallest(rules, zone, order, 4)",
@@ -122,13 +140,20 @@ def isolated_never_handed_out(
     zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, 9, head=pfn))
     take = (
         take_single_type,
+        take_with_reserve_first_pageblock,
         take_with_reserve,
         take_cma_before_fallback,
+        take_cma_keeping_rest,
+        take_cma_noting_list,
+        take_cma_claiming_rest,
+        take_cma_taking_rest,
         take_cma_then_largest_reserve,
         take_cma_then_largest,
+        take_cma_then_largest_sparing_reserve,
+        take_stealing_largest,
         take_stealing,
         take_balancing_then_stealing,
         take_claiming_or_single,
         take_claim_then_steal,
     )[policy]
-    return take(rules_of(4 if policy >= 7 else 3, 9), zone, order, migratetype, flags, 0)[1] == NOTHING
+    return take(rules_of(4 if policy >= 14 else 3, 9), zone, order, migratetype, flags, 0)[1] == NOTHING

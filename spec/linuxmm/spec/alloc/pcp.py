@@ -88,9 +88,38 @@ def batch_size(managed: int, limit_bytes: int) -> int:
     return rounddown_pow_of_two(batch + batch // 2) - 1
 
 
+def batch_unrounded(managed: int, limit_bytes: int) -> int:
+    """The batch of a zone: near managed / 4096, bounded by limit_bytes / 4, at least 1.
+
+    Source    mm/page_alloc.c:free_area_init_core; 2.6.11
+    """
+    return max(min(managed >> 10, limit_bytes // PAGE_SIZE) // 4, 1)
+
+
+def batch_doubled(managed: int, limit_bytes: int) -> int:
+    """The batch of a zone: one less than the power of two above one and a half of the unrounded batch.
+
+    Source    mm/page_alloc.c:free_area_init_core; 2.6.12
+    """
+    batch = batch_unrounded(managed, limit_bytes)
+    return 2 * rounddown_pow_of_two(batch + batch // 2) - 1
+
+
 @behaviour(
     "alloc.pcp-batch-limit",
     since="2.6.0",
+    until="2.6.14",
+    features=("F020",),
+    source="mm/page_alloc.c:free_area_init_core; 2.6.11, 2.6.12 (2.6.13 to 2.6.17 unconfirmed)",
+)
+def batch_limit_256k() -> int:
+    """Bytes that a batch times four may cover: 256 KiB."""
+    return 256 * 1024
+
+
+@behaviour(
+    "alloc.pcp-batch-limit",
+    since="2.6.15",
     until="4.18",
     features=("F020",),
     source="mm/page_alloc.c:zone_batchsize; 2.6.18 to 4.18",
