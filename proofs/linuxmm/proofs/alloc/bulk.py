@@ -36,8 +36,10 @@ class Held:
 
     held    page -> is it the allocator's: free, or on a CPU's list
     noted   page -> is it noted as in use
-    finds   n -> does the n-th attempt to get a page find one
-    gets    n -> that page
+    finds   n -> does the n-th pop find a page
+    gets    n -> the page that the n-th attempt to get one finds
+    fast    does an ordinary request succeed above the low mark
+    least   does it above the min mark
     local   is there a zone that keeps its mark
     tried   attempts so far
     """
@@ -46,6 +48,8 @@ class Held:
     noted: Total
     finds: Total
     gets: Total
+    fast: bool
+    least: bool
     local: bool
     tried: int = 0
 
@@ -57,8 +61,8 @@ Page = Annotated[int, Word(64, below=1 << PFN_BITS)]
 Flag = Annotated[bool, Truth()]
 
 
-def _hand_out(state: Held) -> tuple[Held, int]:
-    if no(state.finds[state.tried]):
+def _hand_out(state: Held, found: bool) -> tuple[Held, int]:
+    if no(found):
         return replace(state, tried=state.tried + 1), NOTHING
     pfn: int = state.gets[state.tried]
     assume(state.held[pfn])
@@ -69,21 +73,25 @@ def pop_pcplist(
     rules: Rules, zone: Zone, cpu: int, order: int, migratetype: int, flags: int
 ) -> tuple[Zone, int]:
     """A page off the CPU's list, after a refill if need be; NOTHING at any time."""
-    state, pfn = _hand_out(as_state(zone, Held))
+    before = as_state(zone, Held)
+    state, pfn = _hand_out(before, before.finds[before.tried])
     return as_state(state, Zone), pfn
 
 
-def alloc_once(rules: Rules, whole: Machine, asked: Request) -> tuple[Machine, int, int]:
-    """alloc_fast: a page, noted as in use, or NOTHING."""
-    state, pfn = _hand_out(as_state(whole, Held))
+def _alloc(whole: Machine, found: bool) -> tuple[Machine, int, int]:
+    """A page, noted as in use, or NOTHING."""
+    state, pfn = _hand_out(as_state(whole, Held), found)
     if pfn == NOTHING:
         return as_state(state, Machine), NOTHING, NOTHING
     return as_state(replace(state, noted=state.noted.set(pfn, True)), Machine), pfn, 0
 
 
-def alloc_again(rules: Rules, whole: Machine, asked: Request, realtime: bool) -> tuple[Machine, int, int]:
-    """alloc_min: as alloc_fast."""
-    return alloc_once(rules, whole, asked)
+def alloc_fast(rules: Rules, whole: Machine, asked: Request) -> tuple[Machine, int, int]:
+    return _alloc(whole, as_state(whole, Held).fast)
+
+
+def alloc_min(rules: Rules, whole: Machine, asked: Request, realtime: bool) -> tuple[Machine, int, int]:
+    return _alloc(whole, as_state(whole, Held).least)
 
 
 def local_zone_for(rules: Rules, whole: Machine, asked: Request, pages: int) -> int:
@@ -106,8 +114,8 @@ def set_in_use(zone: Zone, pfn: int, order: int, movable: bool) -> Zone:
 HANDING_OUT: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
     **PRIMITIVES,
     pcp.pop_pcplist: pop_pcplist,
-    request.alloc_fast: alloc_once,
-    request.alloc_min: alloc_again,
+    request.alloc_fast: alloc_fast,
+    request.alloc_min: alloc_min,
     bulk.local_zone_for: local_zone_for,
     machine.zone_at: zone_at,
     machine.with_zone: with_zone,
@@ -161,6 +169,8 @@ SOME_PAGES: Final = {
     "finds": table({0: True, 1: True}),
     "gets": table({0: 5, 1: 6}),
     "page": 5,
+    "fast": True,
+    "least": True,
 }
 ANY_REQUEST: Final = Request(0, 0, 0, 3, 0, 0, 1, 0)
 
@@ -179,14 +189,27 @@ ANY_REQUEST: Final = Request(0, 0, 0, 3, 0, 0, 1, 0)
     mutants=(
         Mutant(_from_pcplist, "drops the page", "            entries[filled] = pfn\n", ""),
         Mutant(_from_pcplist, "fills what is filled", "if entries[filled] == NOTHING:", "if True:"),
-        Mutant(_from_pcplist, "pops two pages for one", "            taken += 1\n", "            taken += 1\n            zone, pfn = pop_pcplist(rules, zone, request.cpu, 0, request.migratetype, flags)\n"),
+        Mutant(
+            _from_pcplist,
+            "pops two pages for one",
+            "zone, pfn = pop_pcplist(rules, zone,",
+            "zone, pfn = pop_pcplist(rules, pop_pcplist(rules, zone, 0, 0, 0, 0)[0],",
+        ),
         Mutant(_single, "drops the page", "(*array[:filled], pfn, ", "(*array[:filled], NOTHING, "),
     ),
 )
 def bulk_step(
-    held: PageSet, noted: PageSet, finds: Attempts, gets: Entries, entries: Entries, page: Page, filled: Annotated[bool, each((False, True))]
+    held: PageSet,
+    noted: PageSet,
+    finds: Attempts,
+    gets: Entries,
+    fast: Flag,
+    least: Flag,
+    entries: Entries,
+    page: Page,
+    filled: Annotated[bool, each((False, True))],
 ) -> bool:
-    state = Held(held, noted, finds, gets, True)
+    state = Held(held, noted, finds, gets, fast, least, True)
     array = entries_of(entries, (filled,))
     if filled:
         assume(no(held[array[0]]))
@@ -194,18 +217,16 @@ def bulk_step(
         return kept(array, (True,), done.array[:1]) & nothing_lost(state, done, (True, False), page)
     done = _from_pcplist(rules_of(4, 9), as_state(state, Machine), ANY_REQUEST, array, 0, 0)
     got = done.array[0] != NOTHING
-    tries = as_state(done.machine, Held).tried
     return (
         (len(done.array) == 1)
         & (done.returned == (1 if got else 0))
         & nothing_lost(state, done, (False,), page)
-        & (got == (finds[0] | finds[1] | finds[2]))
-        & (tries <= 3)
+        & (got == (finds[0] | fast | least))
     )
 
 
 PATTERNS: Final = tuple(
-    tuple(bool(bits >> at & 1) for at in range(length)) for length in range(5) for bits in range(1 << length)
+    tuple(bool(bits >> at & 1) for at in range(length)) for length in range(4) for bits in range(1 << length)
 )
 
 
@@ -218,7 +239,7 @@ PATTERNS: Final = tuple(
     proves=(alloc_bulk, _from_pcplist, _single, count_returned, at_least_one),
     features=("F022", "F026", "F028"),
     method="bounded",
-    bounds="any memory size (52-bit pfns), any contents of the lists, arrays of 0 to 4 entries with any of "
+    bounds="any memory size (52-bit pfns), any contents of the lists, arrays of 0 to 3 entries with any of "
     "them filled, 5.13 to 6.12",
     primitives=HANDING_OUT,
     witness={
@@ -231,11 +252,18 @@ PATTERNS: Final = tuple(
         "era": 2,
     },
     mutants=(
-        Mutant(_from_pcplist, "forgets what was popped", "    machine = with_zone(machine, index, zone)\n", ""),
+        Mutant(
+            _from_pcplist, "forgets what was popped", "    machine = with_zone(machine, index, zone)\n", ""
+        ),
         Mutant(_from_pcplist, "gives up with nothing", "if not taken:", "if False:"),
         Mutant(_single, "adds an entry", "(*array[:filled], pfn, *array[filled + 1 :])", "(*array, pfn)"),
         Mutant(alloc_bulk, "overlooks entries that are filled", "array[filled] != NOTHING", "False"),
-        Mutant(alloc_bulk, "counts one too many", "Bulk(machine, array, filled, False)", "Bulk(machine, array, filled + 1, False)"),
+        Mutant(
+            alloc_bulk,
+            "counts one too many",
+            "Bulk(machine, array, filled, False)",
+            "Bulk(machine, array, filled + 1, False)",
+        ),
     ),
 )
 def returns_and_leaks_nothing(
@@ -243,6 +271,8 @@ def returns_and_leaks_nothing(
     noted: PageSet,
     finds: Attempts,
     gets: Entries,
+    fast: Flag,
+    least: Flag,
     entries: Entries,
     page: Page,
     filled: Annotated[tuple[bool, ...], each(PATTERNS)],
@@ -251,7 +281,7 @@ def returns_and_leaks_nothing(
     page_owner: Flag,
     era: Annotated[int, each(range(3))],
 ) -> bool:
-    state = Held(held, noted, finds, gets, local)
+    state = Held(held, noted, finds, gets, fast, least, local)
     array = entries_of(entries, filled)
     for full, entry in zip(filled, array, strict=True):
         if full:
@@ -269,12 +299,10 @@ def returns_and_leaks_nothing(
     if len(done.array) != len(array):
         return False
     full_after = tuple(bool(entry != NOTHING) for entry in done.array)
-    tries = as_state(done.machine, Held).tried
-    last = tries > 0 and bool(finds[tries - 1])
     got = sum(full_after) - sum(filled)
     return (
         count_returned(filled, full_after, done.returned)
-        & at_least_one(len(array), len(array) - sum(filled), got, last)
+        & at_least_one(len(array), len(array) - sum(filled), got, bool(fast | least))
         & kept(array, filled, done.array)
         & nothing_lost(state, done, filled, page)
     )

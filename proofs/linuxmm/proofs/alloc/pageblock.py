@@ -3,19 +3,12 @@
 One position of the loop is proved for blocks of any order; a whole pageblock is proved where it is small.
 """
 
+from dataclasses import replace
 from typing import Annotated, Final
 
-from linuxmm.model.alloc.freelist import ISOLATE, NOTHING, Zone, account
-from linuxmm.model.alloc.isolate import (
-    account_isolated_after,
-    account_isolated_while_moving,
-    isolate_pageblock,
-    unisolate_merging,
-    unisolate_moving,
-    unisolate_pageblock,
-)
+from linuxmm.model.alloc.freelist import NOTHING, Zone, account, add_head, add_tail, remove
+from linuxmm.model.alloc.isolate import account_isolated_after, account_isolated_while_moving
 from linuxmm.model.alloc.movement import (
-    claim_block,
     move_freepages,
     move_to_head,
     move_to_tail,
@@ -24,7 +17,6 @@ from linuxmm.model.alloc.movement import (
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.proofs.alloc.counted import COUNTED, counts_right, free_order
 from linuxmm.proofs.alloc.ghost import (
-    ALL_UNMOVABLE,
     ANY_MEMORY,
     BLOCKS,
     MAX_ORDER,
@@ -41,18 +33,19 @@ from linuxmm.proofs.alloc.ghost import (
     is_free,
     is_head,
     list_type,
+    put_block,
     rules_of,
     zone_of,
 )
-from linuxmm.proofs.domain import Table, Word, each
+from linuxmm.proofs.alloc.ghost import remove as remove_block
+from linuxmm.proofs.domain import Word, each
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, no, theorem
+from linuxmm.spec.alloc.buddy import is_aligned
 
-Generation = Annotated[int, each(range(3))]
-"""2.6.24 to 5.9, 5.10 to 6.9, since 6.10."""
+Generation = Annotated[int, each((1, 2))]
+"""5.10 to 6.9, and since 6.10.  Up to 5.9 blocks go to heads of lists, which the twin does not tell apart."""
 OtherOrder = Annotated[int, Word(8, below=11)]
-SmallPageblock = Annotated[int, each((1, 2))]
-SMALL_PAGEBLOCKS: Final = "any memory size (52-bit pfns), free blocks of orders 0 to 10, pageblocks of 2 and 4 pages"
 
 
 def moving_rules(generation: int, pageblock_order: int) -> Rules:
@@ -67,8 +60,9 @@ def starts_within(order: int, index: int, start: int, pages: int) -> bool:
     """Whether the block (order, index) starts at one of `pages` pages from start on."""
     within = False
     for size in range(MAX_ORDER + 1):
-        head = index << size
-        within = within | ((order == size) & (start <= head) & (head < start + pages))
+        for head in range(pages):
+            starts = is_aligned(start + head, size) & (index == (start + head) >> size)
+            within = within | ((order == size) & starts)
     return within
 
 
@@ -85,24 +79,21 @@ def relisted(
     )
 
 
-def pages_starting(zone: Zone, start: int, pages: int) -> int:
-    """Pages of the free blocks that start at one of `pages` pages."""
-    total = 0
-    for at in range(pages):
-        order = free_order(zone, start + at)
-        total += 0 if order == NOTHING else 1 << order
-    return total
+def pages_starting(zone: Zone, pfn: int) -> int:
+    """Pages of the free block that starts at pfn, 0 if none does."""
+    order = free_order(zone, pfn)
+    return 0 if order == NOTHING else 1 << order
 
 
 @theorem(
     "alloc.movement.move-step",
-    "At each page the loop over a range moves the free block that starts there, whole, to the list of the new "
-    "type, and nothing if there is none: pages free stay free, in one block each, and no other block changes "
-    "its list.  Since 6.10 the counters follow the lists at once; before they are left to the caller.",
-    proves=(move_freepages, move_to_head, move_to_tail, move_to_tail_counted, account),
+    "At each page the loop over a range moves the free block that starts there, whole, to the list of the "
+    "new type, and nothing if there is none: pages free stay free, in one block each, and no other block "
+    "changes its list.  Since 6.10 the counters follow the lists at once; before, the caller counts.",
+    proves=(move_freepages, move_to_tail, move_to_tail_counted, account),
     features=("F016", "F038"),
     method="inductive",
-    bounds=ANY_MEMORY + ", every way of moving",
+    bounds=ANY_MEMORY + ", the ways of moving of 2.6.24 to 6.9 and since 6.10",
     primitives=COUNTED,
     logic=BLOCKS,
     witness={
@@ -117,8 +108,15 @@ def pages_starting(zone: Zone, start: int, pages: int) -> int:
     mutants=(
         Mutant(move_freepages, "counts a page too many", "moved += 1 << order", "moved += (1 << order) + 1"),
         Mutant(move_freepages, "moves one order too low", "pfn, order, migratetype)", "pfn, 0, migratetype)"),
-        Mutant(move_to_tail_counted, "forgets the old type", "    zone = account(zone, -(1 << order), was)\n", ""),
-        Mutant(move_to_head, "loses the block", "return add_head(remove(zone, pfn, order), pfn, order, migratetype)", "return remove(zone, pfn, order)"),
+        Mutant(
+            move_to_tail_counted, "forgets the old type", "    zone = account(zone, -(1 << order), was)\n", ""
+        ),
+        Mutant(
+            move_to_tail,
+            "loses the block",
+            "return add_tail(remove(zone, pfn, order), pfn, order, migratetype)",
+            "return remove(zone, pfn, order)",
+        ),
     ),
 )
 def move_step(
@@ -133,7 +131,6 @@ def move_step(
     generation: Generation,
 ) -> bool:
     zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, 9))
-    assume(other < 1 << 40)
     assume(disjoint_at(zone, page) & disjoint_at(zone, pfn))
     after, moved = move_freepages(moving_rules(generation, 9), zone, pfn, pfn + 1, migratetype)
     return (
@@ -141,9 +138,21 @@ def move_step(
         & disjoint_at(after, page)
         & (is_free(after, page) == is_free(zone, page))
         & relisted(zone, after, other_order, other, pfn, 1, migratetype)
-        & (moved == pages_starting(zone, pfn, 1))
+        & (moved == pages_starting(zone, pfn))
         & (counts_right(after) if generation == 2 else ghost_of(after).nr_free == 0)
     )
+
+
+RANGE: Final = 4
+
+
+def put_summed(zone: Zone, pfn: int, order: int, migratetype: int) -> Zone:
+    """add_head and add_tail; `listed` sums the pages put on any list."""
+    ghost = ghost_of(put_block(zone, pfn, order, migratetype))
+    return zone_of(replace(ghost, listed=ghost.listed + (1 << order)))
+
+
+SUMMED: Final = {**COUNTED, add_head: put_summed, add_tail: put_summed, remove: remove_block}
 
 
 @theorem(
@@ -153,18 +162,16 @@ def move_step(
     proves=(move_freepages,),
     features=("F016", "F038"),
     method="bounded",
-    bounds="any memory size (52-bit pfns), free blocks of orders 0 to 10, ranges of 1 to 4 pages",
-    primitives=COUNTED,
+    bounds="any memory size (52-bit pfns), free blocks of orders 0 to 10, ranges of 4 pages",
+    primitives=SUMMED,
     logic=BLOCKS,
     witness={
         **SMALL_STATE,
         "pfn": 4,
-        "length": 4,
         "page": 7,
         "other_order": 0,
         "other": 7,
         "migratetype": 1,
-        "generation": 2,
     },
     mutants=(
         Mutant(move_freepages, "goes too far without a block", "pfn += 1\n", "pfn += 2\n"),
@@ -178,22 +185,19 @@ def move_range(
     lists: BlockTypes,
     types: PageblockTypes,
     pfn: Page,
-    length: Annotated[int, each(range(1, 5))],
     page: Page,
     other_order: OtherOrder,
     other: Page,
     migratetype: AnyType,
-    generation: Annotated[int, each((1, 2))],
 ) -> bool:
     zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, 9))
-    assume(other < 1 << 40)
-    for at in (page, *(pfn + offset for offset in range(length))):
+    for at in (page, *(pfn + offset for offset in range(RANGE))):
         assume(disjoint_at(zone, at))
-    after, moved = move_freepages(moving_rules(generation, 9), zone, pfn, pfn + length, migratetype)
+    after, moved = move_freepages(moving_rules(1, 9), zone, pfn, pfn + RANGE, migratetype)
     return (
         ghost_of(after).sound
         & disjoint_at(after, page)
         & (is_free(after, page) == is_free(zone, page))
-        & relisted(zone, after, other_order, other, pfn, length, migratetype)
-        & (moved == pages_starting(zone, pfn, length))
+        & relisted(zone, after, other_order, other, pfn, RANGE, migratetype)
+        & (moved == ghost_of(after).listed)
     )
