@@ -159,8 +159,9 @@ def nothing_lost(before: Held, done: Bulk, filled: tuple[bool, ...], page: int) 
     """The pages that left the allocator are those in new entries, and they alone are noted as in use."""
     after = as_state(done.machine, Held)
     new = among_new(filled, done.array, page)
-    left = before.held[page] & no(after.held[page])
-    return (left == new) & (after.noted[page] == (before.noted[page] | new))
+    left: bool = before.held[page] & no(after.held[page])
+    noted: bool = after.noted[page] == (before.noted[page] | new)
+    return (left == new) & noted
 
 
 SOME_PAGES: Final = {
@@ -217,11 +218,12 @@ def bulk_step(
         return kept(array, (True,), done.array[:1]) & nothing_lost(state, done, (True, False), page)
     done = _from_pcplist(rules_of(4, 9), as_state(state, Machine), ANY_REQUEST, array, 0, 0)
     got = done.array[0] != NOTHING
+    expected: bool = finds[0] | fast | least
     return (
         (len(done.array) == 1)
         & (done.returned == (1 if got else 0))
         & nothing_lost(state, done, (False,), page)
-        & (got == (finds[0] | fast | least))
+        & (got == expected)
     )
 
 

@@ -3,8 +3,9 @@
 One position of the loop is proved for blocks of any order; a whole pageblock is proved where it is small.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from linuxmm.model.alloc.freelist import NOTHING, Zone, account, add_head, add_tail, remove
 from linuxmm.model.alloc.isolate import account_isolated_after, account_isolated_while_moving
@@ -143,7 +144,7 @@ def move_step(
     )
 
 
-RANGE: Final = 4
+RANGE: Final = 2
 
 
 def put_summed(zone: Zone, pfn: int, order: int, migratetype: int) -> Zone:
@@ -152,7 +153,12 @@ def put_summed(zone: Zone, pfn: int, order: int, migratetype: int) -> Zone:
     return zone_of(replace(ghost, listed=ghost.listed + (1 << order)))
 
 
-SUMMED: Final = {**COUNTED, add_head: put_summed, add_tail: put_summed, remove: remove_block}
+SUMMED: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
+    **COUNTED,
+    add_head: put_summed,
+    add_tail: put_summed,
+    remove: remove_block,
+}
 
 
 @theorem(
@@ -162,12 +168,12 @@ SUMMED: Final = {**COUNTED, add_head: put_summed, add_tail: put_summed, remove: 
     proves=(move_freepages,),
     features=("F016", "F038"),
     method="bounded",
-    bounds="any memory size (52-bit pfns), free blocks of orders 0 to 10, ranges of 4 pages",
+    bounds="any memory size (52-bit pfns), free blocks of orders 0 to 10, ranges of 2 pages",
     primitives=SUMMED,
     logic=BLOCKS,
     witness={
         **SMALL_STATE,
-        "pfn": 4,
+        "pfn": 6,
         "page": 7,
         "other_order": 0,
         "other": 7,
