@@ -63,6 +63,9 @@ class Ghost:
     cached   (order, index) -> is the block on a CPU's list
     apart    (type, type) -> may free buddies of these pageblock types stay apart, in ANY_ERA
     head     the block that the list in question hands out or gives back next, NOTHING when it is empty
+    span     first pfn of the zone and the first behind it
+    nr_free  by how much NR_FREE_PAGES changed so far
+    listed   by how much the pages on lists other than ISOLATE changed so far (COUNTED only)
     sound    whether every primitive so far was used as it requires
     """
 
@@ -76,6 +79,9 @@ class Ghost:
     head_order: int = 0
     head_type: int = 0
     nr_isolated: int = 0
+    span: tuple[int, int] = (0, 1 << PFN_BITS)
+    nr_free: int = 0
+    listed: int = 0
     sound: bool = True
 
 
