@@ -10,7 +10,13 @@ from linuxmm.proofs.alloc.pcp import Amount, Flag, Number, bounded_vars
 from linuxmm.proofs.domain import each
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, theorem
-from linuxmm.spec.alloc.pcp import commit_adaptive, commit_doubling, commit_free_high, with_pages
+from linuxmm.spec.alloc.pcp import (
+    commit_adaptive,
+    commit_doubling,
+    commit_emptying,
+    commit_free_high_capped,
+    with_pages,
+)
 from linuxmm.spec.arith import clamp
 
 FreedOrder = Annotated[int, each((0, 1, 2, 3, 9))]
@@ -20,7 +26,7 @@ FreedOrder = Annotated[int, each((0, 1, 2, 3, 9))]
     "alloc.pcp.limit-doubling",
     "From 5.14 to 6.6 a free that finds the lists below their limit leaves them below it if the block is no "
     "larger than a batch; in general it leaves them below the limit or takes back a batch at least.",
-    proves=(commit_doubling, commit_free_high),
+    proves=(commit_doubling, commit_free_high_capped),
     features=("F020", "F027"),
     method="inductive",
     bounds="any sizes up to 2**31 pages with 4 * batch <= high (as alloc.pcp.high-sizes has it), factors up "
@@ -38,10 +44,8 @@ FreedOrder = Annotated[int, each((0, 1, 2, 3, 9))]
     mutants=(
         Mutant(commit_doubling, "waits until the limit is passed", "v.pages < high", "v.pages <= high"),
         Mutant(commit_doubling, "gives back one page", "clamp(batch, v.batch, high - v.batch)", "1"),
-        Mutant(commit_free_high, "gives nothing back", "_drain_doubling_capped(v, high)", "(v, 0)"),
-        Mutant(
-            commit_free_high, "empties the lists but for a page too many", "return v, v.pages", "return v, 0"
-        ),
+        Mutant(commit_emptying, "gives nothing back", "return _drain_doubling(v, high, most)", "return v, 0"),
+        Mutant(commit_emptying, "keeps high orders freed in a row", "return v, v.pages", "return v, 0"),
     ),
 )
 def limit_doubling(
@@ -57,7 +61,7 @@ def limit_doubling(
     v = bounded_vars(pages, batch, high, high, high, factor, 0, scale, 0)
     assume(4 * batch <= high)
     size = 1 << order
-    commit = commit_free_high if capped else commit_doubling
+    commit = commit_free_high_capped if capped else commit_doubling
     left = pages + size - commit(with_pages(v, pages + size), order, active, False)[1]
     return ((left < high) | (left <= pages + size - batch)) & implies(
         (pages < high) & (size <= batch), left < high

@@ -339,7 +339,12 @@ def _drain_doubling(v: PcpVars, high: int, most: int) -> tuple[PcpVars, int]:
     return v, clamp(batch, v.batch, high - v.batch)
 
 
-def _commit_free_high(v: PcpVars, order: int, reclaim_active: bool, most: int) -> tuple[PcpVars, int]:
+def commit_emptying(v: PcpVars, order: int, reclaim_active: bool, most: int) -> tuple[PcpVars, int]:
+    """Pages to give back after a free: the doubled batch, or everything for high orders freed in a row.
+
+    most: largest number of doublings
+    Source    mm/page_alloc.c:nr_pcp_free, nr_pcp_high; 5.19 to 6.6
+    """
     free_high = v.factor != 0 and order != 0 and order <= PAGE_ALLOC_COSTLY_ORDER
     if v.high == 0 or free_high:
         if free_high:
@@ -356,7 +361,7 @@ def commit_free_high(v: PcpVars, order: int, reclaim_active: bool, below_high: b
 
     Source    mm/page_alloc.c:free_unref_page_commit, nr_pcp_free, nr_pcp_high; 5.19 to 6.6
     """
-    return _commit_free_high(v, order, reclaim_active, v.factor + 1)
+    return commit_emptying(v, order, reclaim_active, v.factor + 1)
 
 
 def commit_free_high_capped(
@@ -366,7 +371,7 @@ def commit_free_high_capped(
 
     Source    mm/page_alloc.c:free_unref_page_commit, nr_pcp_free, nr_pcp_high; 6.1.158, 6.1.192
     """
-    return _commit_free_high(v, order, reclaim_active, v.scale_max)
+    return commit_emptying(v, order, reclaim_active, v.scale_max)
 
 
 # ---- generation since 6.7: high adapts -------------------------------------------------------------------
