@@ -7,13 +7,13 @@ from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, theorem
 from linuxmm.spec.alloc.pcp import (
     PcpVars,
-    _commit_free_high,
     alloc_halves_free_count,
     alloc_halves_free_factor,
     batch_size,
     commit_adaptive,
     commit_batch,
     commit_doubling,
+    commit_emptying,
     commit_free_high,
     commit_free_high_capped,
     decayed_high,
@@ -137,7 +137,7 @@ def index_inverse(
         Mutant(commit_batch, "gives back twice the batch", "v.batch if", "2 * v.batch if"),
         Mutant(commit_doubling, "forgets the limit", "if v.pages < high:", "if False:"),
         Mutant(commit_doubling, "has no largest amount", "clamp(batch, v.batch, high - v.batch)", "batch"),
-        Mutant(_commit_free_high, "gives back one too many", "return v, v.pages", "return v, v.pages + 1"),
+        Mutant(commit_emptying, "gives back one too many", "return v, v.pages", "return v, v.pages + 1"),
     ),
 )
 def commit_within(
