@@ -3,6 +3,7 @@
 Linux: 4.4 to 6.12.  Seed 2.1.1.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from linuxmm.model.alloc.profile import rules_for
@@ -18,9 +19,13 @@ def _register() -> None:
     compiled = {
         function for release in COMPILED for function in rules_for(kernel(release)) if callable(function)
     }
+    covered: dict[Callable[..., object], tuple[set[str], str]] = {}
     for behaviour in behaviours():
         if behaviour.function in compiled:
-            register_fast(behaviour.function, *behaviour.features, source=behaviour.source)
+            features, _ = covered.setdefault(behaviour.function, (set(), behaviour.source))
+            features.update(behaviour.features)
+    for function, (features, source) in covered.items():
+        register_fast(function, *sorted(features), source=source)
 
 
 _register()
