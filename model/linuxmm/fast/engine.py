@@ -326,8 +326,7 @@ class Engine:
 
         Source    mm/vmstat.c:calculate_normal_threshold
         """
-        cpus = max((self.arrays.blocks // max(self.arrays.nr_zones, 1)) - arena.PCP_VARS, 0)
-        return 125 * max(cpus // arena.NR_PCP_VARS, 1)
+        return 125 * max(self.nr_cpus, 1)
 
     def pageblock_type(self, pfn: int) -> int:
         """The type of the pageblock that holds pfn."""

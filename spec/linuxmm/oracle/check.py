@@ -1,6 +1,6 @@
 """Judge evidence of any form: the specification alone, and on request the model's prediction on top."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -144,6 +144,3 @@ def divergence_lines(divergence: Divergence) -> Iterator[str]:
     yield f"  accepted   {divergence.nearest or 'by no version of Linux'}"
     for number, seen in enumerate(divergence.witness, 1):
         yield f"  witness {number}  line {seen.line}: {seen.text}"
-
-
-Printer = Callable[[str], None]
