@@ -189,8 +189,10 @@ def learn_drain(engine: Engine, pfn: int, cpu: int, order: int, seen: int) -> Le
         after = with_pages(v, v.pages + (1 << order))
         return min(engine.rules.pcp_commit(after, order, reclaim, below)[1], after.pages)
 
-    pages = engine.pcp_vars(engine.zone_of(pfn), cpu).pages + (1 << order)
-    return _learn(engine, engine.zone_of(pfn), cpu, given_back, seen, (pages, pages + 1))
+    now = engine.pcp_vars(engine.zone_of(pfn), cpu)
+    pages = now.pages + (1 << order)
+    limits = (pages, pages + 1) if seen else (now.high_max,)  # nothing given back bounds the limit from below
+    return _learn(engine, engine.zone_of(pfn), cpu, given_back, seen, limits)
 
 
 def learn_refill(engine: Engine, zone: int, cpu: int, order: int, seen: int) -> Learnt:
@@ -217,7 +219,7 @@ def _learn(
     z = zone_at(engine.arrays, zone)
     now = engine.pcp_vars(zone, cpu)
     flags = (bool(arena.is_reclaim_active(z)), bool(arena.is_below_high(z)))
-    bounds = (now.high, seen + now.pages + now.batch, *limits, now.high_min, now.high_max)
+    bounds = (now.high, *limits, seen + now.pages + now.batch, now.high_min, now.high_max)
     for high in bounds if now.high_min != now.high_max else (now.high,):
         for factor in (now.factor, *range(now.scale_max + 1)):
             for reclaim, below in (flags, (True, False), (False, True), (False, False), (True, True)):
