@@ -14,7 +14,7 @@ from linuxmm.fast.machine import walk, zone_at
 from linuxmm.spec.alloc.migratetype import enough_to_retag
 from linuxmm.spec.alloc.pcp import PcpVars, with_factor, with_high, with_pages
 from linuxmm.spec.alloc.request import Request
-from linuxmm.spec.alloc.vmstat import stat_threshold
+from linuxmm.spec.alloc.vmstat import stat_pressure_threshold, stat_threshold
 
 PAGE_SHIFT: Final = 12
 """Of the architectures with recorded evidence."""
@@ -260,12 +260,14 @@ def learn_boost(engine: Engine, zone: int, agrees: Callable[[], bool]) -> bool:
 def drift(engine: Engine, zone: int) -> int:
     """Pages by which the kernel's own view of a zone's free pages may be off, on all CPUs together."""
     z = zone_at(engine.arrays, zone)
-    managed = int(engine.arrays.st[z.counters + arena.MANAGED])
-    return engine.nr_cpus * stat_threshold(engine.nr_cpus, managed, PAGE_SHIFT)
+    counters = engine.arrays.st[z.counters : z.counters + arena.PCP_VARS]
+    cpus, (minimum, low) = engine.nr_cpus, counters[arena.WATERMARK : arena.WATERMARK + 2].tolist()
+    normal = stat_threshold(cpus, int(counters[arena.MANAGED]), PAGE_SHIFT)
+    return cpus * max(normal, stat_pressure_threshold(cpus, minimum, low))
 
 
 def may_choose(engine: Engine, request: Request, flags: int, zone: int) -> bool:
-    """Whether the watermarks may choose a zone, given the drift of the counters of free pages."""
+    """Whether the watermarks may choose a zone (or none, -1), given the drift of the free-page counters."""
     kept = [_free(engine, index) for index in range(engine.arrays.nr_zones)]
     for index, free in enumerate(kept):
         off = drift(engine, index)

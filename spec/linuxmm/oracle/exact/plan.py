@@ -16,6 +16,7 @@ _INTERRUPT: Final = int(Context.HARDIRQ | Context.SOFTIRQ | Context.NMI)
 _FIRST_PROBE: Final = int(Kind.COMMIT)
 _TYPE_MASK: Final = 7
 
+_ANSWERS: Final = frozenset({Kind.MM_PAGE_ALLOC, Kind.ATTEMPT_R})
 INSIDE: Final = frozenset({Kind.MM_PAGE_ALLOC_ZONE_LOCKED, Kind.MM_PAGE_ALLOC_EXTFRAG})
 """Events that happen inside the request which a later mm_page_alloc reports."""
 
@@ -24,7 +25,11 @@ INSIDE: Final = frozenset({Kind.MM_PAGE_ALLOC_ZONE_LOCKED, Kind.MM_PAGE_ALLOC_EX
 class Plan:
     """Relations among rows, by row number.
 
-    request_of  row inside a request -> the mm_page_alloc that reports it
+    attempts    row where an attempt returned -> its beginning, with the pfn that it ended with
+    begun       row where an attempt began -> where it returned
+    answers     mm_page_alloc -> row where the attempt that answered it returned
+    balanced    whether kswapd's work is recorded
+    request_of  row inside a request -> the mm_page_alloc that reports it, or where its attempt returned
     inside      mm_page_alloc -> its events under the zone's lock
     refilled    mm_page_alloc -> blocks fetched for the CPU's list
     compacted   row from which on compaction may have reordered free lists, without an event
@@ -39,6 +44,10 @@ class Plan:
     pcps        address of a per_cpu_pages -> (a pfn of its zone, its CPU)
     """
 
+    attempts: dict[int, Row] = field(default_factory=dict)
+    begun: dict[int, int] = field(default_factory=dict)
+    answers: dict[int, int] = field(default_factory=dict)
+    balanced: bool = False
     request_of: dict[int, int] = field(default_factory=dict)
     inside: dict[int, list[int]] = field(default_factory=dict)
     refilled: dict[int, int] = field(default_factory=dict)
@@ -54,9 +63,13 @@ class Plan:
     pcps: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
-def plan(rows: list[Row]) -> Plan:
-    """The relations among the rows of one window."""
-    made = Plan()
+def plan(rows: list[Row], balanced: bool = False) -> Plan:
+    """The relations among the rows of one window.
+
+    balanced  whether the recording would show when kswapd worked
+    """
+    made = Plan(balanced=balanced)
+    _find_attempts(rows, made)
     _bind_requests(rows, made)
     _count_refills(rows, made)
     _find_hoists(rows, made)
@@ -68,14 +81,38 @@ def plan(rows: list[Row]) -> Plan:
     return made
 
 
+def _thread(row: Row) -> tuple[int, int]:
+    """Who runs: a task wherever it runs, or the idle task of a CPU."""
+    return (row.pid, 0 if row.pid else row.cpu)
+
+
+def _find_attempts(rows: list[Row], made: Plan) -> None:
+    """Attempts nest: what an interrupt tries ends before what it interrupted."""
+    open_ones: dict[tuple[int, int], list[Row]] = {}
+    ended: dict[tuple[tuple[int, int], int], int] = {}
+    for row in rows:
+        thread = _thread(row)
+        if row.kind == Kind.ATTEMPT:
+            open_ones.setdefault(thread, []).append(row)
+        elif row.kind == Kind.ATTEMPT_R and open_ones.get(thread):
+            begun = open_ones[thread].pop()
+            made.attempts[row.number] = begun._replace(number=row.number, pfn=row.pfn)
+            made.begun[begun.number] = row.number
+            ended[thread, row.pfn] = row.number
+        elif row.kind == Kind.MM_PAGE_ALLOC and (thread, row.pfn) in ended:
+            made.answers[row.number] = ended.pop((thread, row.pfn))
+
+
 def _bind_requests(rows: list[Row], made: Plan) -> None:
-    following: dict[tuple[int, int, int], int] = {}
+    following: dict[tuple[tuple[int, int], int], int] = {}
     for row in reversed(rows):
-        key = (row.cpu, row.pid, row.context & _INTERRUPT)
-        if row.kind == Kind.MM_PAGE_ALLOC:
+        key = (_thread(row), row.context & _INTERRUPT)
+        if row.number in made.attempts or (row.kind == Kind.MM_PAGE_ALLOC and row.number not in made.answers):
             following[key] = row.number
+        elif row.kind == Kind.ATTEMPT and row.number in made.begun:
+            following = {at: number for at, number in following.items() if number != made.begun[row.number]}
         elif row.kind == Kind.BULKALLOC_R:
-            following.pop((row.cpu, row.pid, 0), None)
+            following.pop((_thread(row), 0), None)
         elif row.kind in INSIDE and key in following:
             made.request_of[row.number] = following[key]
 
@@ -89,8 +126,7 @@ def _count_refills(rows: list[Row], made: Plan) -> None:
             continue
         made.inside.setdefault(request, []).append(row.number)
         handed_out = row.kind == Kind.MM_PAGE_ALLOC_ZONE_LOCKED and row.a
-        taken_alone = row.kind == Kind.MM_PAGE_ALLOC_EXTFRAG and not row.c & 1
-        if handed_out or taken_alone:
+        if handed_out or row.kind == Kind.MM_PAGE_ALLOC_EXTFRAG:
             named.setdefault(request, set()).add(row.pfn)
     made.refilled = {request: len(pfns) for request, pfns in named.items()}
 
@@ -108,7 +144,7 @@ def _find_hoists(rows: list[Row], made: Plan) -> None:
             began[row.cpu] = row
         elif not interrupted and row.cpu in began:
             start = began.pop(row.cpu)
-            if row.kind == Kind.MM_PAGE_ALLOC and row.pid == start.pid:
+            if row.kind in _ANSWERS and row.number not in made.answers and row.pid == start.pid:
                 made.hoisted[start.number] = row.number
         before[row.cpu] = row
 
@@ -129,7 +165,7 @@ def _find_claims(rows: list[Row], made: Plan) -> None:
                 waiting[row.cpu][-1] = (current[row.cpu], True)
         elif row.kind == Kind.MM_PAGE_ALLOC_EXTFRAG:
             current.pop(row.cpu, None)
-        elif row.kind == Kind.MM_PAGE_ALLOC and row.cpu in waiting:
+        elif row.kind in _ANSWERS and row.cpu in waiting:
             made.claims[row.number] = waiting.pop(row.cpu)
 
 
