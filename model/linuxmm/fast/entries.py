@@ -1,0 +1,49 @@
+"""The bulk allocator's array over the slots of a run: the primitives of `linuxmm.model.alloc.bulk`."""
+
+from typing import Final, NamedTuple
+
+from numpy import uintp as U  # noqa: N812
+
+from linuxmm.fast.arena import Int64s
+from linuxmm.model.alloc import bulk
+from linuxmm.spec.relink import Function
+
+
+class SlotRange(NamedTuple):
+    """`count` slots from `first` on; each holds pfn << 4 | order of a block, or -1."""
+
+    slots: Int64s
+    first: int
+    count: int
+
+
+def nr_entries(array: SlotRange) -> int:
+    return array.count
+
+
+def entry_at(array: SlotRange, at: int) -> int:
+    return int(array.slots[U(array.first + at)]) >> 4
+
+
+def with_entry(array: SlotRange, at: int, pfn: int) -> SlotRange:
+    array.slots[U(array.first + at)] = pfn << 4
+    return array
+
+
+def filled_entries(array: SlotRange) -> int:
+    """Slots that hold a block."""
+    at = 0
+    filled = 0
+    while at < array.count:
+        if array.slots[U(array.first + at)] >= 0:
+            filled += 1
+        at += 1
+    return filled
+
+
+ENTRIES: Final[dict[Function, Function]] = {
+    bulk.nr_entries: nr_entries,
+    bulk.entry_at: entry_at,
+    bulk.with_entry: with_entry,
+}
+"""Primitives of the bulk allocator's array -> their form over slots."""
