@@ -254,6 +254,10 @@ class FastAllocator:
         """Everything done so far."""
         return Totals(*(int(n) for n in self._totals), *(int(n) for n in self.arrays.log[: events.NR_WORK]))
 
+    def share(self, other: "FastAllocator") -> None:
+        """Work from now on over the state of another allocator, whose rules may differ in functions only."""
+        self.arrays, self.slots, self._totals = other.arrays, other.slots, other._totals
+
     def run(self, words: Int64s) -> None:
         """Run operations.
 
