@@ -10,15 +10,15 @@ from linuxmm.spec.relink import Function
 
 
 class SlotRange(NamedTuple):
-    """`count` slots from `first` on; each holds pfn << 4 | order of a block, or -1."""
+    """`size` slots from `first` on; each holds pfn << 4 | order of a block, or -1."""
 
     slots: Int64s
     first: int
-    count: int
+    size: int
 
 
 def nr_entries(array: SlotRange) -> int:
-    return array.count
+    return array.size
 
 
 def entry_at(array: SlotRange, at: int) -> int:
@@ -34,7 +34,7 @@ def filled_entries(array: SlotRange) -> int:
     """Slots that hold a block."""
     at = 0
     filled = 0
-    while at < array.count:
+    while at < array.size:
         if array.slots[U(array.first + at)] >= 0:
             filled += 1
         at += 1

@@ -65,11 +65,11 @@ KINDS: Final = (
     Kind("5.2, no boost (NOFRAGMENT alone)", "5.2", False),
     AFTER,
 )
-QUICK: Final = (Case(3328, 25),)
+QUICK: Final = (Case(3328, 100),)
 FULL: Final = (
     *QUICK,
-    *(Case(megabytes, slab) for megabytes in (2048, 4096, 6144, 8192) for slab in (10, 25, 100)),
-    *(Case(4096, 25, seed) for seed in range(2, 6)),
+    *(Case(megabytes, slab) for megabytes in (2048, 4096, 8192) for slab in (50, 100, 200)),
+    *(Case(4096, 100, seed) for seed in range(2, 5)),
 )
 
 
