@@ -95,11 +95,15 @@ def test_a_boost_is_reclaimed_and_forgotten() -> None:
 
 
 def test_h01_says_when_the_claim_is_not_reached() -> None:
-    standing, words = fragmentation._judged({Case(4096, 100): 0.5, Case(2048, 100): -0.1})
+    many, few = Case(8192, 200), Case(2048, 100)
+    standing, words = fragmentation._judged({many: (200_000, 100_000), few: (100, 110)}, {many: 0.25})
     assert standing is Standing.PARTLY
     assert "0 of 1 cases reach the 94 per cent" in words
-    assert fragmentation._judged({Case(4096, 100): 0.97})[0] is Standing.CONFIRMED
-    assert fragmentation._judged({Case(4096, 100): 0.1})[0] is Standing.NOT_CONFIRMED
+    assert "50% to 50% where 4.20 has 100000 events or more" in words
+    assert "The boost alone removes 25% to 25% of these" in words
+    assert "what is removed there, -10% to -10%, is the boost's" in words
+    assert fragmentation._judged({many: (100, 3)})[0] is Standing.CONFIRMED
+    assert fragmentation._judged({many: (100, 90)})[0] is Standing.NOT_CONFIRMED
 
 
 def test_steps_before_and_after_by_hand() -> None:
