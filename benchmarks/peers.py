@@ -30,7 +30,7 @@ def split_by_re(lines: list[str]) -> int:
 def split_by_pyarrow(lines: pa.Array) -> int:
     """Lines that match."""
     found = pc.extract_regex(lines, pattern=_LINE.replace("(?P<context>", "(?P<flags>"))
-    return len(found) - found.null_count
+    return int(len(found) - found.null_count)
 
 
 def ns_per_line(text: bytes, rounds: int) -> dict[str, float]:
