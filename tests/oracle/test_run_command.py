@@ -112,11 +112,11 @@ def test_recorded_operations_keep_cpu_and_type(tmp_path: Path) -> None:
 def test_diff_names_the_first_operation_answered_apart(capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--ops", "30000", "--memory", "32")
     found = _json(capsys, "diff", "6.1.192", "6.12.117", "fragmenting", *options)
-    event, figures = found["first_difference"], found["figures"]
+    event, totals = found["first_difference"], found["totals"]
     assert isinstance(event, dict)
-    assert isinstance(figures, dict)
+    assert isinstance(totals, dict)
     assert event["6.1.192"] != event["6.12.117"]
-    assert figures["6.1.192"] != figures["6.12.117"]
+    assert totals["6.1.192"] != totals["6.12.117"]
     assert _json(capsys, "diff", "6.1.192", "6.1.192", "fragmenting", *options)["first_difference"] is None
 
 

@@ -126,7 +126,7 @@ def _diff_json(
         "workload": load.name,
         "first_difference": event(parted.page),
         "first_other_outcome": event(parted.outcome),
-        "figures": found,
+        "totals": found,
     }
 
 

@@ -58,14 +58,15 @@ def classes_of(kernel: Kernel) -> tuple[ZoneType, ...]:
 def printed(
     kernel: Kernel, machine: Machine, areas: tuple[Area, ...], counts: Counts
 ) -> Iterator[tuple[str, str]]:
-    """(path, text) of each file; zoneinfo is laid out as 5.14 to 6.12 do."""
+    """(title, text) of each file."""
     classes = classes_of(kernel)
     yield "/proc/buddyinfo", procfs.buddyinfo(machine)
     types = migratetypes_of(kernel)
     if types:
         yield "/proc/pagetypeinfo", procfs.pagetypeinfo(machine, types)
     reserves = [[zone.lowmem_reserve[c] for c in classes] for zone in machine.zones]
-    yield "/proc/zoneinfo", procfs.zoneinfo(machine, reserves, [area.present for area in areas])
+    zoneinfo = procfs.zoneinfo(machine, reserves, [area.present for area in areas])
+    yield "/proc/zoneinfo (in the layout of 5.14 to 6.12)", zoneinfo
     events = procfs.vmstat_events(counts.allocated, counts.freed, classes)
     yield "/proc/vmstat", procfs.vmstat(machine) + events
 
