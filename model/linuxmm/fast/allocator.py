@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from linuxmm.fast import events
 from linuxmm.fast.arena import Int64s
-from linuxmm.fast.entries import ENTRIES, SlotRange, filled_entries
+from linuxmm.fast.entries import ENTRIES, NO_BULK, SlotRange, filled_entries
 from linuxmm.fast.link import RULES, Linked
 from linuxmm.fast.machine import COUNTED, UNTRACED, FastMachine, pack, unpack
 from linuxmm.fast.parts import kernel_of
@@ -136,12 +136,12 @@ _COLD: Final = frozenset(
 
 
 @lru_cache(maxsize=16)
-def _compiled(rules: Rules, counted: bool) -> Function:
-    return Linked(rules, _primitives(counted), _COLD).entry(run_words)
+def _compiled(rules: Rules, counted: bool, bulk: bool) -> Function:
+    return Linked(rules, _primitives(counted, bulk), _COLD).entry(run_words)
 
 
-def _primitives(counted: bool) -> dict[Function, Function]:
-    return {**(COUNTED if counted else UNTRACED), **ENTRIES}
+def _primitives(counted: bool, bulk: bool) -> dict[Function, Function]:
+    return {**(COUNTED if counted else UNTRACED), **(ENTRIES if bulk else NO_BULK)}
 
 
 def operations(code: ArrayLike, order: ArrayLike, gfp: ArrayLike, cpu: ArrayLike, slot: ArrayLike) -> Int64s:
@@ -230,7 +230,7 @@ class FastAllocator:
             [(r.gfp, r.migratetype, r.class_index) for r in asked], np.int64
         ).ravel()
         self._cpus = len(machine.zones[0].pcps)
-        self._run = _compiled(rules, counted) if compiled else interpreted(rules, counted)
+        self._run = _compiled(rules, counted, bulk) if compiled else interpreted(rules, counted, bulk)
         self._find = _first_misfit if compiled else first_misfit
 
     @property
@@ -309,6 +309,6 @@ def first_misfit(words: Int64s, codes: int, orders: int, gfps: int, cpus: int, s
 _first_misfit: Final = kernel_of(first_misfit)
 
 
-def interpreted(rules: Rules, counted: bool) -> Function:
+def interpreted(rules: Rules, counted: bool, bulk: bool = False) -> Function:
     """The same kernel over the same arrays, without a compiler: slow, with every index checked."""
-    return Linked(rules, _primitives(counted), compiled=False).entry(run_words)
+    return Linked(rules, _primitives(counted, bulk), compiled=False).entry(run_words)

@@ -6,6 +6,9 @@ from numpy import uintp as U  # noqa: N812
 
 from linuxmm.fast.arena import Int64s
 from linuxmm.model.alloc import bulk
+from linuxmm.model.alloc.machine import Machine
+from linuxmm.model.alloc.rules import Rules
+from linuxmm.spec.alloc.request import Request
 from linuxmm.spec.relink import Function
 
 
@@ -41,9 +44,19 @@ def filled_entries(array: SlotRange) -> int:
     return filled
 
 
+def no_bulk(
+    rules: Rules, machine: Machine, request: Request, array: SlotRange, refused: bool
+) -> tuple[Machine, SlotRange, int, bool]:
+    """Stands for `fill_entries` in a run without bulk operations, which then costs nothing to compile."""
+    return machine, array, 0, False
+
+
 ENTRIES: Final[dict[Function, Function]] = {
     bulk.nr_entries: nr_entries,
     bulk.entry_at: entry_at,
     bulk.with_entry: with_entry,
 }
 """Primitives of the bulk allocator's array -> their form over slots."""
+
+NO_BULK: Final[dict[Function, Function]] = {bulk.fill_entries: no_bulk}
+"""The same for a run that has no bulk operations."""
