@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint prove bench docs lab clean
+.PHONY: setup demo test lint prove bench experiments docs lab clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -32,6 +32,11 @@ prove: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks $(if $(BENCH),--only $(BENCH)) $(if $(JSON),--json)
+
+experiments: $(STAMP)
+	@for claim in $(if $(CLAIM),$(CLAIM),H01 H02 H03); do \
+	  $(BIN)/linuxmm experiment $$claim --json > docs/experiments/$$claim.new && \
+	  mv docs/experiments/$$claim.new docs/experiments/$$claim.json || exit 1; done
 
 docs: $(STAMP)
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
