@@ -10,12 +10,15 @@ from typing import Final, NamedTuple
 
 from linuxmm.fast import arena
 from linuxmm.fast.engine import CHOOSE, Engine, LogEntry
-from linuxmm.fast.machine import walk, zone_at
+from linuxmm.fast.machine import PRIMITIVES, walk, zone_at
+from linuxmm.model.alloc.movement import count_block
 from linuxmm.spec.alloc.migratetype import enough_to_retag
 from linuxmm.spec.alloc.pcp import PcpVars, with_factor, with_high, with_pages
 from linuxmm.spec.alloc.request import Request
 from linuxmm.spec.alloc.vmstat import stat_pressure_threshold, stat_threshold
+from linuxmm.spec.relink import Relinker
 
+_count_block: Final = Relinker(PRIMITIVES)(count_block)
 PAGE_SHIFT: Final = 12
 """Of the architectures with recorded evidence."""
 
@@ -165,16 +168,7 @@ def would_claim(engine: Engine, pfn: int, migratetype: int) -> bool:
     zone = zone_at(engine.arrays, engine.zone_of(pfn))
     block = 1 << zone.block_order
     start = pfn & ~(block - 1)
-    free = movable = 0
-    page = start
-    while page < min(start + block, zone.end):
-        order = arena.free_order(zone, page)
-        if order < 0:
-            movable += arena.movable_in_use(zone, page)
-            page += 1
-        else:
-            free += 1 << order
-            page += 1 << order
+    free, movable = _count_block(zone, start, min(start + block, int(zone.end)))
     alike = engine.rules.alike_pages(migratetype, int(arena.pageblock_type(zone, pfn)), block, free, movable)
     return enough_to_retag(free, alike, block, engine.rules.grouping_disabled)
 

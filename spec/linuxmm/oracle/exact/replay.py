@@ -15,8 +15,9 @@ from linuxmm.fast.engine import Engine, LogEntry
 from linuxmm.fast.events import LOG_EXTFRAG, LOG_PCPU_DRAIN, LOG_ZONE_LOCKED
 from linuxmm.oracle.exact import adopt
 from linuxmm.oracle.exact.addresses import Addresses
+from linuxmm.oracle.exact.gaps import DRIFT, INTERRUPTED
 from linuxmm.oracle.exact.plan import INSIDE, plan
-from linuxmm.oracle.exact.requests import DRIFT, Requests, as_log
+from linuxmm.oracle.exact.requests import Requests, as_log
 from linuxmm.oracle.formats.events import Events
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Numbering, Row, rows_of
@@ -31,7 +32,6 @@ _LOG_KIND: Final = {
     Kind.MM_PAGE_PCPU_DRAIN: LOG_PCPU_DRAIN,
     Kind.MM_PAGE_ALLOC_EXTFRAG: LOG_EXTFRAG,
 }
-INTERRUPTED: Final = "an interrupt came between a list operation and its event"
 _RECLAIM_ACTIVE: Final = 1
 _BELOW_HIGH: Final = 2
 _INTERRUPT_ROWS: Final = 16

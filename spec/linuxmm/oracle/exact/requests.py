@@ -14,21 +14,22 @@ from linuxmm.fast.events import LOG_EXTFRAG, LOG_PCPU_DRAIN, LOG_ZONE_LOCKED
 from linuxmm.model.alloc.movement import MOVABLE
 from linuxmm.oracle.exact import adopt
 from linuxmm.oracle.exact.addresses import Addresses
+from linuxmm.oracle.exact.gaps import (
+    ATTEMPTS_UNKNOWN,
+    BOOST_UNKNOWN,
+    DRIFT,
+    MOVABLE_UNKNOWN,
+    POLICY,
+    RECLAIM_UNKNOWN,
+    REORDERED,
+    RIGHTS,
+)
 from linuxmm.oracle.exact.plan import Plan
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Numbering, Row
 from linuxmm.spec.alloc.gfp import ALLOC_CMA, ALLOC_KSWAPD
 from linuxmm.spec.alloc.request import Request, request
 from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES, MigrateType
-
-DRIFT: Final = "free pages were within the per-CPU counters' drift of a watermark"
-RIGHTS: Final = "the task's right to go below the watermark is not recorded"
-POLICY: Final = "the task's memory policy is not recorded"
-BOOST_UNKNOWN: Final = "when kswapd took back a zone's watermark boost is not recorded"
-REORDERED: Final = "compaction's search for pages reordered a free list, which is not recorded"
-MOVABLE_UNKNOWN: Final = "which pages in use were movable is not recorded"
-RECLAIM_UNKNOWN: Final = "when reclaim worked on a zone is not recorded"
-ATTEMPTS_UNKNOWN: Final = "attempts at a zone that found nothing are not recorded"
 
 _FLAGS_MASK: Final = (1 << 24) - 1
 _HIGHEST_SHIFT: Final = 32
