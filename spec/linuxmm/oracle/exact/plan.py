@@ -38,7 +38,8 @@ class Plan:
     bulk        entry of the bulk allocator -> pages that it took from the CPU's list
     isolated    return of __isolate_free_page -> (pfn, order)
     drained     free to a CPU's list -> pages that the kernel then gave back
-    caused      give-backs that a free caused, retags that a request's fallback caused
+    caused      rows that are part of another operation: give-backs that a free caused, retags that a
+                request's fallback caused, a free whose splitting is recorded
     deferred    operations that waited for the zone's lock
     begins      first event under the lock -> the deferred operation
     pcps        address of a per_cpu_pages -> (a pfn of its zone, its CPU)
@@ -78,6 +79,7 @@ def plan(rows: list[Row], balanced: bool = False) -> Plan:
     _find_isolated(rows, made)
     _find_drains(rows, made)
     _find_locked(rows, made)
+    _find_splits(rows, made)
     return made
 
 
@@ -186,6 +188,30 @@ def _find_drains(rows: list[Row], made: Plan) -> None:
             if before is not None and before.pid == row.pid and before.cpu == row.cpu:
                 made.drained[before.number] = row.c >> 32
                 made.caused.add(row.number)
+
+
+def _find_splits(rows: list[Row], made: Plan) -> None:
+    """A large block is put back once, though its free and the splitting of it may both be recorded.
+
+    The splitting, under the zone's lock, counts; that of an isolated pageblock belongs to its new type.
+    """
+    freed: dict[tuple[tuple[int, int], int], int] = {}
+    isolating: dict[tuple[int, int], int] = {}
+    for row in rows:
+        thread = _thread(row)
+        if row.kind in (Kind.FREEOK, Kind.FREEONE):
+            if (thread, row.pfn) in freed:
+                made.caused.add(freed[thread, row.pfn])
+            freed[thread, row.pfn] = row.number
+        elif row.kind == Kind.MFBISO:
+            isolating[thread] = row.pfn
+        elif row.kind == Kind.SPLITL:
+            if (thread, row.pfn) in freed:
+                made.caused.add(freed.pop((thread, row.pfn)))
+            elif row.pfn <= isolating.pop(thread, -1) < row.pfn + (1 << row.order):
+                made.caused.add(row.number)
+        elif row.kind == Kind.MM_PAGE_ALLOC:
+            freed.pop((thread, row.pfn), None)
 
 
 def _find_locked(rows: list[Row], made: Plan) -> None:

@@ -121,6 +121,8 @@ class Replay:
         elif kind == Kind.COMMIT:
             self._learn_reclaim(row)
             self._operate(row, codes.FREE)
+        elif row.number in self._plan.caused:
+            return
         elif kind == Kind.FREEOK or kind == Kind.SPLITL:
             self._operate(row, codes.FREE_LARGE)
         elif kind == Kind.FREEONE:
@@ -289,8 +291,6 @@ class Replay:
 
     def _environment_drain(self, row: Row) -> None:
         """A drain that no free of this CPU asked for: the kernel's housekeeping."""
-        if row.number in self._plan.caused:
-            return
         known = self._plan.pcps.get(row.b)
         if known is None or not self.engine.has_block(known[0], 0) or known[1] >= self.engine.nr_cpus:
             self._differ(row, "free_pcppages_bulk", "a per-CPU list seen before", f"{row.b:#x}")
@@ -332,7 +332,7 @@ class Replay:
 
     def _retagged(self, row: Row) -> None:
         """A pageblock got a type: the model gave it already, or somebody outside the allocator asked."""
-        if row.number in self._plan.caused or not row.b & _MIGRATE_MASK or self.engine.zone_of(row.pfn) < 0:
+        if not row.b & _MIGRATE_MASK or self.engine.zone_of(row.pfn) < 0:
             return
         number = row.a & _MIGRATE_MASK
         migratetype = self.names.ours[number] if number < len(self.names.ours) else -1
