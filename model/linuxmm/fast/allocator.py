@@ -100,6 +100,7 @@ _COLD: Final = frozenset(
         "take_block",
         "alloc_min",
         "steal_and_retry",
+        "steal_whole_pageblocks",
         "claim_fallback",
         "steal_smallest",
         "fallback_from_largest",

@@ -244,7 +244,7 @@ def test_reclaimed_pages_are_found_on_the_per_cpu_lists() -> None:
     assert isinstance(run.result, Allocated)
 
 
-@pytest.mark.parametrize("version", ["4.4", "6.1.192", "6.12.117"])
+@pytest.mark.parametrize("version", ["4.10", "6.1.192", "6.12.117"])
 def test_the_atomic_reserve_is_given_back_before_a_request_fails(version: str) -> None:
     rules, machine = small_rules(version), small_machine(version)
     taken, pfn = rmqueue_smallest(rules, machine.zones[2], 1, 1)

@@ -22,6 +22,7 @@ class Rules(NamedTuple):
 
     Free lists
     may_absorb(zone, order, type, buddy_type)       merge across pageblocks of different types?
+    merges_alike(type)                              merge pageblocks of the same type?
     absorb(rules, zone, buddy, order, type)         what a merge does to the buddy's pageblocks
     wants_tail(rules, zone, pfn, order)             place a freed block at the tail?
     place_moved(zone, pfn, order, type)             put a block that changes lists
@@ -29,9 +30,11 @@ class Rules(NamedTuple):
     Handing out
     take(rules, zone, order, type, flags, mode)     -> (zone, pfn, type of the list, mode), free lists only
     claims_block, alike_pages                       formulas of linuxmm.spec.alloc.migratetype
-    small_zones_boost                               boost even zones below four pageblocks?
+    small_zones_boost, refused_boost_wakes          boost zones below four pageblocks, wake if refused?
+    steal(rules, zone, order, type, flags)          -> (zone, pfn): fall back by stealing, 4.12 to 6.9
     account_removed, account_taken, account_done    when the free-page counters follow a block
-    account_isolated, unisolate, make_movable       isolation of pageblocks and of free blocks
+    account_isolated, unisolate, putback_to_tail, make_movable
+                                                    isolation of pageblocks and of free blocks
 
     take_highatomic(rules, zone, order, type, flags)  take, and the high-order atomic reserve
     free_large(rules, zone, pfn, order)             free a block past the per-CPU lists
@@ -56,18 +59,22 @@ class Rules(NamedTuple):
     cma: bool
     nr_pcp_lists: int
     may_absorb: Callable[[Zone, int, int, int], bool]
+    merges_alike: Callable[[int], bool]
     absorb: "Callable[[Rules, Zone, int, int, int], Zone]"
     wants_tail: "Callable[[Rules, Zone, int, int], bool]"
     place_moved: Callable[[Zone, int, int, int], Zone]
     take: "Callable[[Rules, Zone, int, int, int, int], tuple[Zone, int, int, int]]"
+    steal: "Callable[[Rules, Zone, int, int, int], tuple[Zone, int]]"
     claims_block: Callable[[int, int, int, bool], bool]
     alike_pages: Callable[[int, int, int, int, int], int]
     small_zones_boost: Callable[[], bool]
+    refused_boost_wakes: Callable[[], bool]
     account_removed: Callable[[Zone, int, int], Zone]
     account_taken: Callable[[Zone, int, int], Zone]
     account_done: Callable[[Zone, int], Zone]
     account_isolated: Callable[[Zone, int, int], Zone]
     unisolate: "Callable[[Rules, Zone, int, int], Zone]"
+    putback_to_tail: Callable[[], bool]
     make_movable: "Callable[[Rules, Zone, int], Zone]"
     pcp_allowed: Callable[[int, int], bool]
     pcp_index: Callable[[int, int], int]

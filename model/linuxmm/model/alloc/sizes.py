@@ -51,16 +51,64 @@ class Sysctls:
     pagelist_fraction: int = 0
 
 
+# ---- which pages count -----------------------------------------------------------------------------------
+
+
+@behaviour(
+    "alloc.sized-pages",
+    since="2.4.0",
+    until="2.6.19",
+    features=("F003", "F017"),
+    source="mm/page_alloc.c:free_area_init_core; 2.4.0, 2.4.22, 2.6.11, 2.6.18 (2.6.19 unconfirmed)",
+)
+def sized_present(managed: int, present: int, memmap: int, dma_reserve: int) -> int:
+    """Pages of a zone that sizes are computed from: those present, boot reservations included."""
+    return present
+
+
+@behaviour(
+    "alloc.sized-pages",
+    since="2.6.20",
+    until="3.8",
+    features=("F003", "F017"),
+    source="mm/page_alloc.c:free_area_init_core; 2.6.20, 2.6.24, 2.6.39, 3.5, 3.7 (3.8 unconfirmed)",
+)
+def sized_present_less_memmap(managed: int, present: int, memmap: int, dma_reserve: int) -> int:
+    """Pages of a zone that sizes are computed from: those present, less its page descriptors.
+
+    dma_reserve: boot reservations in the first zone, which the architecture counted; 0 for other zones
+    """
+    pages = present - memmap if present >= memmap else present
+    return pages - dma_reserve if pages > dma_reserve else pages
+
+
+@behaviour(
+    "alloc.sized-pages",
+    since="3.9",
+    features=("F003", "F017"),
+    source="mm/page_alloc.c:__setup_per_zone_wmarks, zone_batchsize; 3.10 to 6.12",
+)
+def sized_managed(managed: int, present: int, memmap: int, dma_reserve: int) -> int:
+    """Pages of a zone that sizes are computed from: those that the allocator manages."""
+    return managed
+
+
+def _managed(zones: Sequence[Zone]) -> tuple[int, ...]:
+    return tuple(zone.managed for zone in zones)
+
+
 # ---- watermarks ------------------------------------------------------------------------------------------
 
 
-def chosen_min_free_kbytes(kernel: Kernel, zones: Sequence[Zone]) -> int:
+def chosen_min_free_kbytes(kernel: Kernel, zones: Sequence[Zone], sized: Sequence[int] | None = None) -> int:
     """min_free_kbytes as the kernel computes it from the zones that GFP_KERNEL may use.
 
+    sized     pages of each zone that count (`alloc.sized-pages`); None: the managed ones
     Requires  zones as the boot node's zonelist has them
     Source    mm/page_alloc.c:calculate_min_free_kbytes, nr_free_buffer_pages
     """
-    pages = sum(max(0, z.managed - z.watermark[2]) for z in zones if z.kind <= ZoneType.NORMAL)
+    pairs = zip(zones, sized or _managed(zones), strict=True)
+    pages = sum(max(0, size - z.watermark[2]) for z, size in pairs if z.kind <= ZoneType.NORMAL)
     cap = kernel.behaviour("alloc.min-free-cap").function()
     assert isinstance(cap, int)
     return min_free_kbytes(pages << (PAGE_SHIFT - 10), cap)
@@ -68,53 +116,63 @@ def chosen_min_free_kbytes(kernel: Kernel, zones: Sequence[Zone]) -> int:
 
 @verb("F017", source="mm/page_alloc.c:__setup_per_zone_wmarks; 2.6.11 to 6.12")
 def setup_watermarks(
-    kernel: Kernel, zones: Sequence[Zone], kbytes: int, scale_factor: int
+    kernel: Kernel,
+    zones: Sequence[Zone],
+    kbytes: int,
+    scale_factor: int,
+    sized: Sequence[int] | None = None,
 ) -> tuple[Zone, ...]:
     """Every zone with its watermarks; a boost is forgotten.
 
     kbytes    min_free_kbytes
+    sized     pages of each zone that count (`alloc.sized-pages`); None: the managed ones
     Ensures   min <= low <= high
     """
     is_lowmem = kernel.behaviour("alloc.lowmem-zone").function
     distance = kernel.behaviour("alloc.watermark-distance").function
     pages_min = kbytes >> (PAGE_SHIFT - 10)
-    lowmem = sum(zone.managed for zone in zones if is_lowmem(zone.kind))
+    sized = sized or _managed(zones)
+    lowmem = sum(size for zone, size in zip(zones, sized, strict=True) if is_lowmem(zone.kind))
     done = []
-    for zone in zones:
-        share = min_share(pages_min, zone.managed, lowmem) if lowmem else 0
-        minimum = share if is_lowmem(zone.kind) else small_zone_min(zone.managed)
-        low_high = distance(minimum, share, zone.managed, scale_factor)
+    for zone, size in zip(zones, sized, strict=True):
+        share = min_share(pages_min, size, lowmem) if lowmem else 0
+        minimum = share if is_lowmem(zone.kind) else small_zone_min(size)
+        low_high = distance(minimum, share, size, scale_factor)
         assert isinstance(low_high, tuple)
         done.append(replace(zone, watermark=(minimum, *low_high), boost=0))
     return tuple(done)
 
 
 @verb("F017", source="mm/page_alloc.c:setup_per_zone_lowmem_reserve; 2.6.11 to 6.12")
-def setup_lowmem_reserve(zones: Sequence[Zone], ratio: Sequence[int] = RESERVE_RATIO) -> tuple[Zone, ...]:
+def setup_lowmem_reserve(
+    zones: Sequence[Zone], ratio: Sequence[int] = RESERVE_RATIO, sized: Sequence[int] | None = None
+) -> tuple[Zone, ...]:
     """Every zone with the pages that it keeps back from requests that could use higher zones of its node.
 
+    sized     pages of each zone that count (`alloc.sized-pages`); None: the managed ones
     Ensures   0 for the zone's own class and below; never less for a higher class
     """
+    pairs = tuple(zip(zones, sized or _managed(zones), strict=True))
     done = []
-    for zone in zones:
-        upper = [sum(z.managed for z in zones if z.node == zone.node and z.kind == k) for k in range(6)]
+    for zone, size in pairs:
+        upper = [sum(s for z, s in pairs if z.node == zone.node and z.kind == k) for k in range(6)]
         reserve = tuple(
-            lowmem_reserve(sum(upper[zone.kind + 1 : j + 1]), zone.managed, ratio[zone.kind])
-            if j > zone.kind
-            else 0
+            lowmem_reserve(sum(upper[zone.kind + 1 : j + 1]), size, ratio[zone.kind]) if j > zone.kind else 0
             for j in range(6)
         )
         done.append(replace(zone, lowmem_reserve=reserve))
     return tuple(done)
 
 
-def totalreserve_pages(zones: Sequence[Zone]) -> int:
+def totalreserve_pages(zones: Sequence[Zone], sized: Sequence[int] | None = None) -> int:
     """Pages that user space cannot count on.
 
+    sized     pages of each zone that count (`alloc.sized-pages`); None: the managed ones
     Source    mm/page_alloc.c:calculate_totalreserve_pages; 2.6.17 to 6.12
     """
     return sum(
-        zone_total_reserve(zone.managed, max(zone.lowmem_reserve), zone.watermark[2]) for zone in zones
+        zone_total_reserve(size, max(zone.lowmem_reserve), zone.watermark[2])
+        for zone, size in zip(zones, sized or _managed(zones), strict=True)
     )
 
 
@@ -197,10 +255,13 @@ def size_between_bounds(v: PcpVars, managed: int, low: int, limit: int, cpus: in
 
 
 @verb("F020", "F025", source="mm/page_alloc.c:setup_zone_pageset, zone_pcp_update, page_alloc_init_late")
-def size_pcps(kernel: Kernel, zone: Zone, cpu_nodes: Sequence[int], fraction: int = 0) -> Zone:
+def size_pcps(
+    kernel: Kernel, zone: Zone, cpu_nodes: Sequence[int], fraction: int = 0, sized: int | None = None
+) -> Zone:
     """The zone with the sizes of its per-CPU lists computed from its memory as it is now.
 
     cpu_nodes  the node of each online CPU
+    sized      pages of the zone that count (`alloc.sized-pages`); None: the managed ones
     Ensures   lists and counts unchanged
     """
     limit = kernel.behaviour("alloc.pcp-batch-limit").function()
@@ -208,7 +269,9 @@ def size_pcps(kernel: Kernel, zone: Zone, cpu_nodes: Sequence[int], fraction: in
     local = sum(node == zone.node for node in cpu_nodes) or len(cpu_nodes)
     pcps = []
     for pcp in zone.pcps:
-        v = size(pcp.vars, zone.managed, zone.watermark[1], limit, local, fraction)
+        v = size(
+            pcp.vars, zone.managed if sized is None else sized, zone.watermark[1], limit, local, fraction
+        )
         assert isinstance(v, PcpVars)
         pcps.append(Pcp(v, pcp.lists))
     return replace(zone, pcps=tuple(pcps))

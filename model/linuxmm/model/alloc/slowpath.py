@@ -39,6 +39,7 @@ from linuxmm.model.alloc.unreserve import unreserve_highatomic
 from linuxmm.spec.alloc.gfp import (
     ALLOC_CMA,
     ALLOC_CPUSET,
+    ALLOC_GFP_ATOMIC,
     ALLOC_KSWAPD,
     ALLOC_MIN_RESERVE,
     ALLOC_NO_WATERMARKS,
@@ -252,7 +253,7 @@ def _retry_limited(path: Path, machine: Machine, p: Progress, events: tuple[Even
     reserve = path.rules.reserve_flags(r.gfp, p.task.memalloc, p.task.oom_victim)
     if reserve:
         cma = ALLOC_CMA if path.rules.cma and is_movable(r.gfp) else 0
-        p = p._replace(flags=reserve | cma | (p.flags & ALLOC_KSWAPD))
+        p = p._replace(flags=reserve | cma | (p.flags & (ALLOC_KSWAPD | ALLOC_GFP_ATOMIC)))
     if reserve or not p.flags & ALLOC_CPUSET:
         r = r if r.gfp & GFP_THISNODE_BIT else r._replace(nodemask=-1)
         p = p._replace(request=r)
