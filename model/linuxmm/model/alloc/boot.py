@@ -460,6 +460,7 @@ def _sized(
     orders = fallback_orders(kernel, nodes, cpu_nodes, distances)
     named = [(area.node, area.kind) for area in areas]
     machine = Machine(tuple(done), zonelists(kernel, named, orders, options.zone_order), nr_nodes)
+    machine = kernel.behaviour("alloc.turns").function(machine)  # type: ignore[assignment]
     return Booted(
         kernel,
         rules,

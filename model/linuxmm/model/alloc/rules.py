@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from linuxmm.model.alloc.freelist import Zone
+from linuxmm.model.alloc.machine import Machine
 from linuxmm.spec.alloc.pcp import PcpVars
+from linuxmm.spec.alloc.request import Request
 
 
 class Rules(NamedTuple):
@@ -39,12 +41,15 @@ class Rules(NamedTuple):
     take_highatomic(rules, zone, order, type, flags)  take, and the high-order atomic reserve
     free_large(rules, zone, pfn, order)             free a block past the per-CPU lists
     zone_passes(rules, zone, order, class, flags)   the watermark test of the zonelist walk
+    walk(rules, machine, request, flags, dirty)     walk a zonelist -> (machine, pfn, zone number)
     slowpath_flags, reserve_flags, nofragment       formulas of linuxmm.spec.alloc.request
 
     Per-CPU lists
     pcp_allowed(order, pageblock_order), pcp_index(order, type), pcp_order(index, pageblock_order)
     pcp_alloc, pcp_refill, pcp_commit               formulas of linuxmm.spec.alloc.pcp
     pcp_serves(rules, type, flags)                  may a request use the lists at all?
+    pcp_take(rules, zone, cpu, order, type, flags), pcp_put(rules, zone, cpu, pfn, order)
+                                                    hand out from the lists, take back
     pcp_drain(rules, zone, cpu, pages, index)       give back pages, index first
     drained_type(zone, pfn)                         list of a block that is given back
 
@@ -83,6 +88,8 @@ class Rules(NamedTuple):
     pcp_refill: Callable[[PcpVars, int, bool], tuple[PcpVars, int]]
     pcp_commit: Callable[[PcpVars, int, bool, bool], tuple[PcpVars, int]]
     pcp_serves: "Callable[[Rules, int, int], bool]"
+    pcp_take: "Callable[[Rules, Zone, int, int, int, int], tuple[Zone, int]]"
+    pcp_put: "Callable[[Rules, Zone, int, int, int], Zone]"
     pcp_drain: "Callable[[Rules, Zone, int, int, int], Zone]"
     drained_type: Callable[[Zone, int], int]
     mark_after_reserves: Callable[[int, int], int]
@@ -93,6 +100,7 @@ class Rules(NamedTuple):
     take_highatomic: "Callable[[Rules, Zone, int, int, int], tuple[Zone, int, int]]"
     free_large: "Callable[[Rules, Zone, int, int], Zone]"
     zone_passes: "Callable[[Rules, Zone, int, int, int], tuple[Zone, bool]]"
+    walk: "Callable[[Rules, Machine, Request, int, bool], tuple[Machine, int, int]]"
     slowpath_flags: Callable[[int, int, bool, bool], int]
     reserve_flags: Callable[[int, bool, bool], int]
     nofragment: Callable[[int, int, bool, bool], int]

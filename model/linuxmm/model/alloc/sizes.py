@@ -187,10 +187,14 @@ def totalreserve_pages(zones: Sequence[Zone], sized: Sequence[int] | None = None
     source="mm/page_alloc.c:free_area_init_core; 2.6.11",
 )
 def size_unrounded(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
-    """Six batches, which are not rounded; there is no vm.percpu_pagelist_fraction."""
-    batch = batch_unrounded(managed, limit)
-    high = high_six_batches(batch)
-    return v._replace(batch=batch, high=high, high_min=high, high_max=high)
+    """Six batches hot, two cold, not rounded; refilled at two batches; no vm.percpu_pagelist_fraction."""
+    return _hot_and_cold(v, batch_unrounded(managed, limit))
+
+
+def _hot_and_cold(v: PcpVars, batch: int) -> PcpVars:
+    return v._replace(
+        batch=batch, high=high_six_batches(batch), high_min=2 * batch, high_max=batch, factor=2 * batch
+    )
 
 
 @behaviour(
@@ -201,18 +205,32 @@ def size_unrounded(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fr
     source="mm/page_alloc.c:free_area_init_core; 2.6.12 (2.6.13 to 2.6.17 unconfirmed)",
 )
 def size_doubled(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
-    """Six batches, which are rounded up; there is no vm.percpu_pagelist_fraction."""
-    batch = batch_doubled(managed, limit)
-    high = high_six_batches(batch)
-    return v._replace(batch=batch, high=high, high_min=high, high_max=high)
+    """As before; the batch is rounded up."""
+    return _hot_and_cold(v, batch_doubled(managed, limit))
 
 
 @behaviour(
     "alloc.pcp-size",
     since="2.6.15",
+    until="2.6.24",
+    features=("F020",),
+    source="mm/page_alloc.c:setup_pageset, setup_pagelist_highmark; 2.6.18, 2.6.24 (2.6.15 unconfirmed)",
+)
+def size_pair(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
+    """Six batches hot, or that part of the zone; two cold, in half batches; refilled when empty."""
+    raw = batch_size(managed, limit)
+    high, batch = high_six_batches(raw), max(1, raw)
+    if fraction:
+        high, batch = high_from_fraction(managed, fraction)
+    return v._replace(batch=batch, high=high, high_min=2 * raw, high_max=max(1, raw // 2), factor=0)
+
+
+@behaviour(
+    "alloc.pcp-size",
+    since="2.6.25",
     until="5.13",
     features=("F020",),
-    source="mm/page_alloc.c:pageset_set_high_and_batch, setup_pagelist_highmark; 2.6.18 to 5.11",
+    source="mm/page_alloc.c:pageset_set_high_and_batch, setup_pagelist_highmark; 2.6.28 to 5.11",
 )
 def size_six_batches(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
     """Six batches, or with vm.percpu_pagelist_fraction that part of the zone."""

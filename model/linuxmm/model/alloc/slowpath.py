@@ -33,7 +33,7 @@ from linuxmm.model.alloc.events import WakeupKswapd
 from linuxmm.model.alloc.freelist import NOTHING
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.pcp import drain_pages_zone
-from linuxmm.model.alloc.request import alloc_fast, get_page_from_freelist, skips_zone
+from linuxmm.model.alloc.request import alloc_fast, skips_zone
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.model.alloc.unreserve import unreserve_highatomic
 from linuxmm.spec.alloc.gfp import (
@@ -141,7 +141,7 @@ def resume(path: Path, machine: Machine, progress: Progress, answer: Answer) -> 
 
 
 def _attempt(path: Path, machine: Machine, p: Progress, flags: int) -> tuple[Machine, Allocated | None]:
-    machine, pfn, zone = get_page_from_freelist(path.rules, machine, p.request, flags, False)
+    machine, pfn, zone = path.rules.walk(path.rules, machine, p.request, flags, False)
     return machine, None if pfn == NOTHING else Allocated(pfn, zone)
 
 
@@ -201,6 +201,7 @@ def _after_reclaim(path: Path, machine: Machine, p: Progress) -> tuple[Machine, 
     """
     if not p.last:
         return machine, None
+    machine = path.kernel.behaviour("alloc.forget-full").function(machine, p.request.node)  # type: ignore[assignment]
     machine, got = _attempt(path, machine, p, p.flags)
     if got is None:
         machine, _ = unreserve_highatomic(path.kernel, path.rules, machine, p.request, False)

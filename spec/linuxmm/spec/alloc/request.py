@@ -258,11 +258,10 @@ def fastpath_flags(gfp: int, cma: bool, nofragment: int) -> int:
 
 
 @behaviour(
-    "alloc.nofragment",
-    since="2.4.0",
-    until="4.20",
-    features=("F029",),
-    source="mm/page_alloc.c; before 5.0",
+    "alloc.nofragment", since="4.8", until="4.20", features=("F029",), source="mm/page_alloc.c; before 5.0"
+)
+@behaviour(
+    "alloc.nofragment", since="2.4.0", until="3.11", features=("F029",), source="mm/page_alloc.c; before 5.0"
 )
 def nofragment_unknown(gfp: int, zone_kind: int, several_nodes: bool, dma32_populated: bool) -> int:
     """There is no ALLOC_NOFRAGMENT, and the fast path wakes nobody."""
