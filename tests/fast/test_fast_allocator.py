@@ -18,7 +18,7 @@ from linuxmm.spec.alloc.request import request
 from linuxmm.spec.errors import BadEvidence, ImpossibleProfile
 from linuxmm.spec.kernel import kernel
 
-VERSIONS = ("2.6.32", "4.4", "4.10", "4.20", "5.4", "5.10", "5.14", "6.1.192", "6.12.117")
+VERSIONS = ("2.6.18", "2.6.32", "3.14", "4.4", "4.7", "4.10", "4.20", "5.4", "5.10", "5.14", "6.1.192", "6.12.117")
 SLOTS = 400
 BLOCK_ORDER = 4
 
@@ -100,7 +100,7 @@ def test_the_interpreted_kernel_is_in_lockstep_with_the_model(version: str) -> N
         assert fast.totals.checksum == pure.checksum
 
 
-@pytest.mark.parametrize("version", ["4.4", "5.4", "6.1.192", "6.12.117"])
+@pytest.mark.parametrize("version", ["4.4", "4.7", "5.4", "6.1.192", "6.12.117"])
 def test_the_compiled_kernel_is_in_lockstep_with_the_model(version: str) -> None:
     rules, machine = _rules(version), _machine(version)
     pure = _Pure(rules, machine)
