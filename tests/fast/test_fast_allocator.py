@@ -18,7 +18,20 @@ from linuxmm.spec.alloc.request import request
 from linuxmm.spec.errors import BadEvidence, ImpossibleProfile
 from linuxmm.spec.kernel import kernel
 
-VERSIONS = ("2.6.18", "2.6.32", "3.14", "4.4", "4.7", "4.10", "4.20", "5.4", "5.10", "5.14", "6.1.192", "6.12.117")
+VERSIONS = (
+    "2.6.18",
+    "2.6.32",
+    "3.14",
+    "4.4",
+    "4.7",
+    "4.10",
+    "4.20",
+    "5.4",
+    "5.10",
+    "5.14",
+    "6.1.192",
+    "6.12.117",
+)
 SLOTS = 400
 BLOCK_ORDER = 4
 
