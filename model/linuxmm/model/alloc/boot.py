@@ -19,9 +19,6 @@ from linuxmm.model.alloc.rules import Rules
 from linuxmm.model.alloc.sizes import (
     Sysctls,
     check_pagelist_fraction,
-    chosen_min_free_kbytes,
-    setup_lowmem_reserve,
-    setup_watermarks,
     size_pcps,
     totalreserve_pages,
 )
@@ -180,6 +177,18 @@ def empty_zone(rules: Rules, area: Area, cpus: int, scale_max: int = 5) -> Zone:
 @behaviour(
     "alloc.boot-block",
     since="2.4.0",
+    until="2.5.999",
+    features=("F012",),
+    source="mm/bootmem.c:free_all_bootmem_core; 2.4.22",
+)
+def boot_block_page(start: int, end: int, max_order: int) -> int:
+    """Order of the next block freed at boot: page by page."""
+    return 0
+
+
+@behaviour(
+    "alloc.boot-block",
+    since="2.6.0",
     until="3.12",
     features=("F012",),
     source="mm/nobootmem.c:__free_pages_memory, mm/bootmem.c:free_all_bootmem_core; 2.6.11 to 3.9",
@@ -439,11 +448,10 @@ def _sized(
 ) -> Booted:
     sysctls = options.sysctls
     sized = sized_pages(kernel, areas, zones, options)
-    kbytes = sysctls.min_free_kbytes
-    if kbytes is None:
-        kbytes = chosen_min_free_kbytes(kernel, zones, sized)
-    zones = setup_watermarks(kernel, zones, kbytes, sysctls.watermark_scale_factor, sized)
-    zones = setup_lowmem_reserve(zones, sysctls.reserve_ratio, sized)
+    marks = kernel.behaviour("alloc.setup-marks").function
+    marked = marks(kernel, zones, sysctls, sized)
+    assert isinstance(marked, tuple)
+    zones, kbytes = marked
     set_aside = kernel.behaviour("alloc.setup-reserve").function
     boost = sysctls.watermark_boost_factor if kernel.version >= Version(5, 0) else 0
     done = []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from linuxmm.model.alloc.freelist import NOTHING
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.alloc.request import Request
@@ -65,6 +66,25 @@ class OomKill:
 
 
 @dataclass(frozen=True, slots=True)
+class BalanceClasszone:
+    """Reclaim until the class zone, zone number `zone`, is balanced (2.4); answered by `Balanced`."""
+
+    order: int
+    zone: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balanced:
+    """Pages freed by reclaim; the pfn of a block of the order asked for that it kept for the caller, or -1.
+
+    A block that is kept is on no list: it stays in use, now the caller's.
+    """
+
+    pages: int
+    kept: int = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
 class Reclaimed:
     """Pages freed by reclaim, and per zone number the pages that could still be reclaimed."""
 
@@ -88,8 +108,8 @@ class Killed:
     caller: bool = False
 
 
-Question = DirectReclaim | DirectCompaction | OomKill
-Answer = Reclaimed | Compacted | Killed
+Question = DirectReclaim | DirectCompaction | OomKill | BalanceClasszone
+Answer = Reclaimed | Compacted | Killed | Balanced
 
 
 class Stage(Enum):
@@ -100,6 +120,7 @@ class Stage(Enum):
     COMPACTION = 3
     OOM = 4
     LAST_COMPACTION = 5
+    CLASSZONE = 6
 
 
 class Progress(NamedTuple):
@@ -108,6 +129,7 @@ class Progress(NamedTuple):
     flags       ALLOC_* of the next attempt
     loops       rounds of reclaim without progress; retries, priority, result: of compaction
     reclaimed   pages reclaimed in all rounds; last: in the last one
+    kept        pfn of the block that reclaim kept for the caller (2.4)
     """
 
     request: Request
@@ -122,6 +144,7 @@ class Progress(NamedTuple):
     reclaimed: int = 0
     last: int = 0
     reclaimable: tuple[int, ...] = ()
+    kept: int = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

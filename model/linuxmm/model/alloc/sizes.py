@@ -28,13 +28,17 @@ from linuxmm.spec.alloc.watermark import (
     small_zone_min,
     zone_total_reserve,
 )
-from linuxmm.spec.kernel import Kernel, behaviour
+from linuxmm.spec.arith import clamp
+from linuxmm.spec.kernel import Kernel, Version, behaviour
 from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Err, Errno
 from linuxmm.spec.vocabulary import PAGE_SHIFT, ZoneType
 
 RESERVE_RATIO: Final = (256, 256, 32, 0, 0, 0)
 """lowmem_reserve_ratio by ZoneType number; NORMAL's matters only below HIGHMEM or MOVABLE."""
+
+RESERVE_RATIO_2_4: Final = (256, 256, 32, 0, 0, 0)
+"""lower_zone_reserve_ratio, since 2.4.23."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,74 @@ def setup_watermarks(
         assert isinstance(low_high, tuple)
         done.append(replace(zone, watermark=(minimum, *low_high), boost=0))
     return tuple(done)
+
+
+@behaviour(
+    "alloc.balance-ratio",
+    since="2.4.0",
+    until="2.4.9",
+    features=("F017",),
+    source="mm/page_alloc.c:zone_balance_ratio, zone_balance_min; 2.4.0",
+)
+def balance_small_dma(kind: int) -> tuple[int, int]:
+    """(divisor, floor) of a zone's pages_min: a larger part of DMA."""
+    return (32 if kind == ZoneType.DMA else 128), 10
+
+
+@behaviour(
+    "alloc.balance-ratio",
+    since="2.4.10",
+    until="2.5.999",
+    features=("F017",),
+    source="mm/page_alloc.c:zone_balance_ratio, zone_balance_min; 2.4.16, 2.4.22, 2.4.32",
+)
+def balance_evenly(kind: int) -> tuple[int, int]:
+    """(divisor, floor) of a zone's pages_min."""
+    return 128, 20
+
+
+@behaviour(
+    "alloc.setup-marks",
+    since="2.4.0",
+    until="2.5.999",
+    features=("F017",),
+    source="mm/page_alloc.c:free_area_init_core; 2.4.0, 2.4.16, 2.4.22, 2.4.32",
+)
+def marks_by_ratio(
+    kernel: Kernel, zones: tuple[Zone, ...], sysctls: Sysctls, sized: Sequence[int]
+) -> tuple[tuple[Zone, ...], int]:
+    """(zones, 0): pages_min is a part of the zone, within bounds; low and high are two and three times that.
+
+    Since 2.4.23 each zone keeps back pages from requests that could use higher ones; there is no
+    min_free_kbytes.
+    """
+    ratio = kernel.behaviour("alloc.balance-ratio").function
+    done = []
+    for zone, size in zip(zones, sized, strict=True):
+        bounds = ratio(zone.kind)
+        assert isinstance(bounds, tuple)
+        least = clamp(size // bounds[0], bounds[1], 255)
+        done.append(replace(zone, watermark=(least, 2 * least, 3 * least)))
+    if kernel.version < Version(2, 4, 23):
+        return tuple(done), 0
+    return setup_lowmem_reserve(done, RESERVE_RATIO_2_4, sized), 0
+
+
+@behaviour(
+    "alloc.setup-marks",
+    since="2.6.0",
+    features=("F017",),
+    source="mm/page_alloc.c:init_per_zone_wmark_min; 2.6.11 to 6.12",
+)
+def marks_by_reserve(
+    kernel: Kernel, zones: tuple[Zone, ...], sysctls: Sysctls, sized: Sequence[int]
+) -> tuple[tuple[Zone, ...], int]:
+    """(zones, min_free_kbytes): the reserve divided among the zones."""
+    kbytes = sysctls.min_free_kbytes
+    if kbytes is None:
+        kbytes = chosen_min_free_kbytes(kernel, zones, sized)
+    zones = setup_watermarks(kernel, zones, kbytes, sysctls.watermark_scale_factor, sized)
+    return setup_lowmem_reserve(zones, sysctls.reserve_ratio, sized), kbytes
 
 
 @verb("F017", source="mm/page_alloc.c:setup_per_zone_lowmem_reserve; 2.6.11 to 6.12")
@@ -282,6 +354,8 @@ def size_pcps(
     sized      pages of the zone that count (`alloc.sized-pages`); None: the managed ones
     Ensures   lists and counts unchanged
     """
+    if not zone.pcps[0].lists:
+        return zone
     limit = kernel.behaviour("alloc.pcp-batch-limit").function()
     size = kernel.behaviour("alloc.pcp-size").function
     local = sum(node == zone.node for node in cpu_nodes) or len(cpu_nodes)

@@ -15,6 +15,7 @@ from linuxmm.model.alloc.dialogue import (
     Allocated,
     Answer,
     Asks,
+    Balanced,
     Compacted,
     DirectCompaction,
     DirectReclaim,
@@ -120,6 +121,7 @@ def resume(path: Path, machine: Machine, progress: Progress, answer: Answer) -> 
         Stage.COMPACTION: Compacted,
         Stage.LAST_COMPACTION: Compacted,
         Stage.OOM: Killed,
+        Stage.CLASSZONE: Balanced,
     }[progress.stage]
     if not isinstance(answer, wanted):
         raise LinuxmmError(f"the request waits for {wanted.__name__}, not {type(answer).__name__}")
@@ -131,6 +133,8 @@ def resume(path: Path, machine: Machine, progress: Progress, answer: Answer) -> 
         )
     elif isinstance(answer, Compacted):
         progress = progress._replace(result=answer.result, suitable=answer.suitable)
+    elif isinstance(answer, Balanced):
+        progress = progress._replace(last=answer.pages, kept=answer.kept)
     else:
         task = progress.task._replace(oom_victim=progress.task.oom_victim or answer.caller)
         progress = progress._replace(last=int(answer.progress), task=task)
@@ -422,7 +426,7 @@ def _last_compaction(path: Path, machine: Machine, p: Progress, events: tuple[Ev
     return _nopage(path, machine, p, events, why)
 
 
-_Continue = Callable[[Path, Machine, Progress, tuple[Event, ...]], Run]
+Continue = Callable[[Path, Machine, Progress, tuple[Event, ...]], Run]
 
 
 @behaviour(
@@ -432,7 +436,7 @@ _Continue = Callable[[Path, Machine, Progress, tuple[Event, ...]], Run]
     features=("F014", "F017"),
     source="mm/page_alloc.c:__alloc_pages_slowpath; 4.4 (older releases differ in detail: unconfirmed)",
 )
-def slowpath_by_progress() -> tuple[_Continue, _Continue]:
+def slowpath_by_progress() -> tuple[Continue, Continue]:
     """Rounds go on as long as reclaim frees something and the order is cheap."""
     return enter_by_progress, resume_by_progress
 
@@ -443,6 +447,6 @@ def slowpath_by_progress() -> tuple[_Continue, _Continue]:
     features=("F014", "F017"),
     source="mm/page_alloc.c:__alloc_pages_slowpath; 6.1, 6.12 (4.7 to 4.9 differ in detail: unconfirmed)",
 )
-def slowpath_limited() -> tuple[_Continue, _Continue]:
+def slowpath_limited() -> tuple[Continue, Continue]:
     """At most 16 rounds without progress, and priorities of compaction."""
     return enter_limited, resume_limited

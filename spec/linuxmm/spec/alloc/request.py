@@ -91,6 +91,18 @@ def _harder(gfp: int, atomic: bool, reserves: bool, realtime: bool, cma: bool) -
 
 @behaviour(
     "alloc.slowpath-flags",
+    since="2.4.0",
+    until="2.5.999",
+    features=("F017",),
+    source="mm/page_alloc.c:__alloc_pages; 2.4.16, 2.4.22, 2.4.32",
+)
+def slowpath_flags_quarter(gfp: int, order: int, realtime: bool, cma: bool) -> int:
+    """Who cannot wait may use memory down to a quarter of the min mark, for which HARDER stands."""
+    return 0 if gfp & GFP_DIRECT_RECLAIM_BIT else ALLOC_NON_BLOCK
+
+
+@behaviour(
+    "alloc.slowpath-flags",
     since="2.6.0",
     until="2.6.37",
     features=("F017",),
