@@ -59,7 +59,7 @@ from linuxmm.spec.alloc.retry import (
     nofail_never_fails,
     oom_may_kill,
 )
-from linuxmm.spec.errors import LinuxmmError, Unmodelled
+from linuxmm.spec.errors import LinuxmmError
 
 VERSIONS = ["2.6.24", "3.9", "4.4", "4.10", "5.10", "6.1.192", "6.12.117"]
 NEW, OLD = "6.1.192", "4.4"
@@ -128,11 +128,6 @@ def test_too_large_and_injected_failures_come_before_anything_else() -> None:
     assert begin(path(NEW), machine, one, Task(), should_fail=True).result == Failed(Reason.INJECTED)
     spared = request(0, GFP_KERNEL | GFP_NOFAIL_BIT)
     assert isinstance(begin(path(NEW), machine, spared, Task(), should_fail=True).result, Allocated)
-
-
-def test_node_reclaim_is_named_as_not_described() -> None:
-    with pytest.raises(Unmodelled, match=r"vm\.zone_reclaim_mode 1"):
-        begin(path(NEW), small_machine(NEW), request(0, GFP_KERNEL), Task(), node_reclaim_mode=1)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -108,8 +108,30 @@ class Killed:
     caller: bool = False
 
 
-Question = DirectReclaim | DirectCompaction | OomKill | BalanceClasszone
-Answer = Reclaimed | Compacted | Killed | Balanced
+@dataclass(frozen=True, slots=True)
+class NodeReclaim:
+    """Reclaim in zone number `zone`, since 4.8 on its node, before the walk goes on: NodeReclaimed."""
+
+    order: int
+    zone: int
+
+
+class NodeReclaimed(Enum):
+    """What reclaim on a node came to.
+
+    NOSCAN   nothing was scanned: who asks cannot wait or reclaims itself, the node has other CPUs, or is busy
+    FULL     nothing is reclaimable there
+    SOME     fewer pages were freed than asked for; SUCCESS: enough
+    """
+
+    NOSCAN = -2
+    FULL = -1
+    SOME = 0
+    SUCCESS = 1
+
+
+Question = DirectReclaim | DirectCompaction | OomKill | BalanceClasszone | NodeReclaim
+Answer = Reclaimed | Compacted | Killed | Balanced | NodeReclaimed
 
 
 class Stage(Enum):
@@ -121,6 +143,7 @@ class Stage(Enum):
     OOM = 4
     LAST_COMPACTION = 5
     CLASSZONE = 6
+    NODE_RECLAIM = 7
 
 
 class Progress(NamedTuple):
@@ -130,6 +153,8 @@ class Progress(NamedTuple):
     loops       rounds of reclaim without progress; retries, priority, result: of compaction
     reclaimed   pages reclaimed in all rounds; last: in the last one
     kept        pfn of the block that reclaim kept for the caller (2.4)
+    reclaim_nodes  bit n: node n is reclaimed on before the walk goes elsewhere (vm.zone_reclaim_mode)
+    entry       what the request was last entered with, while it waits for NodeReclaimed
     """
 
     request: Request
@@ -145,6 +170,22 @@ class Progress(NamedTuple):
     last: int = 0
     reclaimable: tuple[int, ...] = ()
     kept: int = NOTHING
+    reclaim_nodes: int = 0
+    entry: "Entry | None" = None
+
+
+class Entry(NamedTuple):
+    """An entry into a request, from which it can be run again.
+
+    answer  None: the request begins
+    tape    machine and answer of each question about a node so far
+    """
+
+    machine: Machine
+    progress: Progress
+    answer: "Answer | None"
+    should_fail: bool = False
+    tape: "tuple[tuple[Machine, NodeReclaimed], ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,11 @@ from linuxmm.model.alloc.dialogue import (
     Compacted,
     DirectCompaction,
     DirectReclaim,
+    Entry,
     Failed,
     Killed,
+    NodeReclaim,
+    NodeReclaimed,
     OomKill,
     Path,
     Progress,
@@ -33,6 +36,7 @@ from linuxmm.model.alloc.dialogue import (
 from linuxmm.model.alloc.events import WakeupKswapd
 from linuxmm.model.alloc.freelist import NOTHING
 from linuxmm.model.alloc.machine import Machine
+from linuxmm.model.alloc.node_reclaim import Waits, walk_by_tape
 from linuxmm.model.alloc.pcp import drain_pages_zone
 from linuxmm.model.alloc.request import alloc_fast, skips_zone
 from linuxmm.model.alloc.rules import Rules
@@ -64,7 +68,7 @@ from linuxmm.spec.alloc.retry import (
     reclaim_gives_up,
     reclaim_loops,
 )
-from linuxmm.spec.errors import LinuxmmError, Unmodelled
+from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.kernel import Kernel, Version, behaviour
 from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Event, Step
@@ -81,34 +85,26 @@ def path_of(kernel: Kernel, rules: Rules) -> Path:
 # ---- entry -----------------------------------------------------------------------------------------------
 
 
-@verb("F014", "F017", source="mm/page_alloc.c:__alloc_pages; 2.6.24 to 6.12")
+@verb("F014", "F017", source="mm/page_alloc.c:__alloc_pages; 2.4.10 to 6.12")
 def begin(
     path: Path,
     machine: Machine,
     request: Request,
     task: Task,
     should_fail: bool = False,
-    node_reclaim_mode: int = 0,
+    reclaim_nodes: int = 0,
 ) -> Run:
     """Run a request until it is answered, refused, or asks a question.
 
-    should_fail  fault injection (fail_page_alloc) chose this request; __GFP_NOFAIL is spared
+    should_fail    fault injection (fail_page_alloc) chose this request; __GFP_NOFAIL is spared
+    reclaim_nodes  with vm.zone_reclaim_mode: bit n for each node near enough (all of them before 3.6)
     Ensures   a refusal without a question leaves free pages as they were
-    Errors    Unmodelled for vm.zone_reclaim_mode other than 0
     """
-    if node_reclaim_mode:
-        raise Unmodelled(f"vm.zone_reclaim_mode {node_reclaim_mode}: reclaim on the node before going off it")
-    if request.order > path.rules.max_order:
-        return Step(machine, Failed(Reason.TOO_LARGE))
-    if should_fail and not request.gfp & GFP_NOFAIL_BIT:
-        return Step(machine, Failed(Reason.INJECTED))
-    machine, pfn, zone = alloc_fast(path.rules, machine, request)
-    if pfn != NOTHING:
-        return _woken(path, machine, request, Allocated(pfn, zone), ())
-    return path.enter(path, machine, Progress(request, task, Stage.RECLAIM), ())
+    progress = Progress(request, task, Stage.RECLAIM, reclaim_nodes=reclaim_nodes)
+    return _enter(path, Entry(machine, progress, None, should_fail))
 
 
-@verb("F014", "F017", source="mm/page_alloc.c:__alloc_pages_slowpath; 2.6.24 to 6.12")
+@verb("F014", "F017", source="mm/page_alloc.c:__alloc_pages_slowpath; 2.4.10 to 6.12")
 def resume(path: Path, machine: Machine, progress: Progress, answer: Answer) -> Run:
     """Go on with the answer to the question that `progress` waits for.
 
@@ -122,9 +118,35 @@ def resume(path: Path, machine: Machine, progress: Progress, answer: Answer) -> 
         Stage.LAST_COMPACTION: Compacted,
         Stage.OOM: Killed,
         Stage.CLASSZONE: Balanced,
+        Stage.NODE_RECLAIM: NodeReclaimed,
     }[progress.stage]
     if not isinstance(answer, wanted):
         raise LinuxmmError(f"the request waits for {wanted.__name__}, not {type(answer).__name__}")
+    if isinstance(answer, NodeReclaimed):
+        assert progress.entry is not None
+        entry = progress.entry
+        return _enter(path, entry._replace(tape=(*entry.tape, (machine, answer))))
+    return _enter(path, Entry(machine, progress, answer))
+
+
+def _enter(path: Path, entry: Entry) -> Run:
+    """Run an entry; with reclaim on nodes, up to the first question that its tape does not answer."""
+    nodes = entry.progress.reclaim_nodes
+    if not nodes:
+        return _run(path, entry)
+    walk = walk_by_tape(path.kernel, nodes, entry.tape)
+    try:
+        return _run(path._replace(rules=path.rules._replace(walk=walk)), entry)
+    except Waits as waits:
+        question = NodeReclaim(entry.progress.request.order, waits.zone)
+        then = entry.progress._replace(stage=Stage.NODE_RECLAIM, entry=entry)
+        return Step(waits.machine, Asks(question, then))
+
+
+def _run(path: Path, entry: Entry) -> Run:
+    progress, machine, answer = entry.progress, entry.machine, entry.answer
+    if answer is None:
+        return _first(path, machine, progress, entry.should_fail)
     if isinstance(answer, Reclaimed):
         progress = progress._replace(
             last=answer.pages,
@@ -135,10 +157,22 @@ def resume(path: Path, machine: Machine, progress: Progress, answer: Answer) -> 
         progress = progress._replace(result=answer.result, suitable=answer.suitable)
     elif isinstance(answer, Balanced):
         progress = progress._replace(last=answer.pages, kept=answer.kept)
-    else:
+    elif isinstance(answer, Killed):
         task = progress.task._replace(oom_victim=progress.task.oom_victim or answer.caller)
         progress = progress._replace(last=int(answer.progress), task=task)
     return path.go_on(path, machine, progress, ())
+
+
+def _first(path: Path, machine: Machine, progress: Progress, should_fail: bool) -> Run:
+    request = progress.request
+    if request.order > path.rules.max_order:
+        return Step(machine, Failed(Reason.TOO_LARGE))
+    if should_fail and not request.gfp & GFP_NOFAIL_BIT:
+        return Step(machine, Failed(Reason.INJECTED))
+    machine, pfn, zone = alloc_fast(path.rules, machine, request)
+    if pfn != NOTHING:
+        return _woken(path, machine, request, Allocated(pfn, zone), ())
+    return path.enter(path, machine, progress, ())
 
 
 # ---- common steps ----------------------------------------------------------------------------------------
