@@ -38,7 +38,6 @@ from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.kernel import behaviours
 
 VERSIONS = (
-    "2.6.18",
     "2.6.24",
     "2.6.32",
     "3.10",
@@ -94,7 +93,7 @@ def answer(version: str, run: Run, *answers: NodeReclaimed, frees: int = NOTHING
 # ---- the walk --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", ("2.6.18", "3.4", *VERSIONS))
+@pytest.mark.parametrize("version", ["2.6.18", "3.4", *VERSIONS])
 @settings(max_examples=40, deadline=None)
 @given(
     short_zones=st.sets(st.integers(0, 2)),
