@@ -171,29 +171,29 @@ def _first(path: Path, machine: Machine, progress: Progress, should_fail: bool) 
         return Step(machine, Failed(Reason.INJECTED))
     machine, pfn, zone = alloc_fast(path.rules, machine, request)
     if pfn != NOTHING:
-        return _woken(path, machine, request, Allocated(pfn, zone), ())
+        return woken(path, machine, request, Allocated(pfn, zone), ())
     return path.enter(path, machine, progress, ())
 
 
 # ---- common steps ----------------------------------------------------------------------------------------
 
 
-def _attempt(path: Path, machine: Machine, p: Progress, flags: int) -> tuple[Machine, Allocated | None]:
+def attempt(path: Path, machine: Machine, p: Progress, flags: int) -> tuple[Machine, Allocated | None]:
     machine, pfn, zone = path.rules.walk(path.rules, machine, p.request, flags, False)
     return machine, None if pfn == NOTHING else Allocated(pfn, zone)
 
 
-def _eligible(machine: Machine, request: Request) -> list[int]:
+def eligible(machine: Machine, request: Request) -> list[int]:
     return [i for i in machine.zonelists[request.node] if not skips_zone(request, machine.zones[i], False)]
 
 
-def _wake(machine: Machine, p: Progress) -> tuple[Event, ...]:
+def wake(machine: Machine, p: Progress) -> tuple[Event, ...]:
     """One WakeupKswapd for each node of the zonelist, as its first eligible zone comes up."""
     if not p.request.gfp & GFP_KSWAPD_RECLAIM_BIT:
         return ()
     events: list[Event] = []
     last = NOTHING
-    for index in _eligible(machine, p.request):
+    for index in eligible(machine, p.request):
         node = machine.zones[index].node
         if node != last:
             events.append(WakeupKswapd(node, p.request.class_index, p.request.order, p.request.gfp))
@@ -201,7 +201,7 @@ def _wake(machine: Machine, p: Progress) -> tuple[Event, ...]:
     return tuple(events)
 
 
-def _woken(path: Path, machine: Machine, request: Request, got: Allocated, events: tuple[Event, ...]) -> Run:
+def woken(path: Path, machine: Machine, request: Request, got: Allocated, events: tuple[Event, ...]) -> Run:
     """Finish an allocation: kswapd is woken for a zone whose watermarks were boosted meanwhile.
 
     Source    mm/page_alloc.c:rmqueue (ZONE_BOOSTED_WATERMARK); 5.0 to 6.12
@@ -232,7 +232,7 @@ def _compacts(path: Path) -> bool:
     return path.kernel.version >= Version(2, 6, 35)
 
 
-def _after_reclaim(path: Path, machine: Machine, p: Progress) -> tuple[Machine, Allocated | None]:
+def after_reclaim(path: Path, machine: Machine, p: Progress) -> tuple[Machine, Allocated | None]:
     """Try after reclaim; then empty the reserve and the per-CPU lists once, and try again.
 
     Source    mm/page_alloc.c:__alloc_pages_direct_reclaim
@@ -240,15 +240,15 @@ def _after_reclaim(path: Path, machine: Machine, p: Progress) -> tuple[Machine, 
     if not p.last:
         return machine, None
     machine = path.kernel.behaviour("alloc.forget-full").function(machine, p.request.node)  # type: ignore[assignment]
-    machine, got = _attempt(path, machine, p, p.flags)
+    machine, got = attempt(path, machine, p, p.flags)
     if got is None:
         machine, _ = unreserve_highatomic(path.kernel, path.rules, machine, p.request, False)
         machine = drain_all_pages(path.rules, machine)
-        machine, got = _attempt(path, machine, p, p.flags)
+        machine, got = attempt(path, machine, p, p.flags)
     return machine, got
 
 
-def _nopage(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...], why: Reason) -> Run:
+def nopage(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...], why: Reason) -> Run:
     """Refuse; but a __GFP_NOFAIL request that may reclaim tries with part of the reserve and goes on.
 
     Source    mm/page_alloc.c:__alloc_pages_slowpath (nopage)
@@ -257,9 +257,9 @@ def _nopage(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]
     if not gfp & GFP_NOFAIL_BIT or not gfp & GFP_DIRECT_RECLAIM_BIT:
         return Step(machine, Failed(why), events)
     for flags in (ALLOC_MIN_RESERVE | ALLOC_CPUSET, ALLOC_MIN_RESERVE):
-        machine, got = _attempt(path, machine, p, flags)
+        machine, got = attempt(path, machine, p, flags)
         if got is not None:
-            return _woken(path, machine, p.request, got, events)
+            return woken(path, machine, p.request, got, events)
     p = p._replace(stage=Stage.RECLAIM, task=p.task._replace(memalloc=False))
     return Step(machine, Asks(DirectReclaim(p.request.order), p), events)
 
@@ -271,12 +271,12 @@ def enter_limited(path: Path, machine: Machine, p: Progress, events: tuple[Event
     """Set up the flags, wake kswapd, try at the min mark; a first compaction for costly orders."""
     r = p.request
     p = p._replace(flags=path.rules.slowpath_flags(r.gfp, r.order, p.task.realtime, path.rules.cma))
-    if not _eligible(machine, r):
+    if not eligible(machine, r):
         return Step(machine, Failed(Reason.NO_ZONE), events)
-    events = (*events, *_wake(machine, p))
-    machine, got = _attempt(path, machine, p, p.flags)
+    events = (*events, *wake(machine, p))
+    machine, got = attempt(path, machine, p, p.flags)
     if got is not None:
-        return _woken(path, machine, r, got, events)
+        return woken(path, machine, r, got, events)
     costly = r.order > PAGE_ALLOC_COSTLY_ORDER
     wants = costly or (r.order > 0 and not is_movable(r.gfp))
     reserve = path.rules.reserve_flags(r.gfp, p.task.memalloc, p.task.oom_victim)
@@ -288,7 +288,7 @@ def enter_limited(path: Path, machine: Machine, p: Progress, events: tuple[Event
 
 def _retry_limited(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
     r = p.request
-    events = (*events, *_wake(machine, p))
+    events = (*events, *wake(machine, p))
     reserve = path.rules.reserve_flags(r.gfp, p.task.memalloc, p.task.oom_victim)
     if reserve:
         cma = ALLOC_CMA if path.rules.cma and is_movable(r.gfp) else 0
@@ -296,22 +296,22 @@ def _retry_limited(path: Path, machine: Machine, p: Progress, events: tuple[Even
     if reserve or not p.flags & ALLOC_CPUSET:
         r = r if r.gfp & GFP_THISNODE_BIT else r._replace(nodemask=-1)
         p = p._replace(request=r)
-    machine, got = _attempt(path, machine, p, p.flags)
+    machine, got = attempt(path, machine, p, p.flags)
     if got is not None:
-        return _woken(path, machine, r, got, events)
+        return woken(path, machine, r, got, events)
     if not r.gfp & GFP_DIRECT_RECLAIM_BIT:
-        return _nopage(path, machine, p, events, Reason.CANNOT_RECLAIM)
+        return nopage(path, machine, p, events, Reason.CANNOT_RECLAIM)
     if p.task.memalloc:
-        return _nopage(path, machine, p, events, Reason.RECLAIMER)
+        return nopage(path, machine, p, events, Reason.RECLAIMER)
     return Step(machine, Asks(DirectReclaim(r.order), p._replace(stage=Stage.RECLAIM)), events)
 
 
 def resume_limited(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
     """Go on after any answer."""
     if p.stage is Stage.RECLAIM:
-        machine, got = _after_reclaim(path, machine, p)
+        machine, got = after_reclaim(path, machine, p)
         if got is not None:
-            return _woken(path, machine, p.request, got, events)
+            return woken(path, machine, p.request, got, events)
         if p.request.order:
             question = DirectCompaction(p.request.order, p.priority)
             return Step(machine, Asks(question, p._replace(stage=Stage.COMPACTION)), events)
@@ -319,15 +319,15 @@ def resume_limited(path: Path, machine: Machine, p: Progress, events: tuple[Even
     if p.stage is Stage.OOM:
         return _after_oom(path, machine, p, events)
     if p.result is not Compaction.SKIPPED:
-        machine, got = _attempt(path, machine, p, p.flags)
+        machine, got = attempt(path, machine, p, p.flags)
         if got is not None:
-            return _woken(path, machine, p.request, got, events)
+            return woken(path, machine, p.request, got, events)
     if p.stage is Stage.COMPACTION:
         return _decide(path, machine, p, events)
     gfp = p.request.gfp
     if p.request.order > PAGE_ALLOC_COSTLY_ORDER and gfp & GFP_NORETRY_BIT:
         if p.result in (Compaction.SKIPPED, Compaction.DEFERRED) or gfp & GFP_THISNODE_BIT:
-            return _nopage(path, machine, p, events, Reason.COMPACTION)
+            return nopage(path, machine, p, events, Reason.COMPACTION)
         p = p._replace(priority=ASYNC)
     return _retry_limited(path, machine, p, events)
 
@@ -336,9 +336,9 @@ def _decide(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]
     """After a round of reclaim and compaction: fail, try again, or kill."""
     r = p.request
     if r.gfp & GFP_NORETRY_BIT:
-        return _nopage(path, machine, p, events, Reason.NO_RETRY)
+        return nopage(path, machine, p, events, Reason.NO_RETRY)
     if r.order > PAGE_ALLOC_COSTLY_ORDER and not r.gfp & GFP_RETRY_MAYFAIL_BIT:
-        return _nopage(path, machine, p, events, Reason.COSTLY)
+        return nopage(path, machine, p, events, Reason.COSTLY)
     p = p._replace(loops=reclaim_loops(p.loops, p.last > 0, r.order))
     again = not reclaim_gives_up(p.loops) and _would_do(path, machine, p)
     if not again:
@@ -356,7 +356,7 @@ def _would_do(path: Path, machine: Machine, p: Progress) -> bool:
 
     Source    mm/page_alloc.c:should_reclaim_retry
     """
-    for index in _eligible(machine, p.request):
+    for index in eligible(machine, p.request):
         zone = machine.zones[index]
         free = zone.nr_free + (p.reclaimable[index] if index < len(p.reclaimable) else 0)
         mark = zone.watermark[0] + zone.boost
@@ -367,9 +367,9 @@ def _would_do(path: Path, machine: Machine, p: Progress) -> bool:
 
 
 def _ask_oom(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
-    machine, got = _attempt(path, machine, p, 2 | ALLOC_CPUSET)
+    machine, got = attempt(path, machine, p, 2 | ALLOC_CPUSET)
     if got is not None:
-        return _woken(path, machine, p.request, got, events)
+        return woken(path, machine, p.request, got, events)
     r = p.request
     if oom_may_kill(r.order, r.gfp, r.class_index, p.task.dumping_core):
         return Step(machine, Asks(OomKill(), p._replace(stage=Stage.OOM)), events)
@@ -379,38 +379,38 @@ def _ask_oom(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...
 def _after_oom(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
     r = p.request
     if p.last and r.gfp & GFP_NOFAIL_BIT:
-        machine, got = _attempt(path, machine, p, ALLOC_NO_WATERMARKS)
+        machine, got = attempt(path, machine, p, ALLOC_NO_WATERMARKS)
         if got is not None:
-            return _woken(path, machine, r, got, events)
+            return woken(path, machine, r, got, events)
     if p.task.oom_victim and (p.flags & ALLOC_OOM or r.gfp & GFP_NOMEMALLOC_BIT):
-        return _nopage(path, machine, p, events, Reason.VICTIM)
+        return nopage(path, machine, p, events, Reason.VICTIM)
     if p.last:
         return _retry_limited(path, machine, p._replace(loops=0), events)
-    return _nopage(path, machine, p, events, Reason.EXHAUSTED)
+    return nopage(path, machine, p, events, Reason.EXHAUSTED)
 
 
-# ---- up to 4.6: as long as reclaim makes progress --------------------------------------------------------
+# ---- 3.19 to 4.6: as long as reclaim makes progress --------------------------------------------------------
 
 
 def enter_by_progress(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
     """Wake kswapd, try at the min mark, then without watermarks for who may; compact, reclaim."""
     r = p.request
-    if not _eligible(machine, r):
+    if not eligible(machine, r):
         return Step(machine, Failed(Reason.NO_ZONE), events)
     flags = path.rules.slowpath_flags(r.gfp, r.order, p.task.realtime, path.rules.cma)
     reserve = path.rules.reserve_flags(r.gfp, p.task.memalloc, p.task.oom_victim)
     p = p._replace(flags=flags)
-    events = (*events, *_wake(machine, p))
-    for attempt in (flags, flags | reserve) if reserve else (flags,):
-        machine, got = _attempt(path, machine, p, attempt)
+    events = (*events, *wake(machine, p))
+    for tried in (flags, flags | reserve) if reserve else (flags,):
+        machine, got = attempt(path, machine, p, tried)
         if got is not None:
-            return _woken(path, machine, r, got, events)
+            return woken(path, machine, r, got, events)
     if not r.gfp & GFP_DIRECT_RECLAIM_BIT:
-        return _nopage(path, machine, p, events, Reason.CANNOT_RECLAIM)
+        return nopage(path, machine, p, events, Reason.CANNOT_RECLAIM)
     if p.task.memalloc:
-        return _nopage(path, machine, p, events, Reason.RECLAIMER)
+        return nopage(path, machine, p, events, Reason.RECLAIMER)
     if p.task.oom_victim and not r.gfp & GFP_NOFAIL_BIT:
-        return _nopage(path, machine, p, events, Reason.VICTIM)
+        return nopage(path, machine, p, events, Reason.VICTIM)
     if r.order and _compacts(path):
         question = DirectCompaction(r.order, ASYNC)
         return Step(machine, Asks(question, p._replace(stage=Stage.FIRST_COMPACTION)), events)
@@ -422,24 +422,24 @@ def resume_by_progress(path: Path, machine: Machine, p: Progress, events: tuple[
     r = p.request
     if p.stage in (Stage.FIRST_COMPACTION, Stage.LAST_COMPACTION):
         if p.result is not Compaction.SKIPPED:
-            machine, got = _attempt(path, machine, p, p.flags)
+            machine, got = attempt(path, machine, p, p.flags)
             if got is not None:
-                return _woken(path, machine, r, got, events)
+                return woken(path, machine, r, got, events)
         if p.stage is Stage.LAST_COMPACTION:
-            return _nopage(path, machine, p, events, Reason.EXHAUSTED)
+            return nopage(path, machine, p, events, Reason.EXHAUSTED)
         return Step(machine, Asks(DirectReclaim(r.order), p._replace(stage=Stage.RECLAIM)), events)
     if p.stage is Stage.OOM:
         return _progress_made(path, machine, p, events)
-    machine, got = _after_reclaim(path, machine, p)
+    machine, got = after_reclaim(path, machine, p)
     if got is not None:
-        return _woken(path, machine, r, got, events)
+        return woken(path, machine, r, got, events)
     if r.gfp & GFP_NORETRY_BIT:
         return _last_compaction(path, machine, p, events)
     if progress_again(r.order, p.last, p.reclaimed, bool(r.gfp & GFP_RETRY_MAYFAIL_BIT)):
         return enter_by_progress(path, machine, p, events)
-    machine, got = _attempt(path, machine, p, 2 | ALLOC_CPUSET)
+    machine, got = attempt(path, machine, p, 2 | ALLOC_CPUSET)
     if got is not None:
-        return _woken(path, machine, r, got, events)
+        return woken(path, machine, r, got, events)
     if oom_may_kill(r.order, r.gfp & GFP_THISNODE_BIT, r.class_index, p.task.dumping_core):
         return Step(machine, Asks(OomKill(), p._replace(stage=Stage.OOM)), events)
     return _progress_made(path, machine, p._replace(last=0), events)
@@ -457,7 +457,7 @@ def _last_compaction(path: Path, machine: Machine, p: Progress, events: tuple[Ev
         question = DirectCompaction(order, SYNC_LIGHT)
         return Step(machine, Asks(question, p._replace(stage=Stage.LAST_COMPACTION)), events)
     why = Reason.NO_RETRY if p.request.gfp & GFP_NORETRY_BIT else Reason.EXHAUSTED
-    return _nopage(path, machine, p, events, why)
+    return nopage(path, machine, p, events, why)
 
 
 Continue = Callable[[Path, Machine, Progress, tuple[Event, ...]], Run]
@@ -465,10 +465,10 @@ Continue = Callable[[Path, Machine, Progress, tuple[Event, ...]], Run]
 
 @behaviour(
     "alloc.slowpath",
-    since="2.6.24",
+    since="3.19",
     until="4.6",
     features=("F014", "F017"),
-    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.4 (older releases differ in detail: unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.4 (3.19 to 4.1 differ in detail)",
 )
 def slowpath_by_progress() -> tuple[Continue, Continue]:
     """Rounds go on as long as reclaim frees something and the order is cheap."""
