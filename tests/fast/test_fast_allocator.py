@@ -14,8 +14,9 @@ from linuxmm.model.alloc.pcp import drain_pages_zone
 from linuxmm.model.alloc.profile import rules_for
 from linuxmm.model.alloc.request import alloc_fast, alloc_min, free_pages
 from linuxmm.model.alloc.rules import Rules
+from linuxmm.model.alloc.strategies import small_machine, small_rules
 from linuxmm.spec.alloc.request import request
-from linuxmm.spec.errors import BadEvidence, ImpossibleProfile
+from linuxmm.spec.errors import BadEvidence, ImpossibleProfile, Unmodelled
 from linuxmm.spec.kernel import kernel
 
 VERSIONS = (
@@ -159,3 +160,9 @@ def test_operations_outside_their_fields_are_refused() -> None:
 def test_a_plain_machine_needs_whole_blocks() -> None:
     with pytest.raises(ImpossibleProfile, match="expected multiples of 64 and a CPU"):
         plain_machine(kernel("6.1.192"), _rules("6.1.192"), 1000)
+
+
+def test_a_kernel_with_a_rule_that_is_not_compiled_is_refused() -> None:
+    with pytest.raises(Unmodelled) as caught:
+        FastAllocator(small_rules("2.4.22"), small_machine("2.4.22"), SLOTS)
+    assert str(caught.value) == "rule 'walk' of this kernel (walk_adding_marks) does not run compiled"

@@ -28,9 +28,10 @@ from linuxmm.model.alloc.proposals import (
     nr_free_mirror,
     stalls,
     take_mirrored,
+    with_mirrored_memory,
     would_fall_back_to,
 )
-from linuxmm.model.alloc.request import free_to_zone, rmqueue
+from linuxmm.model.alloc.request import alloc_fast, free_pages, free_to_zone, rmqueue
 from linuxmm.model.alloc.slowpath import drain_all_pages
 from linuxmm.model.alloc.strategies import Allocator, small_machine, small_rules
 from linuxmm.spec.alloc.gfp import (
@@ -161,6 +162,22 @@ def test_mirrored_memory_goes_to_who_asks_for_it_and_then_to_nobody() -> None:
         spent, pfn, came_from = take_mirrored(rules, spent, 0, 0, GFP_KERNEL, True)
     assert (came_from, pfn) == (0, 16)
     assert not mirror_only_on_request(MIRROR, False)
+
+
+def test_composed_into_a_kernel_mirrored_memory_keeps_to_itself() -> None:
+    rules, machine = with_mirrored_memory(small_rules("4.1"), True), small_machine("4.1")
+    zone = machine.zones[1]
+    zone = move_freepages_block(rules, set_pageblock_type(zone, 96, MIRROR), 96, MIRROR)[0]
+    machine = replace(machine, zones=(machine.zones[0], zone, machine.zones[2]))
+    mirrored = range(96, 104)
+    machine, pfn, index = alloc_fast(rules, machine, request(0, GFP_KERNEL))
+    assert (index, pfn in mirrored) == (1, True)
+    for _ in range(60):
+        machine, movable, _ = alloc_fast(rules, machine, request(0, GFP_HIGHUSER_MOVABLE))
+        assert movable not in mirrored
+    freed = free_pages(rules, machine, 0, pfn, 0)
+    assert nr_free_mirror(freed.zones[1]) == 8
+    assert alloc_fast(rules, freed, request(0, GFP_HIGHUSER_MOVABLE | GFP_MIRROR_BIT))[1] in mirrored
 
 
 def test_a_movable_request_stalls_only_where_it_would_mix_types() -> None:

@@ -79,6 +79,8 @@ ALLOC_GFP_ATOMIC: Final = 0x1000
 """Not the kernel's: the request states __GFP_ATOMIC, which the watermark test of 5.9 to 6.2 reads itself."""
 ALLOC_COLD: Final = 0x2000
 """Not the kernel's: the request states __GFP_COLD, which the per-CPU lists up to 4.14 read themselves."""
+ALLOC_MIRROR: Final = 0x4000
+"""Not the kernel's: the request wants mirrored memory, as the RFC of 2015 proposed."""
 ALLOC_RESERVES: Final = ALLOC_NON_BLOCK | ALLOC_MIN_RESERVE | ALLOC_HIGHATOMIC | ALLOC_OOM
 
 _NAMES: Final[dict[str, int]] = {
