@@ -31,7 +31,8 @@ LOG_WORDS: Final = 1 << 16
 class FastMachine(NamedTuple):
     """Zones of a machine in an arena.
 
-    table     per zone: first list head, first counter, start, end; then the zonelists, each with its length
+    table     per zone: first list head, first counter, start, end; then the zonelists, each with its length;
+              then the notes: a word, one a zone, two a node
     nr_zones, nr_nodes
     lists_at  index in `table` of the zonelist of node 0; every zonelist takes nr_zones + 1 words
     """
@@ -91,6 +92,19 @@ def nr_online_nodes(m: FastMachine) -> int:
     return m.nr_nodes
 
 
+def note(m: FastMachine, word: int) -> int:
+    return m.table[U(_notes_at(m) + word)]  # type: ignore[no-any-return]
+
+
+def set_note(m: FastMachine, word: int, value: int) -> FastMachine:
+    m.table[U(_notes_at(m) + word)] = value
+    return m
+
+
+def _notes_at(m: FastMachine) -> int:
+    return m.table.size - (1 + m.nr_zones + 2 * m.nr_nodes)
+
+
 def zone_node(z: FastZone) -> int:
     return z.st[U(z.counters + NODE)]  # type: ignore[no-any-return]
 
@@ -106,6 +120,8 @@ _OF_MACHINE: Final[dict[Function, Function]] = {
     model_machine.zonelist_length: zonelist_length,
     model_machine.zonelist_entry: zonelist_entry,
     model_machine.nr_online_nodes: nr_online_nodes,
+    model_machine.note: note,
+    model_machine.set_note: set_note,
     model_machine.zone_node: zone_node,
     model_machine.zone_kind: zone_kind,
 }
@@ -143,7 +159,10 @@ def pack(machine: Machine, log_words: int = LOG_WORDS) -> FastMachine:
     each[frames:, 0] = each[frames:, arena.PREV] = np.arange(frames, nodes, dtype=np.int32)
     st = np.zeros(blocks + (frames >> first.pageblock_order) + 1, np.int64)
     lists_at = ZONE_WORDS * len(zones)
-    table = np.zeros(lists_at + len(machine.zonelists) * (len(zones) + 1), np.int64)
+    notes_at = lists_at + len(machine.zonelists) * (len(zones) + 1)
+    table = np.zeros(notes_at + 1 + len(zones) + 2 * machine.nr_nodes, np.int64)
+    for word, value in machine.notes.items():
+        table[notes_at + word] = value
     for index, zone in enumerate(zones):
         table[index * ZONE_WORDS : (index + 1) * ZONE_WORDS] = (
             frames + index * heads,
@@ -215,9 +234,10 @@ def unpack(m: FastMachine) -> Machine:
         tuple(_unpack_zone(zone_at(m, i), m, cpus // arena.NR_PCP_VARS) for i in range(m.nr_zones)),
         tuple(
             tuple(int(zonelist_entry(m, node, at)) for at in range(int(zonelist_length(m, node))))
-            for node in range((len(m.table) - m.lists_at) // (m.nr_zones + 1))
+            for node in range((_notes_at(m) - m.lists_at) // (m.nr_zones + 1))
         ),
         m.nr_nodes,
+        Map({word: int(value) for word, value in enumerate(m.table[_notes_at(m) :]) if value}),
     )
 
 

@@ -66,11 +66,34 @@ def isolate_free_page(rules: Rules, zone: Zone, pfn: int, order: int) -> Zone:
 
 
 def putback_isolated_page(rules: Rules, zone: Zone, pfn: int, order: int, migratetype: int) -> Zone:
-    """Return a block that was isolated but not used, to the tail of its list.
+    """Return a block that was isolated but not used.
 
-    Source    mm/page_alloc.c:__putback_isolated_page; 5.7 to 6.12
+    Source    mm/page_alloc.c:__putback_isolated_page; 5.7 to 6.12 (before, the block was freed)
     """
-    return free_one_page(rules, zone, pfn, order, migratetype, True)
+    return free_one_page(rules, zone, pfn, order, migratetype, rules.putback_to_tail())
+
+
+@behaviour(
+    "alloc.putback",
+    since="2.4.0",
+    until="5.9",
+    features=("F016",),
+    source="mm/page_alloc.c:__putback_isolated_page; 5.9.1; __free_pages before 5.7",
+)
+def putback_as_freed() -> bool:
+    """A block that comes back is placed as any freed block."""
+    return False
+
+
+@behaviour(
+    "alloc.putback",
+    since="5.10",
+    features=("F016",),
+    source="mm/page_alloc.c:__putback_isolated_page; 5.10 to 6.12",
+)
+def putback_to_tail() -> bool:
+    """A block that comes back goes to the tail of its list."""
+    return True
 
 
 def split_free_page(rules: Rules, zone: Zone, pfn: int, order: int, offset: int) -> Zone:
@@ -144,7 +167,7 @@ def unisolate_pageblock(rules: Rules, zone: Zone, pfn: int, migratetype: int) ->
     since="2.4.0",
     until="3.17",
     features=("F016",),
-    source="mm/page_isolation.c:unset_migratetype_isolate; 2.6.24 to 3.16 (3.17 unconfirmed)",
+    source="mm/page_isolation.c:unset_migratetype_isolate; 2.6.24 to 3.16",
 )
 def unisolate_moving(rules: Rules, zone: Zone, start: int, migratetype: int) -> Zone:
     """The free pages of the pageblock go to the lists of its new type, unmerged."""
@@ -155,11 +178,32 @@ def unisolate_moving(rules: Rules, zone: Zone, start: int, migratetype: int) -> 
 @behaviour(
     "alloc.unisolate",
     since="3.18",
+    until="5.17",
     features=("F016",),
-    source="mm/page_isolation.c:unset_migratetype_isolate; 3.18 to 4.10, 6.1, 6.12",
+    source="mm/page_isolation.c:unset_migratetype_isolate; 3.18.30, 4.1, 4.9, 5.4, 5.9 to 5.11",
+)
+def unisolate_freeing(rules: Rules, zone: Zone, start: int, migratetype: int) -> Zone:
+    """As before; a free pageblock is freed again, and may merge, unless its buddy is isolated.
+
+    The buddy need not be free.
+    """
+    order = free_order(zone, start)
+    if order >= rules.pageblock_order and order < rules.max_order:
+        buddy = buddy_of(start, order)
+        if spans(zone, buddy) and pageblock_type(zone, buddy) != ISOLATE:
+            zone = set_pageblock_type(remove(zone, start, order), start, migratetype)
+            return putback_isolated_page(rules, zone, start, order, migratetype)
+    return unisolate_moving(rules, zone, start, migratetype)
+
+
+@behaviour(
+    "alloc.unisolate",
+    since="5.18",
+    features=("F016",),
+    source="mm/page_isolation.c:unset_migratetype_isolate; 5.19, 6.1, 6.12",
 )
 def unisolate_merging(rules: Rules, zone: Zone, start: int, migratetype: int) -> Zone:
-    """As before; a free pageblock whose buddy is free and not isolated is freed again, and merges."""
+    """As before, if the buddy is free and not isolated."""
     order = free_order(zone, start)
     if order >= rules.pageblock_order and order < rules.max_order:
         buddy = buddy_of(start, order)
