@@ -24,14 +24,17 @@ HEADS: Final = 0
 COUNTERS: Final = 1
 START: Final = 2
 END: Final = 3
-ZONE_WORDS: Final = 4
+BLOCKS: Final = 4
+ZONE_WORDS: Final = 5
 LOG_WORDS: Final = 1 << 16
 
 
 class FastMachine(NamedTuple):
     """Zones of a machine in an arena.
 
-    table     per zone: first list head, first counter, start, end; then the zonelists, each with its length;
+    table     per zone: first list head, first counter, start, end, where the type of pageblock 0 would be
+              (zones that share a pageblock each note its type, as FLATMEM kernels do);
+              then the zonelists, each with its length;
               then the notes: a word, one a zone, two a node
     nr_zones, nr_nodes
     lists_at  index in `table` of the zonelist of node 0; every zonelist takes nr_zones + 1 words
@@ -63,7 +66,7 @@ def zone_at(m: FastMachine, index: int) -> FastZone:
         m.log,
         t[U(at + HEADS)],
         t[U(at + COUNTERS)],
-        m.blocks,
+        t[U(at + BLOCKS)],
         t[U(at + START)],
         t[U(at + END)],
         m.block_order,
@@ -157,19 +160,22 @@ def pack(machine: Machine, log_words: int = LOG_WORDS) -> FastMachine:
     mem = np.zeros(arena.WORDS * nodes, np.int32)
     each = mem.reshape(nodes, arena.WORDS)
     each[frames:, 0] = each[frames:, arena.PREV] = np.arange(frames, nodes, dtype=np.int32)
-    st = np.zeros(blocks + (frames >> first.pageblock_order) + 1, np.int64)
+    st = np.zeros(blocks + sum(len(zone.types) for zone in zones), np.int64)
     lists_at = ZONE_WORDS * len(zones)
     notes_at = lists_at + len(machine.zonelists) * (len(zones) + 1)
     table = np.zeros(notes_at + 1 + len(zones) + 2 * machine.nr_nodes, np.int64)
     for word, value in machine.notes.items():
         table[notes_at + word] = value
+    types_at = blocks
     for index, zone in enumerate(zones):
         table[index * ZONE_WORDS : (index + 1) * ZONE_WORDS] = (
             frames + index * heads,
             index * words,
             zone.start,
             zone.end,
+            types_at - (zone.start >> zone.pageblock_order),
         )
+        types_at += len(zone.types)
     for node, zonelist in enumerate(machine.zonelists):
         at = lists_at + node * (len(zones) + 1)
         table[at] = len(zonelist)

@@ -17,7 +17,7 @@ from linuxmm.model.alloc.freelist import (
     add_tail,
     set_pageblock_type,
 )
-from linuxmm.model.alloc.isolate import putback_isolated_page, unisolate_pageblock
+from linuxmm.model.alloc.isolate import isolate_pageblock, putback_isolated_page, unisolate_pageblock
 from linuxmm.model.alloc.movable import MemoryRange
 from linuxmm.model.alloc.movement import MOVABLE, RMQUEUE_NORMAL, UNMOVABLE, boost_watermark
 from linuxmm.model.alloc.rules import Rules
@@ -79,6 +79,34 @@ def test_a_pageblock_that_is_isolated_no_more_comes_last_since_5_10(
     freed = unisolate_pageblock(rules, zone, 8, MOVABLE)
     assert freed.lists[3][MOVABLE] == listed
     assert freed.nr_free == 16
+
+
+@pytest.mark.parametrize(
+    ("version", "isolated", "free"),
+    [
+        ("6.1.192", 0, {0: (4, ISOLATE)}),
+        ("6.12.117", 0, {0: (3, ISOLATE), 8: (3, MOVABLE)}),
+        ("6.1.192", 8, {0: (4, MOVABLE)}),
+        ("6.12.117", 8, {0: (3, MOVABLE), 8: (3, ISOLATE)}),
+    ],
+)
+def test_since_6_10_a_larger_block_is_split_where_one_of_its_pageblocks_is_isolated(
+    version: str, isolated: int, free: dict[int, tuple[int, int]]
+) -> None:
+    rules = small_rules(version)
+    zone = zone_of(rules, (MOVABLE, MOVABLE), {0: (4, MOVABLE)})
+    after = isolate_pageblock(rules, zone, isolated)
+    assert dict(after.free) == free
+    assert after.types[isolated // PAGEBLOCK] == ISOLATE
+    assert after.nr_free == sum(1 << order for order, migratetype in free.values() if migratetype == MOVABLE)
+    assert unisolate_pageblock(rules, after, isolated, MOVABLE).nr_free == 16
+
+
+def test_since_6_10_a_pageblock_cut_by_the_end_of_the_zone_is_not_isolated() -> None:
+    rules = small_rules("6.12.117")
+    zone = zone_of(rules, (MOVABLE, MOVABLE), {8: (2, MOVABLE)})
+    cut = replace(zone, end=12)
+    assert isolate_pageblock(rules, cut, 8) == cut
 
 
 @pytest.mark.parametrize(("version", "listed"), [("5.9", (0, 16)), ("5.10", (16, 0))])

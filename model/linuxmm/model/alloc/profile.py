@@ -337,6 +337,7 @@ def rules_for(kernel: Kernel, grouping_disabled: bool = False, block_order: int 
         account_taken=rule("alloc.account-taken"),
         account_done=rule("alloc.account-done"),
         account_isolated=rule("alloc.account-isolated"),
+        retag_isolated=rule("alloc.retag-isolated"),
         unisolate=rule("alloc.unisolate"),
         putback_to_tail=rule("alloc.putback"),
         make_movable=_rule_or(kernel, "alloc.make-movable", isolate.make_movable_tag),

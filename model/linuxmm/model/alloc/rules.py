@@ -35,7 +35,7 @@ class Rules(NamedTuple):
     small_zones_boost, refused_boost_wakes          boost zones below four pageblocks, wake if refused?
     steal(rules, zone, order, type, flags)          -> (zone, pfn): fall back by stealing, 4.12 to 6.9
     account_removed, account_taken, account_done    when the free-page counters follow a block
-    account_isolated, unisolate, putback_to_tail, make_movable
+    account_isolated, retag_isolated, unisolate, putback_to_tail, make_movable
                                                     isolation of pageblocks and of free blocks
 
     take_highatomic(rules, zone, order, type, flags)  take, and the high-order atomic reserve
@@ -78,6 +78,7 @@ class Rules(NamedTuple):
     account_taken: Callable[[Zone, int, int], Zone]
     account_done: Callable[[Zone, int], Zone]
     account_isolated: Callable[[Zone, int, int], Zone]
+    retag_isolated: "Callable[[Rules, Zone, int, int], tuple[Zone, int]]"
     unisolate: "Callable[[Rules, Zone, int, int], Zone]"
     putback_to_tail: Callable[[], bool]
     make_movable: "Callable[[Rules, Zone, int], Zone]"
