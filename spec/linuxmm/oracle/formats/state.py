@@ -33,7 +33,8 @@ class FreeArea(msgspec.Struct, frozen=True):
 class PerCpuPages(msgspec.Struct, frozen=True):
     """One CPU's lists of a zone; list i has order i // 3 up to 3, later ones the order of a pageblock.
 
-    Fields of one generation of kernels only are None elsewhere.
+    Fields of one generation of kernels only are None elsewhere.  `stat_threshold` is how much of a counter
+    the CPU keeps to itself; `address` is where the kernel has this structure, as probes state it.
     """
 
     count: Signed
@@ -47,10 +48,12 @@ class PerCpuPages(msgspec.Struct, frozen=True):
     flags: Count | None = None
     free_count: Signed | None = None
     alloc_factor: Signed | None = None
+    stat_threshold: Signed | None = None
+    address: Unsigned | None = None
 
 
 class Zone(msgspec.Struct, frozen=True):
-    """One zone that has memory."""
+    """One zone that has memory; `movable` are runs (first, count) of pages in use that can be moved."""
 
     name: Name
     idx: Annotated[int, msgspec.Meta(ge=0, le=7)]
@@ -78,6 +81,8 @@ class Zone(msgspec.Struct, frozen=True):
     compact_considered: Count = 0
     compact_defer_shift: Count = 0
     compact_order_failed: Signed = 0
+    address: Unsigned | None = None
+    movable: tuple[tuple[PageFrame, Count], ...] | None = None
 
     @property
     def end_pfn(self) -> int:
@@ -115,6 +120,7 @@ class Node(msgspec.Struct, frozen=True):
     vm_stat: dict[Name, Signed] = {}
     vm_stat_diff: dict[CpuKey, dict[Name, Signed]] = {}
     lru: dict[Name, Frames | Count] | None = None
+    address: Unsigned | None = None
 
 
 class MachineState(msgspec.Struct, frozen=True):
