@@ -1,6 +1,8 @@
 """One QEMU process: started, told what to do over its monitor, and ended whatever happens."""
 
+import ctypes
 import json
+import signal
 import socket
 import subprocess
 import time
@@ -13,6 +15,7 @@ from linuxmm.spec.errors import LinuxmmError
 
 _CONNECT_SECONDS: Final = 10.0
 _REPLY_SECONDS: Final = 30.0
+_PR_SET_PDEATHSIG: Final = 1
 
 
 class Qemu:
@@ -63,6 +66,11 @@ class Qemu:
         return self.process.poll() is None
 
 
+def _die_with_parent() -> None:
+    """Have the kernel end this process when the one that started it ends, however that ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 @contextmanager
 def started(arguments: list[str], folder: Path) -> Iterator[Qemu]:
     """Start QEMU; its process is gone when the context is left.
@@ -73,7 +81,12 @@ def started(arguments: list[str], folder: Path) -> Iterator[Qemu]:
     log = folder / "qemu.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
         )
     try:
         with _connected(process, folder / "qmp", log) as monitor:

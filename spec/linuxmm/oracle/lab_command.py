@@ -1,5 +1,6 @@
 """`linuxmm lab ...`: real kernels under QEMU, what they did as evidence, and the judgement of it."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @lab.callback()
 def _lab() -> None:
     """Boot real kernels under QEMU, capture what their memory management does, and judge it."""
+    signal.signal(signal.SIGTERM, _stop)
+
+
+def _stop(number: int, frame: object) -> None:
+    """End as after Ctrl-C, so that QEMU is ended and temporary files are removed."""
+    raise KeyboardInterrupt
 
 
 @contextmanager

@@ -77,3 +77,12 @@ trace_save() { # NAME: the trace, what was enabled, what was lost
 mark() { guest mark "$@"; } # NAME [FILE...]: stop the machine; the host reads its memory
 phase() { echo "PHASE $*" > $T/trace_marker; guest note "$*"; }
 keep() { guest send "data/$1"; } # standard input becomes a file of the capture
+wait_ready() { # a background command wrote /tmp/ready; after half a minute the workload goes on without it
+	n=0
+	while [ ! -s /tmp/ready ] && [ $n -lt 300 ]; do
+		sleep 0.1
+		n=$((n + 1))
+	done
+	[ -s /tmp/ready ] || echo "not ready: $(dmesg | tail -1)"
+	rm -f /tmp/ready
+}

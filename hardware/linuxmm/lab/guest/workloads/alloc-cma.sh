@@ -18,7 +18,7 @@ guest churn 3 150 64 30000
 [ -n "$C" ] && echo 100 > $C/alloc
 [ -n "$C" ] && echo 1000 > $C/alloc
 guest hold 150 2 ready > /tmp/ready &
-while [ ! -s /tmp/ready ]; do sleep 0.1; done
+wait_ready
 [ -n "$C" ] && echo 2048 > $C/alloc
 wait
 [ -n "$C" ] && echo 3148 > $C/free

@@ -12,7 +12,7 @@ trace_events compaction migrate:mm_migrate_pages page_isolation
 settle 1
 trace_on
 guest fragment 80 4 > /tmp/ready &
-while [ ! -s /tmp/ready ]; do sleep 0.1; done
+wait_ready
 mark A
 echo 1 > /proc/sys/vm/compact_memory
 mark C

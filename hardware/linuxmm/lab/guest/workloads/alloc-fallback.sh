@@ -1,6 +1,6 @@
 # area: alloc
 # title: pageblocks stolen: movable memory with holes, then kernel pages, page tables, dentries
-# memory: 160M
+# memory: 192M
 # append: cgroup_disable=memory transparent_hugepage=never
 # probes: alloc
 # dump: lru
@@ -11,8 +11,8 @@ trace_allocator
 settle 1
 trace_on
 mark A
-guest fragment 60 3 > /tmp/ready &
-while [ ! -s /tmp/ready ]; do sleep 0.1; done
+guest fragment $(($(awk '/MemAvailable/ { print $2 }' /proc/meminfo) / 1024 - 24)) 3 > /tmp/ready &
+wait_ready
 guest pipes 5 3000 500
 mkdir -p /tmp/d
 i=0
