@@ -29,6 +29,7 @@ class Probe:
                 that the kernel has counts, and without any the probe is left out, unless the key ends in "?"
     parameters  the function's parameters where the kernel does not describe the function
     returns     probe the return; the one field is $retval
+    heads       add the first entry of each MOVABLE list of node 0's zones: zone number, "h", order
     """
 
     name: str
@@ -36,6 +37,7 @@ class Probe:
     fields: tuple[tuple[str, str, str], ...]
     parameters: tuple[str, ...] = ()
     returns: bool = False
+    heads: bool = False
 
 
 def _p(name: str, functions: str, fields: str, parameters: str = "") -> Probe:
@@ -202,11 +204,12 @@ ALLOC: Final = (
         "faststart=data->fast_start_pfn:u64 failed=data->fast_search_fail:u32",
         "migratepage data",
     ),
-    _r("compactalloc_r", "compaction_alloc", "x64"),
+    Probe("compactalloc_r", ("compaction_alloc",), (("ret", "$retval", "x64"),), returns=True, heads=True),
     _p(
         "isolmigrate",
         "isolate_migratepages_block",
-        "zone=cc->zone:x64 low=low_pfn:u64 end=end_pfn:u64 failed=cc->fast_search_fail:u32",
+        "zone=cc->zone:x64 low=low_pfn:u64 end=end_pfn:u64 failed=cc->fast_search_fail:u32 "
+        + " ".join(f"head{n}?=cc->zone->free_area[{n}].free_list[1].next:x64" for n in range(11)),
         "cc low_pfn end_pfn mode",
     ),
     # What changes watermarks, counters and flags behind the requests.
@@ -253,7 +256,8 @@ def _plain_names(kernel: KernelImage) -> dict[str, str]:
 def _arguments(kernel: KernelImage, probe: Probe, function: str) -> str | None:
     """The probe's arguments; None when the kernel lacks a field that the probe must have."""
     if probe.returns:
-        return f"ret=$retval:{_narrow(probe.fields[0][2], kernel.bits)}"
+        value = f"ret=$retval:{_narrow(probe.fields[0][2], kernel.bits)}"
+        return " ".join([value, *(_heads(kernel) if probe.heads else ())])
     described = kernel.btf.parameters(function)
     names = tuple(name for name, _ in described) if described else probe.parameters
     types = dict(described or ())
@@ -269,6 +273,22 @@ def _arguments(kernel: KernelImage, probe: Probe, function: str) -> str | None:
     if "" in words.values():
         return None
     return " ".join(word for word in words.values() if word != "?")
+
+
+def _heads(kernel: KernelImage) -> list[str]:
+    """The first links of the MOVABLE lists of node 0: a rotation of a list is known by its new head."""
+    btf = kernel.btf
+    node = btf.id_of("pglist_data")
+    through_pointer = "node_data" in kernel.symbols
+    words = []
+    for zone in range(1, 4):
+        for order in range(11):
+            place = btf.find(node, f"node_zones[{zone}].free_area[{order}].free_list[1].next")
+            if place is None:
+                continue
+            at = f"+{place.offset}(@node_data)" if through_pointer else f"@contig_page_data+{place.offset}"
+            words.append(f"z{zone}h{order}={at}:{_narrow('x64', kernel.bits)}")
+    return words
 
 
 def _narrow(kind: str, bits: int) -> str:

@@ -1,7 +1,7 @@
 # area: alloc
 # title: a movable zone (kernelcore=): which zone serves whom
-# memory: 384M
-# append: cgroup_disable=memory transparent_hugepage=never kernelcore=128M
+# memory: 512M
+# append: cgroup_disable=memory transparent_hugepage=never kernelcore=224M
 # probes: alloc
 # dump: lru
 quiet
@@ -12,7 +12,7 @@ settle 1
 trace_on
 mark A
 guest churn 4 200 64 30000
-guest pipes 6 1000 300
+guest pipes 6 600 200
 dd if=/dev/zero of=/tmp/f bs=1M count=40 2>/dev/null
 rm /tmp/f
 mark B
