@@ -11,7 +11,11 @@ quiet() { # no periodic work: it would change the state between two marks
 	put 0 /proc/sys/vm/compaction_proactiveness
 }
 
-put() { [ -w "$2" ] && echo "$1" > "$2" 2>/dev/null; true; }
+put() { [ -e "$2" ] && { echo "$1" > "$2"; } 2>/dev/null; true; } # VALUE FILE: what a kernel lacks is left out
+
+available() { # megabytes that could be had
+	echo $(($(awk '/MemAvailable/ { print $2 }' /proc/meminfo) / 1024))
+}
 
 settle() { # write back, drop caches, let what is pending end
 	sync

@@ -11,7 +11,7 @@ trace_allocator
 trace_events compaction migrate:mm_migrate_pages page_isolation
 settle 1
 trace_on
-guest fragment 80 4 > /tmp/ready &
+guest fragment $(($(available) - 30)) 4 > /tmp/ready &
 wait_ready
 mark A
 echo 1 > /proc/sys/vm/compact_memory

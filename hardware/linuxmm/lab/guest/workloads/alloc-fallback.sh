@@ -11,7 +11,7 @@ trace_allocator
 settle 1
 trace_on
 mark A
-guest fragment $(($(awk '/MemAvailable/ { print $2 }' /proc/meminfo) / 1024 - 24)) 3 > /tmp/ready &
+guest fragment $(($(available) - 24)) 3 > /tmp/ready &
 wait_ready
 guest pipes 5 3000 500
 mkdir -p /tmp/d

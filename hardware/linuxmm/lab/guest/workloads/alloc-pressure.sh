@@ -15,7 +15,7 @@ trace_events vmscan:mm_vmscan_kswapd_wake vmscan:mm_vmscan_kswapd_sleep vmscan:m
 mke2fs -b 4096 /dev/vda > /dev/null 2>&1
 mount -t ext4 /dev/vda /mnt
 guest write /mnt/f 60 sync
-guest locked $(($(awk '/MemAvailable/ { print $2 }' /proc/meminfo) / 1024 - 50)) 1000 &
+guest locked $(($(available) - 50)) 1000 &
 sleep 1
 settle 1
 trace_on
