@@ -11,7 +11,7 @@ from linuxmm.lab import cpio
 
 def read(archive: bytes) -> dict[str, tuple[int, bytes]]:
     """What an archive holds, read by the format's definition."""
-    found = {}
+    found: dict[str, tuple[int, bytes]] = {}
     at = 0
     while True:
         assert archive[at : at + 6] == b"070701"

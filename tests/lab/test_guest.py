@@ -1,10 +1,10 @@
 """Machines, workloads, probes, and what comes back from a guest."""
 
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from blobs import small_kernel
 
 from linuxmm.lab import capture, mailbox, probes
 from linuxmm.lab.introduce import FolderSink
@@ -148,13 +148,22 @@ def test_losses_are_counted() -> None:
 # ---- probes ----------------------------------------------------------------------------------------------
 
 
-def kernel(folder: Path, bits: int, symbols: str) -> KernelImage:
-    (folder / "btf").write_bytes(small_kernel().blob())
-    (folder / "kallsyms").write_text(symbols)
-    return KernelImage("small", folder / "image", None, folder, bits)
+Make = Callable[[int, str], KernelImage]
 
 
-def test_probes_are_written_for_a_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def kernel(tmp_path: Path, small_btf: bytes) -> Make:
+    """A kernel of some bits with some symbols."""
+
+    def make(bits: int, symbols: str) -> KernelImage:
+        (tmp_path / "btf").write_bytes(small_btf)
+        (tmp_path / "kallsyms").write_text(symbols)
+        return KernelImage("small", tmp_path / "image", None, tmp_path, bits)
+
+    return make
+
+
+def test_probes_are_written_for_a_kernel(kernel: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     made = probes.Probe(
         "freeone",
         ("free_one_page",),
@@ -162,23 +171,21 @@ def test_probes_are_written_for_a_kernel(tmp_path: Path, monkeypatch: pytest.Mon
     )
     monkeypatch.setattr(probes, "SETS", {"test": (made,)})
     symbols = "ffffffff81000000 t free_one_page.constprop.0\n"
-    assert probes.render(kernel(tmp_path, 64, symbols), "test") == (
+    assert probes.render(kernel(64, symbols), "test") == (
         "test/freeone p free_one_page.constprop.0 zone=%di:x64 pfn=%si:u64 fl=+112(%di):x32",
     )
-    assert probes.render(kernel(tmp_path, 32, symbols), "test") == (
+    assert probes.render(kernel(32, symbols), "test") == (
         "test/freeone p free_one_page.constprop.0 zone=%ax:x32 pfn=%dx:u32 fl=+112(%ax):x32",
     )
 
 
-def test_probes_that_a_kernel_cannot_have_are_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_probes_that_a_kernel_cannot_have(kernel: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     required = probes.Probe("one", ("free_one_page",), (("mt", "migratetype", "s32"),))
     optional = probes.Probe("two", ("free_one_page",), (("mt?", "migratetype", "s32"), ("pfn", "pfn", "u64")))
     other = probes.Probe("three", ("steal",), (("page", "page", "x64"),))
     returned = probes.Probe("four", ("no_such", "free_one_page"), (("ret", "$retval", "s64"),), returns=True)
     monkeypatch.setattr(probes, "SETS", {"test": (required, optional, other, returned)})
-    assert probes.render(kernel(tmp_path, 64, "ffffffff81000000 t free_one_page\n"), "test") == (
+    assert probes.render(kernel(64, "ffffffff81000000 t free_one_page\n"), "test") == (
         "test/two p free_one_page pfn=%si:u64",
         "test/four r free_one_page ret=$retval:s64",
     )

@@ -3,7 +3,6 @@
 import struct
 
 import pytest
-from blobs import small_kernel
 
 from linuxmm.lab.btf import Btf
 from linuxmm.lab.memory import KernelMemory
@@ -42,7 +41,7 @@ def small_image() -> tuple[Image, dict[str, int]]:
 
 
 @pytest.fixture
-def memory() -> KernelMemory:
+def memory(small_btf: bytes) -> KernelMemory:
     image, symbols = small_image()
     zone = 0x8000
     image.put(zone, TEXT + 0x8100, 77, 4096)
@@ -54,7 +53,7 @@ def memory() -> KernelMemory:
     image.data[zone + 104 : zone + 108] = bytes([1, 255, 0, 128])
     struct.pack_into("<I", image.data, zone + 112, 0xFFFF_FFFF)
     image.data[0x8100:0x8106] = b"DMA32\0"
-    return KernelMemory(image, Btf(small_kernel().blob()), symbols)
+    return KernelMemory(image, Btf(small_btf), symbols)
 
 
 def test_large_and_small_pages() -> None:

@@ -2,6 +2,8 @@
 
 import struct
 
+import pytest
+
 from linuxmm.lab.btf import BtfKind
 
 
@@ -64,7 +66,8 @@ class BtfWriter:
         return struct.pack("<HBBI4I", 0xEB9F, 1, 0, 24, *sizes) + self.types + self.strings
 
 
-def small_kernel() -> BtfWriter:
+@pytest.fixture(scope="session")
+def small_btf() -> bytes:
     """Types that resemble the kernel's: a list, a zone with areas, an unnamed union, bit fields, a function."""
     btf = BtfWriter()
     u32, u64, s8 = (
@@ -79,13 +82,20 @@ def small_kernel() -> BtfWriter:
     counter = btf.structure("", 8, [("counter", u64, 0)])
     atomic = btf.add(BtfKind.TYPEDEF, "atomic_long_t", counter)
     inner = btf.structure("", 8, [("spanned_pages", u64, 0), ("other", u32, 0)], BtfKind.UNION)
+    areas = btf.array(area, 2)
     zone = btf.structure(
         "zone",
         128,
-        [("name", btf.pointer(s8), 0), ("managed_pages", atomic, 8), ("", inner, 16),
-         ("free_area", btf.array(area, 2), 24), ("diff", btf.array(s8, 4), 104), ("flags", btf.add(BtfKind.CONST, "", u32), 112)],
-    )  # fmt: skip
+        [
+            ("name", btf.pointer(s8), 0),
+            ("managed_pages", atomic, 8),
+            ("", inner, 16),
+            ("free_area", areas, 24),
+            ("diff", btf.array(s8, 4), 104),
+            ("flags", btf.add(BtfKind.CONST, "", u32), 112),
+        ],
+    )
     btf.bit_structure("packed", 4, [("low", u32, 0, 3), ("high", u32, 3, 5)])
     btf.enumeration("migratetype", {"MIGRATE_UNMOVABLE": 0, "MIGRATE_MOVABLE": 1, "MIGRATE_NONE": -1})
     btf.function("free_one_page", [("zone", btf.pointer(zone)), ("pfn", u64), ("fpi_flags", u32)])
-    return btf
+    return btf.blob()
