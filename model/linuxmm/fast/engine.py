@@ -26,11 +26,11 @@ from linuxmm.model.alloc.movement import claim_block, move_freepages_block
 from linuxmm.model.alloc.pcp import drain_pages_zone, pop_pcplist
 from linuxmm.model.alloc.request import alloc_fast, alloc_min, first_passing, free_to_zone, rmqueue, zone_of
 from linuxmm.model.alloc.rules import Rules
-from linuxmm.spec.alloc.migratetype import enough_to_retag
-from linuxmm.spec.alloc.pcp import PcpVars, with_factor, with_pages
+from linuxmm.spec.alloc.pcp import PcpVars
 from linuxmm.spec.alloc.request import Request
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.relink import Function
+from linuxmm.spec.vocabulary import NR_MIGRATETYPES
 
 ALLOC_FAST: Final = 0
 ALLOC_MIN: Final = 1
@@ -140,6 +140,14 @@ class LogEntry(NamedTuple):
     d: int
 
 
+class Snapshot(NamedTuple):
+    """A machine's arrays at one moment."""
+
+    mem: arena.Int32s
+    st: arena.Int64s
+    log: arena.Int64s
+
+
 _NO_REQUEST: Final = Request(0, 0, 0, 0, 0, 0, -1, 0)
 
 
@@ -177,6 +185,18 @@ class Engine:
         if self.arrays.log[0] > self.arrays.log.size:
             raise LinuxmmError(f"operation {code} had more events than the log of the arena holds")
         return int(result)
+
+    def snapshot(self) -> Snapshot:
+        """The state and the log as they are."""
+        m = self.arrays
+        return Snapshot(m.mem.copy(), m.st.copy(), m.log[: int(m.log[0])].copy())
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot."""
+        m = self.arrays
+        m.mem[:] = snapshot.mem
+        m.st[:] = snapshot.st
+        m.log[: snapshot.log.size] = snapshot.log
 
     def log(self) -> Iterator[LogEntry]:
         """The events of the last operation, in order."""
@@ -229,84 +249,51 @@ class Engine:
                 return True
         return False
 
-    def exchange(self, handed_out: int, other: int) -> bool:
-        """Undo handing out one cached block and hand out another of the same list in its stead.
-
-        Ensures   `handed_out` stands where `other` stood; False, and nothing done, if `other` is not cached
-        """
-        if self.holder(other) != "cached" or self.zone_of(other) != self.zone_of(handed_out):
-            return False
-        m = self.arrays
-        page = m.mem.reshape(m.nodes, arena.WORDS)
-        if (int(page[handed_out, arena.TAG]) ^ int(page[other, arena.TAG])) & arena.ORDER_MASK:
-            return False
-        page[handed_out] = page[other]
-        after, before, _ = page[other]
-        page[before, 0] = page[after, arena.PREV] = handed_out
-        page[other, arena.TAG] = 0
-        return True
-
     def next_cached(self, zone: int, cpu: int, order: int, migratetype: int) -> int:
         """The block that a CPU's list hands out next, or -1."""
         index = self.rules.pcp_index(order, migratetype)
         return int(arena.pcp_head(zone_at(self.arrays, zone), cpu, index))
 
-    def assume_movable(self, pfn: int, movable: bool) -> None:
-        """Take every page in use of a pageblock as movable, or none."""
-        m = self.arrays
-        start = pfn >> m.block_order << m.block_order
-        end = min(start + (1 << m.block_order), m.nodes)
-        tags = m.mem[arena.TAG :: arena.WORDS]
-        page = start
-        while page < end:
-            tag = int(tags[page])
-            if tag & arena.FREE:
-                page += 1 << (tag & arena.ORDER_MASK)
-                continue
-            if not tag & arena.CACHED:
-                tags[page] = arena.IN_USE | arena.MOVABLE_BIT if movable else 0
-            page += 1
+    def free_block(self, pfn: int) -> int:
+        """The first pfn of the free block that holds pfn, or -1."""
+        for order in range(self.rules.max_order + 1):
+            head = pfn >> order << order
+            if self.free_order(head) == order:
+                return head
+        return -1
 
-    def learn_drain(self, pfn: int, cpu: int, order: int, seen: int) -> tuple[bool, bool]:
-        """Make the numbers of a CPU's list such that a free of this order gives back `seen` pages.
+    def list_of(self, pfn: int) -> int:
+        """The node of the head of the free list on which a free block stands.
 
-        Ensures   (a flag of the zone was changed, the factor was changed); neither when they agreed already,
-                  or when no flags and factor could explain what was seen
+        Requires  free_order(pfn) >= 0
         """
         zone = zone_at(self.arrays, self.zone_of(pfn))
-        at = int(zone.counters) + arena.PCP_VARS + cpu * arena.NR_PCP_VARS
-        now = PcpVars(*self.arrays.st[at : at + arena.NR_PCP_VARS].tolist())
-        flags = (bool(arena.is_reclaim_active(zone)), bool(arena.is_below_high(zone)))
-        after = with_pages(now, now.pages + (1 << order))
-        for factor in (now.factor, *range(6)):
-            for reclaim, below in (flags, (True, False), (False, True), (False, False), (True, True)):
-                pages = self.rules.pcp_commit(with_factor(after, factor), order, reclaim, below)[1]
-                if min(pages, after.pages) == seen:
-                    self.arrays.st[zone.counters + arena.RECLAIM_ACTIVE] = reclaim
-                    self.arrays.st[zone.counters + arena.BELOW_HIGH] = below
-                    arena.set_pcp_vars(zone, cpu, with_factor(now, factor))
-                    return (reclaim, below) != flags, factor != now.factor
-        return False, False
+        tag = int(self.arrays.mem[arena.WORDS * pfn + arena.TAG])
+        migratetype = tag >> arena.TYPE_SHIFT & arena.TYPE_MASK
+        return int(zone.heads) + (tag & arena.ORDER_MASK) * NR_MIGRATETYPES + migratetype
 
-    def would_claim(self, pfn: int, migratetype: int) -> bool:
-        """Whether the model would claim the pageblock of pfn for a type, as far as pages in use are known."""
-        zone = zone_at(self.arrays, self.zone_of(pfn))
-        block = 1 << zone.block_order
-        start = pfn & ~(block - 1)
-        free = movable = 0
-        page = start
-        while page < min(start + block, zone.end):
-            order = arena.free_order(zone, page)
-            if order < 0:
-                movable += arena.movable_in_use(zone, page)
-                page += 1
-            else:
-                free += 1 << order
-                page += 1 << order
-        alike = self.rules.alike_pages(
-            migratetype, int(arena.pageblock_type(zone, pfn)), block, free, movable
-        )
-        return enough_to_retag(free, alike, block, self.rules.grouping_disabled)
+    def list_head(self, pfn: int) -> int:
+        """The first block of the free list on which a free block stands.
+
+        Requires  free_order(pfn) >= 0
+        """
+        return int(self.arrays.mem[arena.WORDS * self.list_of(pfn)])
+
+    def pcp_vars(self, zone: int, cpu: int) -> PcpVars:
+        """The numbers of a CPU's list in a zone."""
+        return PcpVars(*(int(word) for word in arena.pcp_vars(zone_at(self.arrays, zone), cpu)))
+
+    def set_pcp_vars(self, zone: int, cpu: int, numbers: PcpVars) -> None:
+        """Give a CPU's list in a zone other numbers."""
+        arena.set_pcp_vars(zone_at(self.arrays, zone), cpu, numbers)
+
+    def boost(self, zone: int) -> int:
+        """The watermark boost of a zone, in pages."""
+        return int(arena.boost_of(zone_at(self.arrays, zone)))
+
+    def set_boost(self, zone: int, pages: int) -> None:
+        """Give a zone another watermark boost."""
+        arena.set_boost(zone_at(self.arrays, zone), pages)
 
     def free_order(self, pfn: int) -> int:
         """The order of the free block that starts at pfn, or -1."""
@@ -320,13 +307,6 @@ class Engine:
     def start_of(self, zone: int) -> int:
         """The first pfn of a zone."""
         return int(zone_at(self.arrays, zone).start)
-
-    def drift(self) -> int:
-        """Pages by which the kernel's own view of a zone's free pages may be off.
-
-        Source    mm/vmstat.c:calculate_normal_threshold
-        """
-        return 125 * max(self.nr_cpus, 1)
 
     def pageblock_type(self, pfn: int) -> int:
         """The type of the pageblock that holds pfn."""

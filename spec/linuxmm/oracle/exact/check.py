@@ -1,61 +1,76 @@
 """Predict every window between two marks of a capture, and compare the after-state list for list."""
 
+import re
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from typing import Final
 
 from linuxmm.fast.engine import Engine
 from linuxmm.model.alloc.machine import Machine
+from linuxmm.model.alloc.rules import Rules
 from linuxmm.oracle.check import ExactResult
 from linuxmm.oracle.exact.machine import kernel_of, machine_of, rules_of
-from linuxmm.oracle.exact.replay import Replay, window
+from linuxmm.oracle.exact.replay import Prediction, Replay
+from linuxmm.oracle.exact.windows import windows
 from linuxmm.oracle.formats import Capture, concat, rows
 from linuxmm.oracle.formats.state import MachineState
 from linuxmm.oracle.observations import numbering
+from linuxmm.spec.kernel import Kernel
 from linuxmm.spec.vocabulary import MigrateType, ZoneType
+
+_NUMA_ARGUMENT: Final = re.compile(
+    r"node,nodeid=(?P<node>\d+),cpus=(?P<first>\d+)(?:-(?P<last>\d+))?(?:,.*)?"
+)
 
 
 def predict_capture(
     capture: Capture, states: Mapping[str, MachineState], version: str | None = None
 ) -> tuple[str, list[ExactResult]]:
     """(kernel profile, one result per window between neighbouring marks with states)."""
-    marks = list(states)
-    profile = kernel_of(capture.description, states[marks[0]], version)
+    profile = kernel_of(capture.description, next(iter(states.values())), version)
     results = []
     for name in capture.traces:
         events = concat(capture.trace(name))
-        for begin, end in pairwise(marks):
-            for part in window(events, begin, end):
-                before, after = states[begin], states[end]
-                rules = rules_of(profile, before)
-                engine = Engine(rules, machine_of(before, rules))
-                replay = Replay(
-                    engine, rows(events, part), numbering(before.migratetypes), cpu_nodes(capture)
-                )
-                found = replay.run()
-                differences = tuple(compare(engine.machine, machine_of(after, rules)))
-                results.append(
-                    ExactResult(
-                        f"{name} {begin}..{end}",
-                        found.operations,
-                        found.predicted,
-                        found.steps_checked,
-                        dict(sorted(found.gaps.items())),
-                        found.unexplained,
-                        not differences,
-                        tuple(
-                            f"line {d.line}: {d.what}: predicted {d.predicted}, observed {d.observed}"
-                            for d in found.differences
-                            if not d.gap
-                        )[:20]
-                        + differences[:20],
-                    )
-                )
+        machines = {mark: _machine(profile, state) for mark, state in states.items()}
+        engines = {mark: Engine(rules, machine) for mark, (rules, machine) in machines.items()}
+        for begin, end, part in windows(events, engines):
+            engine, after = engines[begin], machines[end][1]
+            names = numbering(states[begin].migratetypes)
+            found = Replay(engine, rows(events, part), names, cpu_nodes(capture)).run()
+            results.append(_result(f"{name} {begin}..{end}", found, tuple(compare(engine.machine, after))))
     return str(profile.version), results
 
 
+def _machine(profile: Kernel, state: MachineState) -> tuple[Rules, Machine]:
+    rules = rules_of(profile, state)
+    return rules, machine_of(state, rules)
+
+
+def _result(window: str, found: Prediction, differences: tuple[str, ...]) -> ExactResult:
+    unexplained = (
+        f"line {d.line}: {d.what}: predicted {d.predicted}, observed {d.observed}"
+        for d in found.differences
+        if not d.gap
+    )
+    return ExactResult(
+        window,
+        found.operations,
+        found.predicted,
+        found.steps_checked,
+        {gap: count for gap, count in sorted(found.gaps.items()) if count},
+        found.unexplained,
+        not differences,
+        tuple(unexplained)[:20] + differences[:20],
+    )
+
+
 def cpu_nodes(capture: Capture) -> dict[int, int]:
-    """The NUMA node of each CPU, from the guest's sysfs where the capture has it; node 0 otherwise."""
+    """The NUMA node of each CPU, from the guest's sysfs or the emulator's arguments; node 0 otherwise."""
     nodes: dict[int, int] = {}
+    for argument in capture.description.machine.arguments:
+        stated = _NUMA_ARGUMENT.fullmatch(argument)
+        if stated:
+            first, last = int(stated["first"]), int(stated["last"] or stated["first"])
+            nodes.update(dict.fromkeys(range(first, last + 1), int(stated["node"])))
     for mark in capture.marks:
         folder = capture.file(f"marks/{mark}/sys/devices/system/node")
         for entry in sorted(folder.glob("node*/cpulist")):

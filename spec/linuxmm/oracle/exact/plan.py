@@ -4,6 +4,7 @@ A trace reports a request after it was answered, a retag as several probes, and 
 what the interrupt did; the plan ties these together.
 """
 
+import sys
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,22 +25,32 @@ class Plan:
     """Relations among rows, by row number.
 
     request_of  row inside a request -> the mm_page_alloc that reports it
+    inside      mm_page_alloc -> its events under the zone's lock
+    refilled    mm_page_alloc -> blocks fetched for the CPU's list
+    compacted   row from which on compaction may have reordered free lists, without an event
     hoisted     first row of an interrupt -> the mm_page_alloc that follows it in the interrupted context
     claims      mm_page_alloc -> (page of a pageblock, whether the kernel claimed the pageblock)
     bulk        entry of the bulk allocator -> pages that it took from the CPU's list
     isolated    return of __isolate_free_page -> (pfn, order)
     drained     free to a CPU's list -> pages that the kernel then gave back
-    caused      give-backs that a free caused
+    caused      give-backs that a free caused, retags that a request's fallback caused
+    deferred    operations that waited for the zone's lock
+    begins      first event under the lock -> the deferred operation
     pcps        address of a per_cpu_pages -> (a pfn of its zone, its CPU)
     """
 
     request_of: dict[int, int] = field(default_factory=dict)
+    inside: dict[int, list[int]] = field(default_factory=dict)
+    refilled: dict[int, int] = field(default_factory=dict)
+    compacted: int = sys.maxsize
     hoisted: dict[int, int] = field(default_factory=dict)
     claims: dict[int, list[tuple[int, bool]]] = field(default_factory=dict)
     bulk: dict[int, int] = field(default_factory=dict)
     isolated: dict[int, tuple[int, int]] = field(default_factory=dict)
     drained: dict[int, int] = field(default_factory=dict)
     caused: set[int] = field(default_factory=set)
+    deferred: set[int] = field(default_factory=set)
+    begins: dict[int, int] = field(default_factory=dict)
     pcps: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -47,11 +58,13 @@ def plan(rows: list[Row]) -> Plan:
     """The relations among the rows of one window."""
     made = Plan()
     _bind_requests(rows, made)
+    _count_refills(rows, made)
     _find_hoists(rows, made)
     _find_claims(rows, made)
     _find_bulk(rows, made)
     _find_isolated(rows, made)
     _find_drains(rows, made)
+    _find_locked(rows, made)
     return made
 
 
@@ -65,6 +78,21 @@ def _bind_requests(rows: list[Row], made: Plan) -> None:
             following.pop((row.cpu, row.pid, 0), None)
         elif row.kind in INSIDE and key in following:
             made.request_of[row.number] = following[key]
+
+
+def _count_refills(rows: list[Row], made: Plan) -> None:
+    """Blocks fetched by each request: those that an event under the lock names, each once."""
+    named: dict[int, set[int]] = {}
+    for row in rows:
+        request = made.request_of.get(row.number)
+        if request is None:
+            continue
+        made.inside.setdefault(request, []).append(row.number)
+        handed_out = row.kind == Kind.MM_PAGE_ALLOC_ZONE_LOCKED and row.a
+        taken_alone = row.kind == Kind.MM_PAGE_ALLOC_EXTFRAG and not row.c & 1
+        if handed_out or taken_alone:
+            named.setdefault(request, set()).add(row.pfn)
+    made.refilled = {request: len(pfns) for request, pfns in named.items()}
 
 
 def _find_hoists(rows: list[Row], made: Plan) -> None:
@@ -96,6 +124,7 @@ def _find_claims(rows: list[Row], made: Plan) -> None:
                 current[row.cpu] = row.pfn
                 waiting.setdefault(row.cpu, []).append((row.pfn, False))
         elif row.kind == Kind.SETPFB and row.b & _TYPE_MASK and row.cpu in current:
+            made.caused.add(row.number)
             if waiting.get(row.cpu):
                 waiting[row.cpu][-1] = (current[row.cpu], True)
         elif row.kind == Kind.MM_PAGE_ALLOC_EXTFRAG:
@@ -123,6 +152,23 @@ def _find_drains(rows: list[Row], made: Plan) -> None:
                 made.caused.add(row.number)
 
 
+def _find_locked(rows: list[Row], made: Plan) -> None:
+    """Where a give-back really began: it waits for the zone's lock, which another CPU may hold.
+
+    The lists of a zone change in the order in which CPUs get its lock, so the give-back belongs at its first
+    event under the lock, not at the free that asked for it.
+    """
+    waiting: dict[tuple[int, int], int] = {}
+    for row in rows:
+        key = (row.cpu, row.pid)
+        if made.drained.get(row.number) or (row.kind == Kind.PCPBULK and row.number not in made.caused):
+            waiting[key] = row.number
+        elif row.kind == Kind.MM_PAGE_PCPU_DRAIN and key in waiting:
+            operation = waiting.pop(key)
+            made.deferred.add(operation)
+            made.begins[row.number] = operation
+
+
 def _find_bulk(rows: list[Row], made: Plan) -> None:
     open_calls: dict[tuple[int, int], tuple[int, int]] = {}
     for row in rows:
@@ -142,6 +188,7 @@ def _find_isolated(rows: list[Row], made: Plan) -> None:
     for row in rows:
         key = (row.cpu, row.pid)
         if row.kind == Kind.ISOL:
+            made.compacted = min(made.compacted, row.number)
             entered[key] = (row.pfn, row.order)
         elif row.kind == Kind.ISOL_R and key in entered:
             made.isolated[row.number] = entered.pop(key)

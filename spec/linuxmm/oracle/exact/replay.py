@@ -7,7 +7,7 @@ stands as unexplained.
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,13 +15,15 @@ from linuxmm.fast import engine as codes
 from linuxmm.fast.engine import Engine, LogEntry
 from linuxmm.fast.events import LOG_EXTFRAG, LOG_PCPU_DRAIN, LOG_ZONE_LOCKED
 from linuxmm.model.alloc.movement import MOVABLE
+from linuxmm.oracle.exact import adopt
 from linuxmm.oracle.exact.plan import INSIDE, plan
 from linuxmm.oracle.formats.events import Events
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Numbering, Row, rows_of
 from linuxmm.spec.alloc.gfp import ALLOC_CMA, ALLOC_KSWAPD, GFP_THISNODE_BIT
+from linuxmm.spec.alloc.pcp import decayed_high, with_high
 from linuxmm.spec.alloc.request import Request, request
-from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES, NR_MIGRATETYPES
+from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES, NR_MIGRATETYPES, MigrateType
 
 _MIGRATE_MASK: Final = 7
 
@@ -34,6 +36,8 @@ INTERRUPTED: Final = "an interrupt came between a list operation and its event"
 DRIFT: Final = "free pages were within the per-CPU counters' drift of a watermark"
 RESERVES: Final = "the task's right to go below the watermark, or its policy, is not recorded"
 RECLAIM_UNKNOWN: Final = "when reclaim worked on a zone is not recorded"
+BOOST_UNKNOWN: Final = "when kswapd took back a zone's watermark boost is not recorded"
+REORDERED: Final = "compaction's search for pages reordered a free list, which is not recorded"
 ATTEMPTS_UNKNOWN: Final = "attempts at a zone that found nothing are not recorded"
 MOVABLE_UNKNOWN: Final = "which pages in use were movable is not recorded"
 
@@ -93,6 +97,13 @@ class Replay:
     # ---- one row -----------------------------------------------------------------------------------------
 
     def _row(self, row: Row) -> None:
+        begun = self._plan.begins.get(row.number)
+        if begun is not None:
+            self._operation(self.rows[begun])
+        if row.number not in self._plan.deferred:
+            self._operation(row)
+
+    def _operation(self, row: Row) -> None:
         kind = row.kind
         if kind in INSIDE:
             at = self._plan.request_of.get(row.number)
@@ -119,6 +130,10 @@ class Replay:
             self._operate(row, codes.PUTBACK, migratetype=row.mt)
         elif kind == Kind.SETPFB:
             self._retagged(row)
+        elif kind == Kind.DECAYHIGH:
+            self._decay(row)
+        elif kind == Kind.SPLITFREE:
+            self._split_free(row)
 
     def _operate(self, row: Row, code: int, migratetype: int = 0) -> None:
         if not self._sound(row) or not 0 <= migratetype < NR_MIGRATETYPES:
@@ -185,7 +200,7 @@ class Replay:
         if predicted == row.pfn:
             self.result.predicted += 1
             return
-        gap = INTERRUPTED if predicted >= 0 and self.engine.exchange(predicted, row.pfn) else ""
+        gap = INTERRUPTED if predicted >= 0 and adopt.exchange(self.engine, predicted, row.pfn) else ""
         self._differ(row, "mm_page_alloc", f"pfn {predicted:#x}", f"pfn {row.pfn:#x}", gap)
 
     def _run_request(self, row: Row) -> None:
@@ -200,14 +215,17 @@ class Replay:
         fast = 1 | cma | asked.gfp & ALLOC_KSWAPD
         low = self.engine.rules.slowpath_flags(asked.gfp, asked.order, False, self.engine.rules.cma)
         self._learn_movable(row)
-        if self._chosen(asked, fast) == real:
-            pfn = self.engine.run(codes.ALLOC_FAST, request=asked)
-        elif self._chosen(asked, fast) < 0 and self._chosen(asked, low) == real:
-            pfn = self.engine.run(codes.ALLOC_MIN, request=asked)
-        else:
+        self._learn_boost(asked, (fast, low), real)
+        self._learn_refill(row, asked, real)
+        chosen, attempt = self._answer(asked, fast, low)
+        if chosen != real:
             self.result.gaps[self._why_zone(asked, (fast, low), real)] += 1
-            flags = low if self._chosen(asked, fast) < 0 else fast
-            pfn = self.engine.run(
+        flags = low if attempt == codes.ALLOC_MIN else fast
+
+        def allocate() -> int:
+            if chosen == real:
+                return self.engine.run(attempt, request=asked)
+            return self.engine.run(
                 codes.TAKE,
                 pfn=row.pfn,
                 order=row.order,
@@ -215,18 +233,43 @@ class Replay:
                 cpu=row.cpu,
                 flags=flags,
             )
+
+        pfn = self._allocate_as_seen(row, allocate, real)
         self._queue(row)
         self._done[row.number] = pfn
+
+    def _allocate_as_seen(self, row: Row, allocate: Callable[[], int], zone: int) -> int:
+        """Run an allocation; where unrecorded causes may have decided, as its events say they did."""
+        inside = self._plan.inside.get(row.number, ())
+        seen = [_as_log(self.rows[number], self.names) for number in inside]
+        if any(event.kind == LOG_ZONE_LOCKED and event.b == MigrateType.CMA for event in seen):
+            pfn, drifted = adopt.balanced(self.engine, zone, allocate, seen)
+            self.result.gaps[DRIFT] += drifted
+            return pfn
+        if seen and row.number > self._plan.compacted:
+            claims = self._plan.claims.get(row.number, [])
+            self.result.gaps[REORDERED] += adopt.tried_first(self.engine, claims)
+            pfn, rotations = adopt.reordered(self.engine, allocate, seen)
+            self.result.gaps[REORDERED] += rotations
+            return pfn
+        return allocate()
+
+    def _answer(self, asked: Request, fast: int, low: int) -> tuple[int, int]:
+        """(zone number, attempt) that the watermarks choose: the fast path's, else the slow path's first."""
+        chosen = self._chosen(asked, fast)
+        if chosen >= 0:
+            return chosen, codes.ALLOC_FAST
+        return self._chosen(asked, low), codes.ALLOC_MIN
 
     def _chosen(self, asked: Request, flags: int, slack: int = 0) -> int:
         return self.engine.run(codes.CHOOSE, pfn=slack, request=asked, flags=flags)
 
     def _why_zone(self, asked: Request, attempts: tuple[int, ...], real: int) -> str:
-        drift = self.engine.drift()
-        for flags in attempts:
-            if real in (self._chosen(asked, flags, drift), self._chosen(asked, flags, -drift)):
-                return DRIFT
-        return RESERVES
+        return (
+            DRIFT
+            if any(adopt.may_choose(self.engine, asked, flags, real) for flags in attempts)
+            else RESERVES
+        )
 
     def _node_of(self, row: Row, real: int) -> int:
         """The node that the request preferred: the CPU's, unless the page shows a policy."""
@@ -238,14 +281,19 @@ class Replay:
             return node
         return node if node in self.cpu_nodes.values() else local
 
+    def _learn_boost(self, asked: Request, attempts: tuple[int, int], real: int) -> None:
+        """A zone that passed only with less of its boost shows how much kswapd has taken back at least."""
+        if adopt.learn_boost(self.engine, real, lambda: self._answer(asked, *attempts)[0] == real):
+            self.result.gaps[BOOST_UNKNOWN] += 1
+
     def _learn_movable(self, row: Row) -> None:
         """Whether the kernel claimed the pageblock shows how many of its pages in use were movable."""
         for pfn, claimed in self._plan.claims.get(row.number, ()):
             start = row.mt
             known = self.engine.has_block(pfn, 0) and 0 <= start < MIGRATE_PCPTYPES
-            if known and self.engine.would_claim(pfn, start) != claimed:
+            if known and adopt.would_claim(self.engine, pfn, start) != claimed:
                 movable_helps = start == MOVABLE
-                self.engine.assume_movable(pfn, movable_helps == claimed)
+                adopt.assume_movable(self.engine, pfn, movable_helps == claimed)
                 self.result.gaps[MOVABLE_UNKNOWN] += 1
 
     def _learn_reclaim(self, row: Row) -> None:
@@ -253,10 +301,21 @@ class Replay:
         seen = self._plan.drained.get(row.number)
         if seen is None or not self.engine.has_block(row.pfn, row.order) or row.cpu >= self.engine.nr_cpus:
             return
-        flag, factor = self.engine.learn_drain(row.pfn, row.cpu, row.order, seen)
-        if flag:
+        self._learnt(adopt.learn_drain(self.engine, row.pfn, row.cpu, row.order, seen))
+
+    def _learn_refill(self, row: Row, asked: Request, zone: int) -> None:
+        """How many blocks the kernel fetched shows the same."""
+        seen = self._plan.refilled.get(row.number)
+        cached = self.engine.rules.pcp_allowed(row.order, self.engine.rules.pageblock_order)
+        if not seen or not cached or row.cpu >= self.engine.nr_cpus:
+            return
+        if self.engine.next_cached(zone, row.cpu, row.order, asked.migratetype) < 0:
+            self._learnt(adopt.learn_refill(self.engine, zone, row.cpu, row.order, seen))
+
+    def _learnt(self, learnt: adopt.Learnt) -> None:
+        if learnt.reclaim:
             self.result.gaps[RECLAIM_UNKNOWN] += 1
-        if factor:
+        if learnt.attempts:
             self.result.gaps[ATTEMPTS_UNKNOWN] += 1
 
     # ---- everything else ---------------------------------------------------------------------------------
@@ -308,13 +367,37 @@ class Replay:
         self.engine.run(codes.ISOLATE_FREE, pfn=pfn, order=order)
 
     def _retagged(self, row: Row) -> None:
-        """A pageblock got a type: the model gave it already, or the reason is not recorded."""
-        if not row.b & _MIGRATE_MASK or self.engine.zone_of(row.pfn) < 0:
+        """A pageblock got a type: the model gave it already, or somebody outside the allocator asked."""
+        if row.number in self._plan.caused or not row.b & _MIGRATE_MASK or self.engine.zone_of(row.pfn) < 0:
             return
         number = row.a & _MIGRATE_MASK
         migratetype = self.names.ours[number] if number < len(self.names.ours) else -1
-        if migratetype >= 0:
-            self.engine.run(codes.SET_TYPE, pfn=row.pfn, migratetype=migratetype)
+        present = self.engine.pageblock_type(row.pfn)
+        if migratetype < 0 or migratetype == present:
+            return
+        code = codes.SET_TYPE
+        if migratetype == MigrateType.ISOLATE:
+            code = codes.ISOLATE_BLOCK
+        elif present == MigrateType.ISOLATE:
+            code = codes.UNISOLATE_BLOCK
+        self.result.operations += code != codes.SET_TYPE
+        self.engine.run(code, pfn=row.pfn, migratetype=migratetype)
+
+    def _decay(self, row: Row) -> None:
+        """The limit of an idle CPU's list was lowered; what is given back for it follows as an event."""
+        known = self._plan.pcps.get(row.b)
+        if known is not None and known[1] < self.engine.nr_cpus:
+            zone = self.engine.zone_of(known[0])
+            numbers = self.engine.pcp_vars(zone, known[1])
+            self.engine.set_pcp_vars(zone, known[1], with_high(numbers, decayed_high(numbers)))
+
+    def _split_free(self, row: Row) -> None:
+        """A free block was cut where an isolated pageblock begins or ends."""
+        if self.engine.free_order(row.pfn) != row.order or not 0 < row.a < 1 << row.order:
+            self._differ(row, "split_free_page", "a free block", f"pfn {row.pfn:#x} order {row.order}")
+            return
+        self.result.operations += 1
+        self.engine.run(codes.SPLIT_FREE, pfn=row.pfn, order=row.order, flags=row.a)
 
 
 def _as_log(row: Row, names: Numbering) -> LogEntry:
@@ -325,15 +408,3 @@ def _as_log(row: Row, names: Numbering) -> LogEntry:
         return LogEntry(LOG_PCPU_DRAIN, row.pfn, row.order, row.mt, 0, 0)
     types = row.mt | names.ours[row.b] << 8
     return LogEntry(LOG_EXTFRAG, row.pfn, row.order, row.a, types, row.c & 1)
-
-
-def window(events: Events, begin: str, end: str) -> Iterator[slice]:
-    """The rows between two marks: after the end of `begin` and before the beginning of `end`."""
-    first = None
-    for index in (events.kind == Kind.MARK).nonzero()[0].tolist():
-        name = events.marks[int(events.a[index])]
-        if name == begin and int(events.b[index]) == 1:
-            first = index + 1
-        elif name == end and int(events.b[index]) == 0 and first is not None:
-            yield slice(first, index)
-            return
