@@ -68,7 +68,7 @@ class BtfWriter:
 
 @pytest.fixture(scope="session")
 def small_btf() -> bytes:
-    """Types that resemble the kernel's: a list, a zone with areas, an unnamed union, bit fields, a function."""
+    """Types like the kernel's: a list, a zone with areas, an unnamed union, bit fields, a function."""
     btf = BtfWriter()
     u32, u64, s8 = (
         btf.integer("unsigned int", 4),

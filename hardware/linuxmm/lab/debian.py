@@ -116,6 +116,19 @@ class Apt:
         """Fetch the package with a kernel's debugging symbols."""
         return self._file(f"{package.package}-dbg", package.version)
 
+    def download_other(self, pattern: str) -> Path:
+        """Fetch the newest package whose name matches a pattern, such as libgcc-\\d+-dev.
+
+        Errors    LinuxmmError when apt offers none
+        """
+        fixed = re.split(r"[\\\\\[(]", pattern)[0]
+        names = [n for n in self._run("apt-cache", "pkgnames", fixed).split() if re.fullmatch(pattern, n)]
+        versions = self._versions(sorted(names))
+        if not versions:
+            raise LinuxmmError(f"apt offers no package {pattern} for {self.architecture}")
+        name = max(versions, key=release_key)
+        return self._file(name, versions[name])
+
     def _file(self, name: str, version: str) -> Path:
         place = self.folder / "download"
         before = {path.name for path in place.glob(f"{name}_*.deb")}

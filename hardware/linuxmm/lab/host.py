@@ -19,11 +19,10 @@ QEMU_32: Final = Tool("qemu-system-i386", "qemu-system-x86")
 BUSYBOX: Final = Tool("busybox", "busybox-static")
 COMPILER: Final = Tool("cc", "gcc")
 LINKER: Final = Tool("ld", "binutils")
+NAMES: Final = Tool("nm", "binutils")
 PACKAGES: Final = Tool("apt-get", "apt")
 UNPACKER: Final = Tool("dpkg-deb", "dpkg")
 PAHOLE: Final = Tool("pahole", "dwarves")
-MAKE_EXT4: Final = Tool("mkfs.ext4", "e2fsprogs")
-MAKE_SWAP: Final = Tool("mkswap", "util-linux")
 
 BOOT: Final = (QEMU_64, BUSYBOX, COMPILER, LINKER)
 """What every boot needs."""

@@ -25,9 +25,10 @@ def guest_text(name: str) -> str:
 
 
 @functools.cache
-def guest_tool(bits: int) -> bytes:
+def guest_tool(bits: int, sysroot: Path | None = None) -> bytes:
     """The guest's tool as a static program.
 
+    sysroot   32-bit headers and libraries; the machine's own when None
     Errors    LinuxmmError with the compiler's words
     """
     with tempfile.TemporaryDirectory(prefix="linuxmm-lab-") as name:
@@ -36,13 +37,25 @@ def guest_tool(bits: int) -> bytes:
             (folder / file).write_text(guest_text(file))
         command = [program(COMPILER), "-static", "-O2", "-Wall", "-o", "guest", *SOURCES]
         if bits == 32:
-            command.insert(1, "-m32")
+            command[1:1] = ["-m32", *(_from_sysroot(sysroot) if sysroot is not None else ())]
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, check=False, timeout=_COMPILE_SECONDS
         )
         if done.returncode:
             raise LinuxmmError(f"the guest's tool does not compile: {done.stderr.strip()[-500:]}")
         return (folder / "guest").read_bytes()
+
+
+def _from_sysroot(sysroot: Path) -> list[str]:
+    """Options by which the compiler takes headers and libraries for 32 bits from a folder alone."""
+    own = subprocess.run(
+        [program(COMPILER), "-print-file-name=include"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    headers = (own, sysroot / "usr/include", sysroot / "usr/include/i386-linux-gnu")
+    libraries = (sysroot / "usr/lib/i386-linux-gnu", *sorted(sysroot.glob("usr/lib/gcc/*/*")))
+    words = ["-nostdinc"]
+    words += [word for place in headers for word in ("-isystem", str(place))]
+    return words + [f"{option}{place}/" for place in libraries for option in ("-B", "-L")]
 
 
 def build(
@@ -62,13 +75,14 @@ def build(
     shell = busybox or kernel.facts / "busybox"
     if not shell.is_file():
         shell = Path(program(BUSYBOX))
+    sysroot = kernel.facts / "sysroot"
     entries = {
         "init": cpio.file(guest_text("init").encode(), 0o755),
         "lib.sh": cpio.file(guest_text("lib.sh").encode()),
         "workload.sh": cpio.file(workload.encode()),
         "bin/busybox": cpio.file(shell.read_bytes(), 0o755),
         "bin/sh": cpio.link("busybox"),
-        "bin/guest": cpio.file(guest_tool(kernel.bits), 0o755),
+        "bin/guest": cpio.file(guest_tool(kernel.bits, sysroot if sysroot.is_dir() else None), 0o755),
         "dev/console": cpio.device(5, 1),
         "dev/null": cpio.device(1, 3),
     }

@@ -18,7 +18,7 @@ from typing import Final
 
 from linuxmm.lab.btf import Btf
 from linuxmm.lab.debian import ARCHITECTURES, Apt, Package, unpack
-from linuxmm.lab.host import PAHOLE, require
+from linuxmm.lab.host import NAMES, PAHOLE, program, require
 from linuxmm.lab.places import cache_root
 from linuxmm.lab.symbols import parse_kallsyms
 from linuxmm.spec.errors import LinuxmmError
@@ -28,6 +28,9 @@ _WANTED: Final = re.compile(
     r"nvdimm|dax|virtio|acpi/nfit|md)|arch/x86/crypto)/)"
 )
 _DEBUG: Final = re.compile(r"^usr/lib/debug/boot/vmlinux-")
+_BUSYBOX: Final = re.compile(r"^(usr/)?bin/busybox$")
+_HEADERS: Final = re.compile(r"^usr/(include/|lib/i386-linux-gnu/.*\.[ao]$|lib/gcc/)")
+_SYSROOT: Final = ("libc6-dev", r"libgcc-\d+-dev", "linux-libc-dev")
 _MAGIC_AT: Final = 0x202
 _MAGIC: Final = b"HdrS"
 
@@ -69,9 +72,12 @@ class KernelImage:
 
     @cached_property
     def symbols(self) -> Mapping[str, int]:
-        """Addresses of the kernel's functions and variables."""
-        file = self.facts / "kallsyms"
-        return parse_kallsyms(file.read_text().splitlines(), str(file))
+        """Addresses of the kernel's functions and variables; a kernel may keep variables to itself."""
+        found: dict[str, int] = {}
+        for file in (self.facts / "System.map", self.facts / "kallsyms"):
+            if file.is_file():
+                found |= parse_kallsyms(file.read_text().splitlines(), str(file))
+        return found
 
 
 def offered() -> list[Package]:
@@ -124,7 +130,7 @@ def fetch(name: str) -> KernelImage:
     if name == "newest":
         return fetch(wanted.name)
     if architecture == "i386":
-        require([PAHOLE])
+        require([PAHOLE, NAMES])
     place.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=place.parent))
     try:
@@ -159,20 +165,36 @@ def _fill(apt: Apt, package: Package, draft: Path) -> None:
     (draft / "package.json").write_text(json.dumps(package._asdict()) + "\n")
     if package.architecture == "i386":
         _types_from_debug(apt, package, draft)
+        _tools_for_32_bits(apt, draft)
 
 
 def _types_from_debug(apt: Apt, package: Package, draft: Path) -> None:
-    """32-bit kernels do not say their types: pahole finds them in the package of debugging symbols."""
+    """32-bit kernels state neither types nor variables: both are in the package of debugging symbols."""
     deb = apt.download_debug(package)
     (vmlinux, *_) = unpack(deb, _DEBUG, draft / "all")
     deb.unlink()
     command = ["pahole", "--btf_encode_detached", str(draft / "btf"), "--btf_gen_floats", str(vmlinux)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
+    with (draft / "System.map").open("wb") as file:
+        subprocess.run([program(NAMES), "--defined-only", str(vmlinux)], stdout=file, check=True, timeout=600)
     shutil.rmtree(draft / "all")
     if done.returncode or not (draft / "btf").is_file():
         raise LinuxmmError(
             f"pahole could not read the types of {package.package}: {done.stderr.strip()[-300:]}"
         )
+
+
+def _tools_for_32_bits(apt: Apt, draft: Path) -> None:
+    """busybox, and what the guest's tool is compiled against: a 64-bit machine need not have them."""
+    deb = apt.download_other("busybox-static")
+    (shell, *_) = unpack(deb, _BUSYBOX, draft / "all")
+    shell.rename(draft / "busybox")
+    deb.unlink()
+    for pattern in _SYSROOT:
+        deb = apt.download_other(pattern)
+        unpack(deb, _HEADERS, draft / "sysroot")
+        deb.unlink()
+    shutil.rmtree(draft / "all")
 
 
 def own(image: Path, modules: Path | None = None, btf: Path | None = None) -> KernelImage:

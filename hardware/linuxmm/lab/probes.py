@@ -74,7 +74,6 @@ ALLOC: Final = (
         "dirty?=ac->spread_dirty_pages:u8",
         "gfp_mask order alloc_flags ac",
     ),
-    _r("attempt_r", "get_page_from_freelist", "x64"),
     # Freeing.
     _p(
         "commit",
@@ -279,14 +278,15 @@ def _heads(kernel: KernelImage) -> list[str]:
     """The first links of the MOVABLE lists of node 0: a rotation of a list is known by its new head."""
     btf = kernel.btf
     node = btf.id_of("pglist_data")
-    through_pointer = "node_data" in kernel.symbols
+    pointers = kernel.symbols.get("node_data")
+    alone = kernel.symbols.get("contig_page_data", 0)
     words = []
     for zone in range(1, 4):
         for order in range(11):
             place = btf.find(node, f"node_zones[{zone}].free_area[{order}].free_list[1].next")
             if place is None:
                 continue
-            at = f"+{place.offset}(@node_data)" if through_pointer else f"@contig_page_data+{place.offset}"
+            at = f"@{alone + place.offset:#x}" if pointers is None else f"+{place.offset}(@{pointers:#x})"
             words.append(f"z{zone}h{order}={at}:{_narrow('x64', kernel.bits)}")
     return words
 
