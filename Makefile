@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint prove bench docs lab lab-test lab-tools clean
+.PHONY: setup demo test lint prove bench experiments docs lab lab-test lab-tools clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -32,6 +32,11 @@ prove: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks $(if $(BENCH),--only $(BENCH)) $(if $(JSON),--json)
+
+experiments: $(STAMP)
+	@for claim in $(if $(CLAIM),$(CLAIM),H01 H02 H03); do \
+	  $(BIN)/linuxmm experiment $$claim --json > docs/experiments/$$claim.new && \
+	  mv docs/experiments/$$claim.new docs/experiments/$$claim.json || exit 1; done
 
 # Real kernels: LAB_KERNELS="6.1 6.12", LAB_ARGS="--area alloc --quick".  Needs the packages of lab-tools.
 LAB_KERNELS ?= 6.1 6.12

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from rich.console import Console
@@ -11,9 +11,9 @@ from rich.table import Table
 
 from benchmarks import bench_allocator, bench_checker, bench_traces
 
-Figures = dict[str, float]
+Figures = Mapping[str, float | dict[str, float]]
 
-AREAS: Final[dict[str, Callable[[], dict[str, Figures]]]] = {
+AREAS: Final[dict[str, Callable[[], Mapping[str, Figures]]]] = {
     "alloc": bench_allocator.run,
     "traces": bench_traces.run,
     "checker": bench_checker.run,
@@ -45,9 +45,20 @@ def _print(found: dict[str, Figures]) -> None:
     table.add_column("figure")
     table.add_column("value", justify="right")
     for kernel, figures in found.items():
-        for at, (name, value) in enumerate(figures.items()):
+        for at, (name, value) in enumerate(_flat(figures)):
             table.add_row("" if at else kernel, name.replace("_", " "), f"{value:,.4g}")
     Console().print(table)
+
+
+def _flat(figures: Figures) -> list[tuple[str, float]]:
+    """Figures by name; those of several peers each on a line."""
+    rows: list[tuple[str, float]] = []
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            rows += [(f"{name}: {peer}", ratio) for peer, ratio in value.items()]
+        else:
+            rows.append((name, value))
+    return rows
 
 
 if __name__ == "__main__":

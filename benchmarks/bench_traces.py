@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 
+from benchmarks.peers import ns_per_line
 from linuxmm.fast import trace_raw, trace_text
 from linuxmm.oracle.formats import Events, Kind, TextTrace, concat, open_archive, write_archive
 from linuxmm.oracle.formats.eventformat import EventFormat, RawField
@@ -161,8 +162,8 @@ def _pairs(first: Callable[[], None], second: Callable[[], None], rounds: int) -
     return times
 
 
-def bench_text(rounds: int = ROUNDS) -> dict[str, float]:
-    """ftrace text: ns a line, and the ratio to C."""
+def bench_text(rounds: int = ROUNDS) -> dict[str, float | dict[str, float]]:
+    """ftrace text: ns a line, and the ratios to C and to what libraries offer."""
     buffer, end, lines = _text()
     table, c_words = _words(buffer.tobytes())
     names, flat = event_names(), tables()
@@ -200,10 +201,13 @@ def bench_text(rounds: int = ROUNDS) -> dict[str, float]:
         c_twin()
         _agree(mine, theirs)
         times = _pairs(ours, c_twin, rounds)
+    ns = statistics.median(a for a, _ in times) / lines * 1e9
+    peers = ns_per_line(buffer[:end].tobytes(), max(rounds // 3, 1))
     return {
-        "ns_per_line": statistics.median(a for a, _ in times) / lines * 1e9,
+        "ns_per_line": ns,
         "c_ns_per_line": statistics.median(b for _, b in times) / lines * 1e9,
         "ratio_to_c": statistics.median(a / b for a, b in times),
+        "ratio_to_peer": {name: ns / theirs for name, theirs in peers.items()},
         "lines": lines,
         "rounds": rounds,
     }
@@ -317,9 +321,9 @@ def bench_archive(rounds: int = ROUNDS, copies: int = 24) -> dict[str, float]:
     return {"bytes_per_event": size, "events_per_second": statistics.median(rates), "rounds": rounds}
 
 
-def run() -> dict[str, dict[str, float]]:
+def run() -> dict[str, dict[str, float | dict[str, float]]]:
     """All three: {"text": {...}, "raw": {...}, "archive": {...}}."""
-    return {"text": bench_text(), "raw": bench_raw(), "archive": bench_archive()}
+    return {"text": bench_text(), "raw": {**bench_raw()}, "archive": {**bench_archive()}}
 
 
 if __name__ == "__main__":

@@ -12,10 +12,14 @@ from typing import Final
 from sphinx.application import Sphinx
 
 from linuxmm.oracle.built import built_of, feature_rows, load_all
+from linuxmm.oracle.experiment_command import load_experiments
+from linuxmm.oracle.experiments.plot import draw
+from linuxmm.oracle.experiments.record import read
 from linuxmm.oracle.theorems import read_theorems
 from linuxmm.spec.alloc.page_state import Layout, Pages, Span, all_free, learn_owned
 from linuxmm.spec.alloc.pages import Alloc, Done, Free, Granted, Observed, Op, apply, permits
-from linuxmm.spec.claim_table import CLAIMS
+from linuxmm.spec.claim_table import CLAIMS, find_claim
+from linuxmm.spec.experiment import Experiment, Figure, Outcome, experiments
 from linuxmm.spec.feature import Feature
 from linuxmm.spec.feature_table import FEATURES
 from linuxmm.spec.invariant import Clause, clauses
@@ -28,6 +32,8 @@ RELEASES: Final = (
     "4.12", "4.20", "5.0", "5.4", "5.10", "5.14", "6.1", "6.6", "6.12",
 )  # fmt: skip
 DOCUMENTED: Final = ("linuxmm.spec", "linuxmm.model")
+RECORDS: Final = Path(__file__).parents[1] / "experiments"
+"""What `linuxmm experiment CLAIM --json` printed, by claim."""
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -61,7 +67,13 @@ def _pages() -> Iterator[tuple[str, str]]:
         if built.behaviours:
             yield f"features/{feature.id}.svg", timeline(built.behaviours)
         yield f"features/{feature.id}.md", feature_page(feature, built)
+    load_experiments()
     yield "claims.md", _claims_page()
+    for experiment in experiments():
+        outcome = read(RECORDS / f"{experiment.claim}.json").outcome
+        title = f"{experiment.claim}: {experiment.title}"
+        yield f"claims/{experiment.claim}.svg", draw(outcome.curves, title, ".svg").decode()
+        yield f"claims/{experiment.claim}.md", claim_page(experiment, outcome)
     yield "clauses.md", _clauses_page(theorems)
     yield "behaviours.md", _behaviours_page()
     yield "page-states.md", _page_states()
@@ -170,17 +182,63 @@ def _feature_index() -> str:
 
 
 def _claims_page() -> str:
+    done = {experiment.claim for experiment in experiments()}
     rows = [
         (
-            c.id,
+            f"[{c.id}](claims/{c.id}.md)" if c.id in done else c.id,
             md(c.seed),
             md(c.statement),
             md(c.experiment),
+            md(read(RECORDS / f"{c.id}.json").outcome.standing.value) if c.id in done else "-",
             " ".join(f"[{f}](features/{f}.md)" for f in c.features),
         )
         for c in CLAIMS
     ]
-    return "# Claims\n\n" + _table(("id", "seed", "claim", "experiment", "features"), rows)
+    names = "\n".join(f"claims/{claim}" for claim in sorted(done))
+    toc = f"```{{toctree}}\n:hidden:\n\n{names}\n```\n"
+    head = ("id", "seed", "claim", "experiment", "result", "features")
+    return f"# Claims\n\n{_table(head, rows)}\n{toc}"
+
+
+def claim_page(experiment: Experiment, outcome: Outcome) -> str:
+    """One claim: what it says, what was run, the figures, the plot, and the verdict in words."""
+    claim = find_claim(experiment.claim)
+    facts = [
+        ("Claim", md(claim.statement)),
+        ("Reported", md(experiment.reported)),
+        ("**Found**", f"**{md(outcome.standing.value)}**"),
+        ("Known from", md(claim.basis)),
+        ("Kernels", md(experiment.versions)),
+        ("Workload", md(experiment.workload)),
+        ("Left out", "; ".join(md(text) for text in experiment.left_out)),
+        ("Features", " ".join(f"[{f}](../features/{f}.md)" for f in claim.features)),
+        ("Source", f"`{experiment.source}`"),
+    ]
+    parts = [f"# {claim.id}: {md(experiment.title)}\n", _table(("", ""), facts)]
+    parts.append(f"## Verdict\n\n{md(outcome.why)}\n")
+    parts.append(f"![{md(experiment.title)}]({claim.id}.svg)\n")
+    parts.append(f"## Figures\n\n`linuxmm experiment {claim.id}` prints them.\n")
+    counted = [figure for figure in outcome.figures if not figure.timed]
+    parts.append(_figure_table(counted))
+    timed = [figure for figure in outcome.figures if figure.timed]
+    if timed:
+        parts.append("## Times\n\nOf the compiled model, on the machine that recorded them.\n")
+        parts.append(_figure_table(timed))
+    return "\n".join(parts)
+
+
+def _figure_table(figures: Iterable[Figure]) -> str:
+    """Settings and kernels down, names across."""
+    names: dict[str, None] = {}
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for figure in figures:
+        names[figure.name] = None
+        unit = f" {figure.unit}" if figure.unit else ""
+        rows.setdefault((figure.setting, figure.version), {})[figure.name] = f"{figure.value:g}{unit}"
+    return _table(
+        ("setting", "kernel", *(md(name) for name in names)),
+        ((md(s), md(v), *(cells.get(name, "-") for name in names)) for (s, v), cells in rows.items()),
+    )
 
 
 def _clauses_page(theorems: tuple[Theorem, ...]) -> str:

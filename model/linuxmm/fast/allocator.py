@@ -2,6 +2,7 @@
 
 An operation is one word: code (bits 0 to 3), order (4 to 7), index into the table of GFP words (8 to 15), CPU
 (16 to 31), slot (32 to 62).  A slot remembers the block that an allocation put there until it is freed.
+A bulk operation fills the empty ones of 2**order slots, which begin at its slot, with single pages.
 """
 
 from collections.abc import Sequence
@@ -14,9 +15,11 @@ from numpy.typing import ArrayLike
 
 from linuxmm.fast import events
 from linuxmm.fast.arena import Int64s
+from linuxmm.fast.entries import ENTRIES, NO_BULK, SlotRange, filled_entries
 from linuxmm.fast.link import RULES, Linked
 from linuxmm.fast.machine import COUNTED, UNTRACED, FastMachine, pack, unpack
 from linuxmm.fast.parts import kernel_of
+from linuxmm.model.alloc.bulk import fill_entries
 from linuxmm.model.alloc.freelist import NOTHING
 from linuxmm.model.alloc.machine import Machine, nr_zones, zone_at
 from linuxmm.model.alloc.pcp import drain_pages_zone
@@ -30,7 +33,8 @@ from linuxmm.spec.relink import Function
 ALLOC: Final = 0
 FREE: Final = 1
 DRAIN: Final = 2
-NR_CODES: Final = 3
+BULK: Final = 3
+NR_CODES: Final = 4
 
 GFPS: Final = (GFP_KERNEL, GFP_HIGHUSER_MOVABLE, GFP_KERNEL | GFP_RECLAIMABLE_BIT)
 """UNMOVABLE, MOVABLE, RECLAIMABLE."""
@@ -85,6 +89,22 @@ def run_words(m: FastMachine, words: Int64s, gfps: Int64s, slots: Int64s, totals
                 slots[U(slot)] = _EMPTY
                 totals[U(FREED)] += 1
                 free_pages(RULES, m, cpu, held >> 4, held & 0xF)  # type: ignore[arg-type]
+        elif code == BULK:
+            order = (word >> 4) & 0xF
+            row = ((word >> 8) & 0xFF) * 3
+            asked = Request(0, int(gfps[U(row)]), int(gfps[U(row + 1)]), int(gfps[U(row + 2)]), cpu, 0, -1, 0)
+            entries = SlotRange(slots, slot, 1 << order)
+            before = filled_entries(entries)
+            fill_entries(RULES, m, asked, entries, False)  # type: ignore[arg-type]
+            got = filled_entries(entries) - before
+            totals[U(ALLOCATED)] += got
+            totals[U(FAILED)] += (1 << order) - before - got
+            at_entry = 0
+            while at_entry < 1 << order:
+                checksum = (checksum * 1000003 + (int(slots[U(slot + at_entry)]) >> 4)) & (
+                    (1 << _MODULUS_BITS) - 1
+                )
+                at_entry += 1
         else:
             index = 0
             while index < nr_zones(m):  # type: ignore[arg-type]
@@ -99,6 +119,7 @@ _COLD: Final = frozenset(
         "rmqueue_bulk",
         "take_block",
         "alloc_min",
+        "fill_entries",
         "steal_and_retry",
         "claim_fallback",
         "steal_smallest",
@@ -115,8 +136,12 @@ _COLD: Final = frozenset(
 
 
 @lru_cache(maxsize=16)
-def _compiled(rules: Rules, counted: bool) -> Function:
-    return Linked(rules, COUNTED if counted else UNTRACED, _COLD).entry(run_words)
+def _compiled(rules: Rules, counted: bool, bulk: bool) -> Function:
+    return Linked(rules, _primitives(counted, bulk), _COLD).entry(run_words)
+
+
+def _primitives(counted: bool, bulk: bool) -> dict[Function, Function]:
+    return {**(COUNTED if counted else UNTRACED), **(ENTRIES if bulk else NO_BULK)}
 
 
 def operations(code: ArrayLike, order: ArrayLike, gfp: ArrayLike, cpu: ArrayLike, slot: ArrayLike) -> Int64s:
@@ -165,10 +190,22 @@ class Totals(NamedTuple):
     fragmenting: int
 
 
+class Counts(NamedTuple):
+    """Pages by zone class.
+
+    allocated  pages handed out, by ZoneType number
+    freed      pages given back
+    """
+
+    allocated: tuple[int, ...]
+    freed: int
+
+
 class FastAllocator:
     """One machine, run for throughput.
 
     counted   keep the counters after `below_low`, which are 0 otherwise; costs a few per cent
+    bulk      allow BULK: the kernel has the bulk allocator (5.13)
     """
 
     def __init__(
@@ -180,9 +217,11 @@ class FastAllocator:
         gfps: Sequence[int] = GFPS,
         counted: bool = False,
         compiled: bool = True,
+        bulk: bool = False,
     ) -> None:
         self.rules = rules
-        self.arrays = pack(machine, events.NR_WORK)
+        self.arrays = pack(machine, events.NR_COUNTS)
+        self._codes = NR_CODES if bulk else BULK
         self.arrays.log[:] = 0
         self.slots: Int64s = np.full(slots, _EMPTY, np.int64)
         self._totals: Int64s = np.zeros(NR_TOTALS, np.int64)
@@ -191,7 +230,7 @@ class FastAllocator:
             [(r.gfp, r.migratetype, r.class_index) for r in asked], np.int64
         ).ravel()
         self._cpus = len(machine.zones[0].pcps)
-        self._run = _compiled(rules, counted) if compiled else interpreted(rules, counted)
+        self._run = _compiled(rules, counted, bulk) if compiled else interpreted(rules, counted, bulk)
         self._find = _first_misfit if compiled else first_misfit
 
     @property
@@ -205,9 +244,19 @@ class FastAllocator:
         return self.arrays.st, self.arrays.log, self.slots, self._totals, self.arrays.mem  # type: ignore[return-value]
 
     @property
+    def counts(self) -> Counts:
+        """Pages handed out and given back so far, as a counting run counts them."""
+        kinds = self.arrays.log[events.NR_WORK : events.PAGES_FREED]
+        return Counts(tuple(int(n) for n in kinds), int(self.arrays.log[events.PAGES_FREED]))
+
+    @property
     def totals(self) -> Totals:
         """Everything done so far."""
         return Totals(*(int(n) for n in self._totals), *(int(n) for n in self.arrays.log[: events.NR_WORK]))
+
+    def share(self, other: "FastAllocator") -> None:
+        """Work from now on over the state of another allocator, whose rules may differ in functions only."""
+        self.arrays, self.slots, self._totals = other.arrays, other.slots, other._totals
 
     def run(self, words: Int64s) -> None:
         """Run operations.
@@ -219,13 +268,14 @@ class FastAllocator:
 
     def _check(self, words: Int64s) -> None:
         limits = (self.rules.max_order + 1, self.gfp_rows.size // 3, self._cpus, self.slots.size)
-        number = self._find(words, *limits)
+        number = self._find(words, self._codes, *limits)
         if number == words.size:
             return
         word = int(words[number])
-        for name, value, limit in zip(_FIELDS, fields(word), (NR_CODES, *limits), strict=True):
+        for name, value, limit in zip(_FIELDS, fields(word), (self._codes, *limits), strict=True):
             if not 0 <= value < limit:
                 raise _outside(number, name, value, limit)
+        raise _outside(number, "slot", (word >> 32) + (1 << (word >> 4 & 0xF)) - 1, self.slots.size)
 
 
 _FIELDS: Final = ("code", "order", "gfp", "cpu", "slot")
@@ -236,19 +286,20 @@ def fields(word: int) -> tuple[int, int, int, int, int]:
     return word & 0xF, word >> 4 & 0xF, word >> 8 & 0xFF, word >> 16 & 0xFFFF, word >> 32
 
 
-def first_misfit(words: Int64s, orders: int, gfps: int, cpus: int, slots: int) -> int:
+def first_misfit(words: Int64s, codes: int, orders: int, gfps: int, cpus: int, slots: int) -> int:
     """Number of the first operation with a field outside its limit, or the number of operations."""
     at = 0
     while at < words.size:
         word = int(words[U(at)])
         slot = word >> 32
         if (
-            (word & 0xF) >= NR_CODES
+            (word & 0xF) >= codes
             or ((word >> 4) & 0xF) >= orders
             or ((word >> 8) & 0xFF) >= gfps
             or ((word >> 16) & 0xFFFF) >= cpus
             or slot >= slots
             or slot < 0
+            or ((word & 0xF) == BULK and slot + (1 << ((word >> 4) & 0xF)) > slots)
         ):
             return at
         at += 1
@@ -258,6 +309,6 @@ def first_misfit(words: Int64s, orders: int, gfps: int, cpus: int, slots: int) -
 _first_misfit: Final = kernel_of(first_misfit)
 
 
-def interpreted(rules: Rules, counted: bool) -> Function:
+def interpreted(rules: Rules, counted: bool, bulk: bool = False) -> Function:
     """The same kernel over the same arrays, without a compiler: slow, with every index checked."""
-    return Linked(rules, COUNTED if counted else UNTRACED, compiled=False).entry(run_words)
+    return Linked(rules, _primitives(counted, bulk), compiled=False).entry(run_words)

@@ -24,7 +24,15 @@ from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.machine import zone_at as model_zone_at
 from linuxmm.model.alloc.movement import claim_block, move_freepages_block
 from linuxmm.model.alloc.pcp import drain_pages_zone, pop_pcplist
-from linuxmm.model.alloc.request import alloc_fast, alloc_min, first_passing, free_to_zone, rmqueue, zone_of
+from linuxmm.model.alloc.request import (
+    alloc_fast,
+    alloc_min,
+    first_passing,
+    free_to_zone,
+    get_page_from_freelist,
+    rmqueue,
+    zone_of,
+)
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.alloc.pcp import PcpVars
 from linuxmm.spec.alloc.request import Request
@@ -50,6 +58,7 @@ ISOLATE_BLOCK: Final = 14
 UNISOLATE_BLOCK: Final = 15
 CHOOSE: Final = 16
 CLAIM_BLOCK: Final = 17
+ATTEMPT: Final = 18
 
 
 def step(
@@ -60,6 +69,8 @@ def step(
         return alloc_fast(RULES, m, r)[1]  # type: ignore[arg-type]
     if code == ALLOC_MIN:
         return alloc_min(RULES, m, r, False)[1]  # type: ignore[arg-type]
+    if code == ATTEMPT:
+        return get_page_from_freelist(RULES, m, r, flags, order != 0)[1]  # type: ignore[arg-type]
     if code == CHOOSE:
         return first_passing(RULES, m, r, flags, pfn)  # type: ignore[arg-type]
     zone = model_zone_at(m, zone_of(m, pfn))  # type: ignore[arg-type]
@@ -286,6 +297,12 @@ class Engine:
     def set_pcp_vars(self, zone: int, cpu: int, numbers: PcpVars) -> None:
         """Give a CPU's list in a zone other numbers."""
         arena.set_pcp_vars(zone_at(self.arrays, zone), cpu, numbers)
+
+    def set_flags(self, zone: int, reclaim_active: bool, below_high: bool) -> None:
+        """Give a zone other flags."""
+        counters = zone_at(self.arrays, zone).counters
+        self.arrays.st[counters + arena.RECLAIM_ACTIVE] = reclaim_active
+        self.arrays.st[counters + arena.BELOW_HIGH] = below_high
 
     def boost(self, zone: int) -> int:
         """The watermark boost of a zone, in pages."""

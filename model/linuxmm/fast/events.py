@@ -8,7 +8,17 @@ from typing import Final
 from numpy import uintp as U  # noqa: N812
 
 from linuxmm.fast import arena
-from linuxmm.fast.arena import FastZone, pageblock_type
+from linuxmm.fast.arena import (
+    IN_USE,
+    KIND,
+    ORDER_MASK,
+    TAG,
+    WORDS,
+    FastZone,
+    clear_in_use,
+    pageblock_type,
+    set_in_use,
+)
 from linuxmm.model.alloc import freelist
 from linuxmm.spec.relink import Function
 
@@ -24,6 +34,8 @@ DRAINED: Final = 3
 EXTFRAG: Final = 4
 FRAGMENTING: Final = 5
 NR_WORK: Final = 6
+PAGES_FREED: Final = NR_WORK + 6  # after the pages handed out, by ZoneType number
+NR_COUNTS: Final = PAGES_FREED + 1
 
 
 def _record(z: FastZone, kind: int, pfn: int, a: int, b: int, c: int, d: int) -> None:
@@ -94,6 +106,18 @@ def counted_extfrag(
     if fallback_order < z.block_order:
         z.log[U(FRAGMENTING)] += 1
     return z
+
+
+def counted_set_in_use(z: FastZone, pfn: int, order: int, movable: bool) -> FastZone:
+    z.log[U(NR_WORK + z.st[U(z.counters + KIND)])] += 1 << order
+    return set_in_use(z, pfn, order, movable)
+
+
+def counted_clear_in_use(z: FastZone, pfn: int) -> FastZone:
+    tag = int(z.mem[U(WORDS * pfn + TAG)])
+    if tag & IN_USE:
+        z.log[U(PAGES_FREED)] += 1 << (tag & ORDER_MASK)
+    return clear_in_use(z, pfn)
 
 
 _NAMES: Final = (
@@ -169,5 +193,7 @@ COUNTED: Final[dict[Function, Function]] = {
     freelist.trace_zone_locked: counted_zone_locked,
     freelist.trace_pcpu_drain: counted_pcpu_drain,
     freelist.trace_extfrag: counted_extfrag,
+    freelist.set_in_use: counted_set_in_use,
+    freelist.clear_in_use: counted_clear_in_use,
 }
 """The same, with work and events counted in the first words of `log`."""

@@ -6,6 +6,7 @@ Linux: 4.4 to 6.12.  Seed 2.1.1.
 from collections.abc import Callable
 from typing import Final
 
+from linuxmm.model.alloc.bulk import fill_entries
 from linuxmm.model.alloc.profile import rules_for
 from linuxmm.spec.kernel import behaviours, kernel
 from linuxmm.spec.registry import register_fast
@@ -26,6 +27,9 @@ def _register() -> None:
             features.update(behaviour.features)
     for function, (features, source) in covered.items():
         register_fast(function, *sorted(features), source=source)
+    register_fast(
+        fill_entries, "F022", "F026", "F028", source="mm/page_alloc.c:__alloc_pages_bulk; 5.13 to 6.12"
+    )
 
 
 _register()

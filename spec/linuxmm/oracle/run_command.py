@@ -2,41 +2,50 @@
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
-from linuxmm.fast.allocator import ALLOC, FastAllocator, fields
-from linuxmm.fast.plain import plain_machine
-from linuxmm.model.alloc.machine import Machine
-from linuxmm.model.alloc.profile import rules_for
+from linuxmm.fast.allocator import ALLOC, FastAllocator, Totals, fields
+from linuxmm.model.alloc.boot import Booted
+from linuxmm.oracle.pc import LEAST, boot_pc
+from linuxmm.oracle.run_report import figures, printed
 from linuxmm.oracle.workloads import Workload, workload
-from linuxmm.spec.errors import LinuxmmError
-from linuxmm.spec.kernel import Kernel, kernel
+from linuxmm.spec.kernel import Arch, kernel
 from linuxmm.spec.vocabulary import MigrateType, ZoneType
 
 _CHUNK: Final = 4096
-_NAMES: Final = ("Unmovable", "Movable", "Reclaimable", "HighAtomic", "Isolate", "CMA", "Reserve")
 
 WorkloadName = Annotated[
     str, typer.Argument(help="uniform, fragmenting, network, high-order, or a path to a recording.")
 ]
 Operations = Annotated[int, typer.Option("--ops", min=1, help="Operations of a named workload.")]
-Megabytes = Annotated[int, typer.Option("--memory", min=16, help="Memory of the machine in MiB.")]
+Megabytes = Annotated[int, typer.Option("--memory", min=LEAST, help="Memory of the machine in MiB.")]
+Movable = Annotated[int, typer.Option("--movablecore", min=0, help="MiB of ZONE_MOVABLE.")]
+Architecture = Annotated[Arch, typer.Option("--arch", help="Architecture of the machine.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of a named workload.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def _frames(megabytes: int) -> int:
-    if megabytes % 16:
-        raise LinuxmmError(f"--memory {megabytes}: expected a multiple of 16")
-    return megabytes << 8
+class _Machine(NamedTuple):
+    """What the options say of the machine."""
+
+    megabytes: int
+    movablecore: int
+    arch: Arch
 
 
-def _allocator(profile: Kernel, load: Workload, frames: int) -> FastAllocator:
-    rules = rules_for(profile)
-    machine = plain_machine(profile, rules, frames, 1, frames // 4 & -(1 << rules.max_order))
-    return FastAllocator(rules, machine, load.slots, gfps=load.gfps, counted=True)
+class Run(NamedTuple):
+    """A kernel that came up, and its allocator."""
+
+    booted: Booted
+    allocator: FastAllocator
+
+
+def _run_on(version: str, load: Workload, on: _Machine) -> Run:
+    booted = boot_pc(kernel(version, on.arch), on.megabytes, load.cpus, on.movablecore)
+    allocator = FastAllocator(booted.rules, booted.machine, load.slots, gfps=load.gfps, counted=True)
+    return Run(booted, allocator)
 
 
 def run_command(
@@ -44,13 +53,14 @@ def run_command(
     version: Annotated[str, typer.Option("--kernel", help="Kernel version.")] = "6.12.117",
     ops: Operations = 1_000_000,
     memory: Megabytes = 1024,
+    movablecore: Movable = 0,
+    arch: Architecture = Arch.X86_64,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
     """Run a workload on the page allocator of a kernel and report as that kernel would."""
-    frames = _frames(memory)
-    load = workload(name, ops, frames, seed)
-    allocator = _allocator(kernel(version), load, frames)
+    load = workload(name, ops, memory << 8, seed)
+    booted, allocator = _run_on(version, load, _Machine(memory, movablecore, arch))
     allocator.run(load.words)
     totals = allocator.totals._asdict()
     machine = allocator.machine
@@ -60,20 +70,16 @@ def run_command(
             "kernel": version,
             "operations": int(load.words.size),
             "totals": totals,
-            "buddyinfo": {_zone_name(z.kind): [sum(map(len, row)) for row in z.lists] for z in machine.zones},
-            "pageblocks": {_zone_name(z.kind): _pageblocks(z.types) for z in machine.zones},
+            **figures(machine, booted.areas, allocator.counts),
         }
         typer.echo(json.dumps(found, indent=1))
         return
     typer.echo(f"{load.name}: {load.words.size} operations on {version}, {memory} MiB")
-    for title, lines in (
-        ("/proc/buddyinfo", buddyinfo(machine)),
-        ("/proc/pagetypeinfo", pagetypeinfo(machine)),
-        ("counters", [f"{key} {value}" for key, value in totals.items()]),
-    ):
-        typer.echo(f"\n{title}")
-        for line in lines:
-            typer.echo(line)
+    for path, text in printed(booted.kernel, machine, booted.areas, allocator.counts):
+        typer.echo(f"\n{path}\n{text}", nl=False)
+    typer.echo("\ncounters of the run")
+    for key, value in totals.items():
+        typer.echo(f"{key} {value}")
 
 
 def diff_command(
@@ -82,32 +88,63 @@ def diff_command(
     name: WorkloadName,
     ops: Operations = 1_000_000,
     memory: Megabytes = 1024,
+    movablecore: Movable = 0,
+    arch: Architecture = Arch.X86_64,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Run one workload on two kernels; the first operation that they answer apart, and what adds up."""
-    frames = _frames(memory)
-    load = workload(name, ops, frames, seed)
-    one, two = (_allocator(kernel(version), load, frames) for version in (first, second))
-    apart = first_apart(one, two, load)
-    totals = {version: a.totals._asdict() for version, a in ((first, one), (second, two))}
+    """Run one workload on two kernels; the first operations that they answer apart, and what adds up."""
+    load = workload(name, ops, memory << 8, seed)
+    on = _Machine(memory, movablecore, arch)
+    one, two = (_run_on(version, load, on) for version in (first, second))
+    parted = first_apart(one.allocator, two.allocator, load)
+    found = {first: _all_figures(one), second: _all_figures(two)}
     if as_json:
-        event = None
-        if apart is not None:
-            event = {"operation": apart.number, "asked": apart.asked, first: apart.one, second: apart.two}
-        found = {"workload": load.name, "first_difference": event, "totals": totals}
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(_diff_json(first, second, load, parted, found), indent=1))
         return
-    if apart is None:
-        typer.echo(f"{first} and {second} answer all {load.words.size} operations of {load.name} alike")
-    else:
-        typer.echo(f"operation {apart.number}: {apart.asked}")
-        typer.echo(f"  {first:>10}  {apart.one}")
-        typer.echo(f"  {second:>10}  {apart.two}")
-    typer.echo(f"\n{'':14}{first:>16}{second:>16}")
-    for key in one.totals._fields:
-        if key != "checksum":
-            typer.echo(f"{key:14}{getattr(one.totals, key):>16}{getattr(two.totals, key):>16}")
+    for title, apart in (("another page", parted.page), ("another outcome", parted.outcome)):
+        if apart is None:
+            typer.echo(f"{title}: none of the {load.words.size} operations of {load.name}")
+            continue
+        typer.echo(f"{title}: first at operation {apart.number}, {apart.asked}")
+        typer.echo(f"  {first:>10}  {apart.one}\n  {second:>10}  {apart.two}")
+    typer.echo(f"\n{'':24}{first:>16}{second:>16}")
+    for key, value in found[first].items():
+        if value != found[second][key]:
+            typer.echo(f"{key:24}{value:>16}{found[second][key]:>16}")
+
+
+def _diff_json(
+    first: str, second: str, load: Workload, parted: "Parted", found: dict[str, dict[str, int]]
+) -> dict[str, object]:
+    def event(apart: Apart | None) -> dict[str, object] | None:
+        if apart is None:
+            return None
+        return {"operation": apart.number, "asked": apart.asked, first: apart.one, second: apart.two}
+
+    return {
+        "workload": load.name,
+        "first_difference": event(parted.page),
+        "first_other_outcome": event(parted.outcome),
+        "totals": found,
+    }
+
+
+def _all_figures(run: Run) -> dict[str, int]:
+    """Every figure of a run under one name; what is the same on both sides is not printed."""
+    totals: dict[str, int] = run.allocator.totals._asdict()
+    del totals["checksum"]
+    counts = run.allocator.counts
+    for zone in run.allocator.machine.zones:
+        name = ZoneType(zone.kind).printed
+        totals[f"pgalloc {name}"] = counts.allocated[zone.kind]
+        totals[f"free {name}"] = zone.nr_free
+        totals[f"low mark {name}"] = zone.watermark[1]
+        totals[f"boost {name}"] = zone.boost
+        for kind in MigrateType:
+            if kind in zone.types or kind <= MigrateType.RECLAIMABLE:
+                totals[f"{kind.name} blocks {name}"] = zone.types.count(kind)
+    return totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +157,27 @@ class Apart:
     two: str
 
 
-def first_apart(one: FastAllocator, two: FastAllocator, load: Workload) -> Apart | None:
-    """Run a workload on both to its end; the first operation with different answers."""
-    found: Apart | None = None
+class Parted(NamedTuple):
+    """Where two kernels part.
+
+    page     the first operation answered with another page
+    outcome  the first after which what happened differs: refused or not, above the low watermark or not, the
+             zone, a fallback to another migratetype
+    """
+
+    page: Apart | None
+    outcome: Apart | None
+
+
+def first_apart(one: FastAllocator, two: FastAllocator, load: Workload) -> Parted:
+    """Run a workload on both to its end; the first operations with different answers."""
+    found: list[Apart | None] = [None, None]
     for start in range(0, load.words.size, _CHUNK):
         part = load.words[start : start + _CHUNK]
-        if found is not None:
-            one.run(part)
-            two.run(part)
-            continue
-        before = [(a, [array.copy() for array in a.state]) for a in (one, two)]
+        before = [(a, [array.copy() for array in a.state]) for a in (one, two)] if None in found else []
         one.run(part)
         two.run(part)
-        if one.totals.checksum == two.totals.checksum:
+        if not any(now and seen is None for now, seen in zip(_differ(one, two), found, strict=True)):
             continue
         for a, kept in before:
             for array, old in zip(a.state, kept, strict=True):
@@ -140,66 +185,37 @@ def first_apart(one: FastAllocator, two: FastAllocator, load: Workload) -> Apart
         for at in range(part.size):
             one.run(part[at : at + 1])
             two.run(part[at : at + 1])
-            if found is None and one.totals.checksum != two.totals.checksum:
-                found = _apart(one, two, start + at, int(part[at]))
-    return found
+            for which, now in enumerate(_differ(one, two)):
+                if now and found[which] is None:
+                    found[which] = _apart(one, two, start + at, int(part[at]))
+    return Parted(*found)
+
+
+def _differ(one: FastAllocator, two: FastAllocator) -> tuple[bool, bool]:
+    """Whether the pages handed out so far differ, and whether what happened does."""
+    return one.totals.checksum != two.totals.checksum, _outcomes(one) != _outcomes(two)
+
+
+def _outcomes(a: FastAllocator) -> tuple[int | tuple[int, ...], ...]:
+    totals: Totals = a.totals
+    return totals.failed, totals.below_low, totals.extfrag, totals.fragmenting, a.counts.allocated
 
 
 def _apart(one: FastAllocator, two: FastAllocator, number: int, word: int) -> Apart:
     code, order, gfp, _, slot = fields(word)
     asked = MigrateType(int(one.gfp_rows[3 * gfp + 1])).name
-    what = "allocate" if code == ALLOC else "free"
-    return Apart(number, f"{what} order {order}, {asked}", *(_answer(a, slot) for a in (one, two)))
+    what = f"allocate order {order}, {asked}" if code == ALLOC else "free"
+    return Apart(number, what, *(_answer(a, slot) for a in (one, two)))
 
 
 def _answer(allocator: FastAllocator, slot: int) -> str:
     held = int(allocator.slots[slot])
+    totals = allocator.totals
+    fallbacks = f"; {totals.extfrag} fallbacks so far, {totals.below_low} below low, {totals.failed} refused"
     if held < 0:
-        return "refused"
+        return f"nothing{fallbacks}"
     pfn = held >> 4
     zone = next(z for z in allocator.machine.zones if z.start <= pfn < z.end)
-    block = MigrateType(zone.types[(pfn - zone.start) >> zone.pageblock_order]).name
-    return f"pfn {pfn:#x} in {_zone_name(zone.kind)}, pageblock {block}"
-
-
-# ---- the kernel's formats --------------------------------------------------------------------------------
-
-
-def buddyinfo(machine: Machine) -> list[str]:
-    """/proc/buddyinfo.
-
-    Source    mm/vmstat.c:frag_show_print
-    """
-    return [
-        f"Node {zone.node}, zone {_zone_name(zone.kind):>8} "
-        + "".join(f"{sum(map(len, row)):6d} " for row in zone.lists)
-        for zone in machine.zones
-    ]
-
-
-def pagetypeinfo(machine: Machine) -> list[str]:
-    """/proc/pagetypeinfo: free blocks by type, then pageblocks by type.
-
-    Source    mm/vmstat.c:pagetypeinfo_showfree_print, pagetypeinfo_showblockcount_print
-    """
-    lines = []
-    for zone in machine.zones:
-        for number in range(3):
-            counts = "".join(f"{len(row[number]):6d} " for row in zone.lists)
-            lines.append(
-                f"Node {zone.node:4d}, zone {_zone_name(zone.kind):>8}, type {_NAMES[number]:>12} {counts}"
-            )
-    lines.append("")
-    lines.append("Number of blocks type " + "".join(f"{name:>12} " for name in _NAMES[:3]))
-    for zone in machine.zones:
-        counts = "".join(f"{zone.types.count(number):12d} " for number in range(3))
-        lines.append(f"Node {zone.node}, zone {_zone_name(zone.kind):>8} {counts}")
-    return lines
-
-
-def _zone_name(kind: int) -> str:
-    return ZoneType(kind).printed
-
-
-def _pageblocks(types: tuple[int, ...]) -> dict[str, int]:
-    return {MigrateType(number).name: types.count(number) for number in sorted(set(types))}
+    first = zone.start >> zone.pageblock_order
+    block = MigrateType(zone.types[(pfn >> zone.pageblock_order) - first]).name
+    return f"pfn {pfn:#x} in {ZoneType(zone.kind).printed}, pageblock {block}{fallbacks}"

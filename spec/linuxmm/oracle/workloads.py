@@ -12,22 +12,25 @@ import numpy as np
 
 from linuxmm.fast.allocator import ALLOC, FREE, GFPS, operations
 from linuxmm.fast.arena import Int64s
-from linuxmm.oracle.formats import Capture, Kind, open_evidence
+from linuxmm.oracle.formats import Capture, Kind, Operations, open_evidence
+from linuxmm.spec.alloc.gfp import GFP_KERNEL
 from linuxmm.spec.errors import LinuxmmError
 
 UNMOVABLE: Final = 0
 MOVABLE: Final = 1
 RECLAIMABLE: Final = 2
+_WORDS: Final = {"unmovable": GFPS[UNMOVABLE], "movable": GFPS[MOVABLE], "reclaimable": GFPS[RECLAIMABLE]}
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Operations, the slots that they use, and the GFP words that they name."""
+    """Operations, the slots that they use, the GFP words that they name, and the CPUs that they run on."""
 
     name: str
     words: Int64s
     slots: int
     gfps: tuple[int, ...] = GFPS
+    cpus: int = 1
 
 
 def from_slots(name: str, slot: Int64s, order: Int64s, gfp: Int64s) -> Workload:
@@ -91,10 +94,10 @@ NAMED: Final[dict[str, Callable[[int, int, int], Workload]]] = {
 
 
 def recorded(path: Path | str) -> Workload:
-    """The allocations and frees of a recorded trace: a capture folder, a trace, an archive.
+    """The allocations and frees of a recording: a capture folder, a trace, an archive, JSON lines.
 
-    Frees of blocks whose allocation was not recorded are left out.
-    Errors    BadEvidence; LinuxmmError when the evidence records no allocation
+    Requests that were refused, and frees of blocks whose allocation was not recorded, are left out.
+    Errors    BadEvidence; LinuxmmError when the evidence records no allocation that can be run
     """
     evidence = open_evidence(path)
     batches = (
@@ -102,30 +105,55 @@ def recorded(path: Path | str) -> Workload:
         if isinstance(evidence, Capture)
         else iter(evidence)
     )
-    gfps: dict[int, int] = {}
-    held: dict[int, int] = {}
-    spare: list[int] = []
-    rows: list[tuple[int, int, int, int]] = []
-    slots = 0
+    types = evidence.header.migratetypes if isinstance(evidence, Operations) else ()
+    replay = _Replay(types)
     for batch in batches:
-        for kind, pfn, order, gfp in zip(
-            batch.kind.tolist(), batch.pfn.tolist(), batch.order.tolist(), batch.a.tolist(), strict=True
-        ):
-            if kind == Kind.MM_PAGE_ALLOC and pfn >= 0 and pfn not in held:
-                if not spare:
-                    spare.append(slots)
-                    slots += 1
-                held[pfn] = spare.pop()
-                rows.append((ALLOC, order, gfps.setdefault(gfp, len(gfps)), held[pfn]))
-            elif kind == Kind.MM_PAGE_FREE and pfn in held:
-                spare.append(held[pfn])
-                rows.append((FREE, 0, 0, held.pop(pfn)))
-    if not rows:
+        columns = (batch.kind, batch.pfn, batch.order, batch.a, batch.mt, batch.cpu)
+        for kind, pfn, order, gfp, mt, cpu in zip(*(c.tolist() for c in columns), strict=True):
+            if kind == Kind.MM_PAGE_ALLOC and pfn >= 0:
+                replay.alloc(pfn, order, gfp, mt, max(cpu, 0))
+            elif kind == Kind.MM_PAGE_FREE:
+                replay.free(pfn, max(cpu, 0))
+    if not replay.rows:
         raise LinuxmmError(f"{path}: records no allocation to run")
-    if len(gfps) > 256:
-        raise LinuxmmError(f"{path}: {len(gfps)} different GFP words; a workload may have 256")
-    code, size, mask, slot = np.array(rows, np.int64).T
-    return Workload(Path(path).name, operations(code, size, mask, 0, slot), slots, tuple(gfps))
+    if len(replay.gfps) > 256:
+        raise LinuxmmError(f"{path}: {len(replay.gfps)} different GFP words; a workload may have 256")
+    code, size, mask, cpu, slot = np.array(replay.rows, np.int64).T
+    words = operations(code, size, mask, cpu, slot)
+    return Workload(Path(path).name, words, replay.slots, tuple(replay.gfps), int(cpu.max()) + 1)
+
+
+class _Replay:
+    """Recorded events as operations over slots.
+
+    types   names by migratetype number, where requests may state a type instead of a GFP word
+    """
+
+    def __init__(self, types: tuple[str, ...]) -> None:
+        self.types = types
+        self.rows: list[tuple[int, int, int, int, int]] = []
+        self.gfps: dict[int, int] = {}
+        self.slots = 0
+        self._held: dict[int, int] = {}
+        self._spare: list[int] = []
+
+    def alloc(self, pfn: int, order: int, gfp: int, mt: int, cpu: int) -> None:
+        if pfn in self._held:
+            return
+        if not self._spare:
+            self._spare.append(self.slots)
+            self.slots += 1
+        slot = self._held[pfn] = self._spare.pop()
+        word = (
+            gfp if gfp >= 0 else _WORDS.get(self.types[mt] if 0 <= mt < len(self.types) else "", GFP_KERNEL)
+        )
+        self.rows.append((ALLOC, order, self.gfps.setdefault(word, len(self.gfps)), cpu, slot))
+
+    def free(self, pfn: int, cpu: int) -> None:
+        if pfn in self._held:
+            slot = self._held.pop(pfn)
+            self._spare.append(slot)
+            self.rows.append((FREE, 0, 0, cpu, slot))
 
 
 def workload(name: str, count: int, frames: int, seed: int) -> Workload:

@@ -388,6 +388,19 @@ def boot(
     ):
         rules = rules_for(kernel, True)
     free = _without([(r.start, r.end) for r in memory], reserved)
+    return boot_areas(kernel, rules, areas, free, cpu_nodes, options)
+
+
+def boot_areas(
+    kernel: Kernel,
+    rules: Rules,
+    areas: tuple[Area, ...],
+    free: Sequence[tuple[int, int]],
+    cpu_nodes: Sequence[int] = (0,),
+    options: Options | None = None,
+) -> Booted:
+    """Bring a machine up whose zones are given, under given rules; `free` are the ranges it may use."""
+    options = options or Options()
     kind_at_boot = kernel.behaviour("alloc.boot-type").function()
     zones = []
     for area in areas:

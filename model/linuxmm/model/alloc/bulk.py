@@ -4,9 +4,9 @@ Linux: mm/page_alloc.c:__alloc_pages_bulk.  Seed 2.1.1.4 (F022, F026, F028).  5.
 ("Fast noirq bulk page allocator") had the same meaning for its caller and no user in the tree.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from linuxmm.model.alloc.freelist import NOTHING, set_in_use
+from linuxmm.model.alloc.freelist import NOTHING, PCP_LOCK, count_work, set_in_use
 from linuxmm.model.alloc.machine import (
     Machine,
     with_zone,
@@ -21,9 +21,28 @@ from linuxmm.model.alloc.pcp import pop_pcplist
 from linuxmm.model.alloc.request import alloc_fast, alloc_min, first_zone, skips_zone
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.model.alloc.watermark import mark_of
+from linuxmm.spec.alloc.bulk import BULK_SINGLE
 from linuxmm.spec.alloc.request import Request, fastpath_flags
 from linuxmm.spec.kernel import Kernel
 from linuxmm.spec.registry import verb
+
+Entries: TypeAlias = tuple[int, ...]
+"""The caller's array: pages, NOTHING where there is none; it is read and written through three primitives."""
+
+
+def nr_entries(array: Entries) -> int:
+    """Length of the array."""
+    return len(array)
+
+
+def entry_at(array: Entries, at: int) -> int:
+    """The page in an entry, or NOTHING."""
+    return array[at]
+
+
+def with_entry(array: Entries, at: int, pfn: int) -> Entries:
+    """The array after a page was put into an entry."""
+    return (*array[:at], pfn, *array[at + 1 :])
 
 
 class Bulk(NamedTuple):
@@ -35,7 +54,7 @@ class Bulk(NamedTuple):
     """
 
     machine: Machine
-    array: tuple[int, ...]
+    array: Entries
     returned: int
     single: bool
 
@@ -46,7 +65,7 @@ def alloc_bulk(
     rules: Rules,
     machine: Machine,
     request: Request,
-    array: tuple[int, ...],
+    array: Entries,
     *,
     accounted: bool = False,
     page_owner: bool = False,
@@ -59,18 +78,28 @@ def alloc_bulk(
               got, one ordinary allocation is tried
     Errors    Unmodelled before 5.13
     """
-    refuses = kernel.behaviour("alloc.bulk-single").function
+    refuses = kernel.behaviour(BULK_SINGLE).function
+    return Bulk(*fill_entries(rules, machine, request, array, bool(refuses(accounted, page_owner))))
+
+
+def fill_entries(
+    rules: Rules, machine: Machine, request: Request, array: Entries, refused: bool
+) -> tuple[Machine, Entries, int, bool]:
+    """As `alloc_bulk`; refused: the request may only have one ordinary allocation.
+
+    Ensures   (machine, array, returned, single) as in `Bulk`
+    """
     filled = 0
-    while filled < len(array) and array[filled] != NOTHING:
+    while filled < nr_entries(array) and entry_at(array, filled) != NOTHING:
         filled += 1
-    if filled == len(array):
-        return Bulk(machine, array, filled, False)
-    if refuses(accounted, page_owner) or len(array) - filled == 1:
-        return _single(rules, machine, request, array, filled)
-    index = local_zone_for(rules, machine, request, len(array))
+    if filled == nr_entries(array):
+        return machine, array, filled, False
+    if refused or nr_entries(array) - filled == 1:
+        return fill_one(rules, machine, request, array, filled)
+    index = local_zone_for(rules, machine, request, nr_entries(array))
     if index == NOTHING:
-        return _single(rules, machine, request, array, filled)
-    return _from_pcplist(rules, machine, request, array, filled, index)
+        return fill_one(rules, machine, request, array, filled)
+    return fill_from_pcplist(rules, machine, request, array, filled, index)
 
 
 def local_zone_for(rules: Rules, machine: Machine, request: Request, pages: int) -> int:
@@ -83,8 +112,10 @@ def local_zone_for(rules: Rules, machine: Machine, request: Request, pages: int)
         return NOTHING
     flags = fastpath_flags(request.gfp, rules.cma, 0)
     kind = zone_kind(zone_at(machine, preferred))
-    for at in range(zonelist_length(machine, request.node)):
+    at = 0
+    while at < zonelist_length(machine, request.node):
         index = zonelist_entry(machine, request.node, at)
+        at += 1
         zone = zone_at(machine, index)
         if skips_zone(request, zone, False):
             continue
@@ -95,34 +126,35 @@ def local_zone_for(rules: Rules, machine: Machine, request: Request, pages: int)
     return NOTHING
 
 
-def _from_pcplist(
-    rules: Rules, machine: Machine, request: Request, array: tuple[int, ...], filled: int, index: int
-) -> Bulk:
+def fill_from_pcplist(
+    rules: Rules, machine: Machine, request: Request, array: Entries, filled: int, index: int
+) -> tuple[Machine, Entries, int, bool]:
     """Pop pages off the CPU's list of one zone, under one hold of its lock."""
     flags = fastpath_flags(request.gfp, rules.cma, 0)
-    zone = zone_at(machine, index)
-    entries = list(array)
+    zone = count_work(zone_at(machine, index), PCP_LOCK)
     taken = 0
-    while filled < len(entries):
-        if entries[filled] == NOTHING:
+    while filled < nr_entries(array):
+        if entry_at(array, filled) == NOTHING:
             zone, pfn = pop_pcplist(rules, zone, request.cpu, 0, request.migratetype, flags)
             if pfn == NOTHING:
                 break
             zone = set_in_use(zone, pfn, 0, request.migratetype == MOVABLE)
-            entries[filled] = pfn
+            array = with_entry(array, filled, pfn)
             taken += 1
         filled += 1
     machine = with_zone(machine, index, zone)
-    if not taken:
-        return _single(rules, machine, request, array, filled)
-    return Bulk(machine, tuple(entries), filled, False)
+    if taken == 0:
+        return fill_one(rules, machine, request, array, filled)
+    return machine, array, filled, False
 
 
-def _single(rules: Rules, machine: Machine, request: Request, array: tuple[int, ...], filled: int) -> Bulk:
+def fill_one(
+    rules: Rules, machine: Machine, request: Request, array: Entries, filled: int
+) -> tuple[Machine, Entries, int, bool]:
     """One ordinary allocation into the first empty entry."""
     machine, pfn, _ = alloc_fast(rules, machine, request)
     if pfn == NOTHING:
         machine, pfn, _ = alloc_min(rules, machine, request, False)
     if pfn == NOTHING:
-        return Bulk(machine, array, filled, True)
-    return Bulk(machine, (*array[:filled], pfn, *array[filled + 1 :]), filled + 1, True)
+        return machine, array, filled, True
+    return machine, with_entry(array, filled, pfn), filled + 1, True

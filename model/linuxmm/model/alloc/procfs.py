@@ -112,18 +112,19 @@ def _indices(machine: Machine, index: Callable[[Sequence[int], int], int], width
 
 
 @verb("F017", "F020", source="mm/vmstat.c:zoneinfo_show_print; 5.14 to 6.12")
-def zoneinfo(machine: Machine, reserves: Sequence[Sequence[int]] = ()) -> str:
+def zoneinfo(machine: Machine, reserves: Sequence[Sequence[int]] = (), present: Sequence[int] = ()) -> str:
     """The lines of /proc/zoneinfo that the allocator decides, in the kernel's order and widths.
 
     reserves  per zone the lowmem_reserve array as the kernel lays it out; else by ZoneType number
+    present   per zone the pages that are not holes; without it the line is left out
     """
     return "".join(
-        _zone_lines(zone, reserves[at] if reserves else zone.lowmem_reserve)
+        _zone_lines(zone, reserves[at] if reserves else zone.lowmem_reserve, present[at : at + 1])
         for at, zone in enumerate(machine.zones)
     )
 
 
-def _zone_lines(zone: Zone, reserve: Sequence[int]) -> str:
+def _zone_lines(zone: Zone, reserve: Sequence[int], present: Sequence[int]) -> str:
     lines = [
         f"Node {zone.node}, zone {zone_name(zone):>8}",
         f"  pages free     {zone.nr_free}",
@@ -132,6 +133,7 @@ def _zone_lines(zone: Zone, reserve: Sequence[int]) -> str:
         f"        low      {zone.watermark[1]}",
         f"        high     {zone.watermark[2]}",
         f"        spanned  {zone.end - zone.start}",
+        *(f"        present  {pages}" for pages in present),
         f"        managed  {zone.managed}",
         f"        protection: ({', '.join(map(str, reserve))})",
         f"      nr_free_pages {zone.nr_free}",
@@ -155,3 +157,14 @@ def vmstat(machine: Machine) -> str:
     free = sum(zone.nr_free for zone in machine.zones)
     cma = sum(zone.nr_free_cma for zone in machine.zones)
     return f"nr_free_pages {free}\nnr_free_cma {cma}\n"
+
+
+@verb("F014", source="mm/vmstat.c:vmstat_text, TEXTS_FOR_ZONES; 2.6 to 6.12")
+def vmstat_events(allocated: Sequence[int], freed: int, classes: Sequence[ZoneType]) -> str:
+    """The lines of /proc/vmstat that count pages handed out and given back.
+
+    allocated  pages handed out, by ZoneType number
+    classes    the zone classes that the kernel was built with
+    """
+    lines = [f"pgalloc_{'high' if c is ZoneType.HIGHMEM else c.name.lower()} {allocated[c]}" for c in classes]
+    return "\n".join([*lines, f"pgfree {freed}"]) + "\n"

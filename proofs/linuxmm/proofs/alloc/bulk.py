@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 from linuxmm.model.alloc import bulk, freelist, machine, pcp, request
-from linuxmm.model.alloc.bulk import Bulk, _from_pcplist, _single, alloc_bulk
+from linuxmm.model.alloc.bulk import (
+    Bulk,
+    alloc_bulk,
+    fill_entries,
+    fill_from_pcplist,
+    fill_one,
+    with_entry,
+)
 from linuxmm.model.alloc.freelist import NOTHING, Zone
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.rules import Rules
@@ -181,22 +188,29 @@ ANY_REQUEST: Final = Request(0, 0, 0, 3, 0, 0, 1, 0)
     "One turn of the bulk allocator's loop fills the entry if it is empty and a page is found, leaves it "
     "alone if it is filled, and a page leaves the allocator exactly if it is the one in the entry; if none "
     "was popped, one ordinary allocation is tried.",
-    proves=(_from_pcplist, _single),
+    proves=(fill_from_pcplist, fill_one),
     features=("F022", "F026", "F028"),
     method="inductive",
     bounds="any memory size (52-bit pfns), any contents of the lists; a longer array is a run of such turns",
     primitives=HANDING_OUT,
     witness={**SOME_PAGES, "entries": Table(0), "filled": False},
     mutants=(
-        Mutant(_from_pcplist, "drops the page", "            entries[filled] = pfn\n", ""),
-        Mutant(_from_pcplist, "fills what is filled", "if entries[filled] == NOTHING:", "if True:"),
         Mutant(
-            _from_pcplist,
+            fill_from_pcplist,
+            "drops the page",
+            "            array = with_entry(array, filled, pfn)\n",
+            "",
+        ),
+        Mutant(
+            fill_from_pcplist, "fills what is filled", "if entry_at(array, filled) == NOTHING:", "if True:"
+        ),
+        Mutant(
+            fill_from_pcplist,
             "pops two pages for one",
             "zone, pfn = pop_pcplist(rules, zone,",
             "zone, pfn = pop_pcplist(rules, pop_pcplist(rules, zone, 0, 0, 0, 0)[0],",
         ),
-        Mutant(_single, "drops the page", "(*array[:filled], pfn, ", "(*array[:filled], NOTHING, "),
+        Mutant(fill_one, "drops the page", "with_entry(array, filled, pfn)", "array"),
     ),
 )
 def bulk_step(
@@ -212,11 +226,12 @@ def bulk_step(
 ) -> bool:
     state = Held(held, noted, finds, gets, fast, least, True)
     array = entries_of(entries, (filled,))
+    whole = as_state(state, Machine)
     if filled:
         assume(no(held[array[0]]))
-        done = _from_pcplist(rules_of(4, 9), as_state(state, Machine), ANY_REQUEST, (*array, NOTHING), 0, 0)
+        done = Bulk(*fill_from_pcplist(rules_of(4, 9), whole, ANY_REQUEST, (*array, NOTHING), 0, 0))
         return kept(array, (True,), done.array[:1]) & nothing_lost(state, done, (True, False), page)
-    done = _from_pcplist(rules_of(4, 9), as_state(state, Machine), ANY_REQUEST, array, 0, 0)
+    done = Bulk(*fill_from_pcplist(rules_of(4, 9), whole, ANY_REQUEST, array, 0, 0))
     got = done.array[0] != NOTHING
     expected: bool = finds[0] | fast | least
     return (
@@ -238,7 +253,15 @@ PATTERNS: Final = tuple(
     "counts entries filled from the front, those that were filled before included, so it is at most the "
     "number asked for; a page leaves the allocator exactly if it is in a new entry, and is noted as in use; "
     "and something is got if an ordinary request would get something.",
-    proves=(alloc_bulk, _from_pcplist, _single, count_returned, at_least_one),
+    proves=(
+        alloc_bulk,
+        fill_entries,
+        fill_from_pcplist,
+        fill_one,
+        with_entry,
+        count_returned,
+        at_least_one,
+    ),
     features=("F022", "F026", "F028"),
     method="bounded",
     bounds="any memory size (52-bit pfns), any contents of the lists, arrays of 0 to 3 entries with any of "
@@ -255,16 +278,21 @@ PATTERNS: Final = tuple(
     },
     mutants=(
         Mutant(
-            _from_pcplist, "forgets what was popped", "    machine = with_zone(machine, index, zone)\n", ""
+            fill_from_pcplist,
+            "forgets what was popped",
+            "    machine = with_zone(machine, index, zone)\n",
+            "",
         ),
-        Mutant(_from_pcplist, "gives up with nothing", "if not taken:", "if False:"),
-        Mutant(_single, "adds an entry", "(*array[:filled], pfn, *array[filled + 1 :])", "(*array, pfn)"),
-        Mutant(alloc_bulk, "overlooks entries that are filled", "array[filled] != NOTHING", "False"),
+        Mutant(fill_from_pcplist, "gives up with nothing", "if taken == 0:", "if False:"),
+        Mutant(with_entry, "adds an entry", "(*array[:at], pfn, *array[at + 1 :])", "(*array, pfn)"),
         Mutant(
-            alloc_bulk,
+            fill_entries, "overlooks entries that are filled", "entry_at(array, filled) != NOTHING", "False"
+        ),
+        Mutant(
+            fill_entries,
             "counts one too many",
-            "Bulk(machine, array, filled, False)",
-            "Bulk(machine, array, filled + 1, False)",
+            "return machine, array, filled, False",
+            "return machine, array, filled + 1, False",
         ),
     ),
 )

@@ -27,6 +27,9 @@ COMMANDS: Final[dict[str, Target]] = {
     "diff": Target(
         "linuxmm.oracle.run_command", "diff_command", "What two versions do differently with a workload."
     ),
+    "experiment": Target(
+        "linuxmm.oracle.experiment_command", "experiment_command", "Test a headline claim on the model."
+    ),
     "judge": Target("linuxmm.oracle.cli.judge", "judge", "Judge your own allocator over the line protocol."),
     "lab": Target(
         "linuxmm.oracle.lab_command", "lab", "Boot real kernels under QEMU, capture and judge what they do."

@@ -10,12 +10,15 @@ from typing import Final, NamedTuple
 
 from linuxmm.fast import arena
 from linuxmm.fast.engine import CHOOSE, Engine, LogEntry
-from linuxmm.fast.machine import walk, zone_at
+from linuxmm.fast.machine import PRIMITIVES, walk, zone_at
+from linuxmm.model.alloc.movement import count_block
 from linuxmm.spec.alloc.migratetype import enough_to_retag
 from linuxmm.spec.alloc.pcp import PcpVars, with_factor, with_high, with_pages
 from linuxmm.spec.alloc.request import Request
-from linuxmm.spec.alloc.vmstat import stat_threshold
+from linuxmm.spec.alloc.vmstat import stat_pressure_threshold, stat_threshold
+from linuxmm.spec.relink import Relinker
 
+_count_block: Final = Relinker(PRIMITIVES)(count_block)
 PAGE_SHIFT: Final = 12
 """Of the architectures with recorded evidence."""
 
@@ -165,16 +168,7 @@ def would_claim(engine: Engine, pfn: int, migratetype: int) -> bool:
     zone = zone_at(engine.arrays, engine.zone_of(pfn))
     block = 1 << zone.block_order
     start = pfn & ~(block - 1)
-    free = movable = 0
-    page = start
-    while page < min(start + block, zone.end):
-        order = arena.free_order(zone, page)
-        if order < 0:
-            movable += arena.movable_in_use(zone, page)
-            page += 1
-        else:
-            free += 1 << order
-            page += 1 << order
+    free, movable = _count_block(zone, start, min(start + block, int(zone.end)))
     alike = engine.rules.alike_pages(migratetype, int(arena.pageblock_type(zone, pfn)), block, free, movable)
     return enough_to_retag(free, alike, block, engine.rules.grouping_disabled)
 
@@ -260,12 +254,14 @@ def learn_boost(engine: Engine, zone: int, agrees: Callable[[], bool]) -> bool:
 def drift(engine: Engine, zone: int) -> int:
     """Pages by which the kernel's own view of a zone's free pages may be off, on all CPUs together."""
     z = zone_at(engine.arrays, zone)
-    managed = int(engine.arrays.st[z.counters + arena.MANAGED])
-    return engine.nr_cpus * stat_threshold(engine.nr_cpus, managed, PAGE_SHIFT)
+    counters = engine.arrays.st[z.counters : z.counters + arena.PCP_VARS]
+    cpus, (minimum, low) = engine.nr_cpus, counters[arena.WATERMARK : arena.WATERMARK + 2].tolist()
+    normal = stat_threshold(cpus, int(counters[arena.MANAGED]), PAGE_SHIFT)
+    return cpus * max(normal, stat_pressure_threshold(cpus, minimum, low))
 
 
 def may_choose(engine: Engine, request: Request, flags: int, zone: int) -> bool:
-    """Whether the watermarks may choose a zone, given the drift of the counters of free pages."""
+    """Whether the watermarks may choose a zone (or none, -1), given the drift of the free-page counters."""
     kept = [_free(engine, index) for index in range(engine.arrays.nr_zones)]
     for index, free in enumerate(kept):
         off = drift(engine, index)

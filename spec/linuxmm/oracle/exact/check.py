@@ -7,11 +7,13 @@ from typing import Final
 from linuxmm.fast.engine import Engine
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.rules import Rules
-from linuxmm.oracle.check import ExactResult
+from linuxmm.oracle.check import ExactResult, probes_of
+from linuxmm.oracle.exact.addresses import addresses_of
 from linuxmm.oracle.exact.machine import kernel_of, machine_of, rules_of
 from linuxmm.oracle.exact.replay import Prediction, Replay
 from linuxmm.oracle.exact.windows import windows
 from linuxmm.oracle.formats import Capture, concat, rows
+from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.formats.state import MachineState
 from linuxmm.oracle.observations import numbering
 from linuxmm.spec.kernel import Kernel
@@ -30,12 +32,14 @@ def predict_capture(
     results = []
     for name in capture.traces:
         events = concat(capture.trace(name))
+        balanced = int(Kind.BALANCE) in probes_of(capture, name)
         machines = {mark: _machine(profile, state) for mark, state in states.items()}
         engines = {mark: Engine(rules, machine) for mark, (rules, machine) in machines.items()}
         for begin, end, part in windows(events, engines):
             engine, after = engines[begin], machines[end][1]
             names = numbering(states[begin].migratetypes)
-            found = Replay(engine, rows(events, part), names, cpu_nodes(capture)).run()
+            addresses = addresses_of(states[begin], cpu_nodes(capture))
+            found = Replay(engine, rows(events, part), names, addresses, balanced).run()
             results.append(_result(f"{name} {begin}..{end}", found, tuple(compare(engine.machine, after))))
     return str(profile.version), results
 

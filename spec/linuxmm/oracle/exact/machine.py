@@ -99,6 +99,11 @@ def _zonelists(zones: tuple[Zone, ...], state: evidence.MachineState) -> tuple[t
     return tuple(lists)
 
 
+def kind_of(zone: evidence.Zone) -> int:
+    """The ZoneType number of a captured zone."""
+    return int(_ZONE_NAMES[zone.name])
+
+
 def _zone(
     nid: int, zone: evidence.Zone, state: evidence.MachineState, rules: Rules, names: Numbering, cpus: int
 ) -> Zone:
@@ -114,7 +119,7 @@ def _zone(
     pcps, cached = _pcps(zone, rules, types, cpus)
     return Zone(
         node=nid,
-        kind=int(_ZONE_NAMES[zone.name]),
+        kind=kind_of(zone),
         start=zone.start_pfn,
         end=zone.end_pfn,
         managed=zone.managed,
@@ -143,7 +148,12 @@ def _zone(
 def _movable(zone: evidence.Zone, state: evidence.MachineState, nid: int) -> Mapping[int, tuple[int, int]]:
     """Pages of a zone on the node's LRU lists, where the state has them: in use and movable."""
     lists = next(node.lru for node in state.nodes if node.nid == nid) or {}
-    pages = (pfn for heads in lists.values() if isinstance(heads, tuple) for pfn in heads)
+    runs = (pfn for first, count in zone.movable or () for pfn in range(first, first + count))
+    pages = (
+        runs
+        if zone.movable is not None
+        else (pfn for heads in lists.values() if isinstance(heads, tuple) for pfn in heads)
+    )
     return {pfn: (0, 1) for pfn in pages if zone.start_pfn <= pfn < zone.end_pfn}
 
 

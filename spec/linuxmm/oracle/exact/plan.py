@@ -16,6 +16,7 @@ _INTERRUPT: Final = int(Context.HARDIRQ | Context.SOFTIRQ | Context.NMI)
 _FIRST_PROBE: Final = int(Kind.COMMIT)
 _TYPE_MASK: Final = 7
 
+_ANSWERS: Final = frozenset({Kind.MM_PAGE_ALLOC, Kind.ATTEMPT_R})
 INSIDE: Final = frozenset({Kind.MM_PAGE_ALLOC_ZONE_LOCKED, Kind.MM_PAGE_ALLOC_EXTFRAG})
 """Events that happen inside the request which a later mm_page_alloc reports."""
 
@@ -24,7 +25,11 @@ INSIDE: Final = frozenset({Kind.MM_PAGE_ALLOC_ZONE_LOCKED, Kind.MM_PAGE_ALLOC_EX
 class Plan:
     """Relations among rows, by row number.
 
-    request_of  row inside a request -> the mm_page_alloc that reports it
+    attempts    row where an attempt returned -> its beginning, with the pfn that it ended with
+    begun       row where an attempt began -> where it returned
+    answers     mm_page_alloc -> row where the attempt that answered it returned
+    balanced    whether kswapd's work is recorded
+    request_of  row inside a request -> the mm_page_alloc that reports it, or where its attempt returned
     inside      mm_page_alloc -> its events under the zone's lock
     refilled    mm_page_alloc -> blocks fetched for the CPU's list
     compacted   row from which on compaction may have reordered free lists, without an event
@@ -33,12 +38,17 @@ class Plan:
     bulk        entry of the bulk allocator -> pages that it took from the CPU's list
     isolated    return of __isolate_free_page -> (pfn, order)
     drained     free to a CPU's list -> pages that the kernel then gave back
-    caused      give-backs that a free caused, retags that a request's fallback caused
+    caused      rows that are part of another operation: give-backs that a free caused, retags that a
+                request's fallback caused, a free whose splitting is recorded
     deferred    operations that waited for the zone's lock
     begins      first event under the lock -> the deferred operation
     pcps        address of a per_cpu_pages -> (a pfn of its zone, its CPU)
     """
 
+    attempts: dict[int, Row] = field(default_factory=dict)
+    begun: dict[int, int] = field(default_factory=dict)
+    answers: dict[int, int] = field(default_factory=dict)
+    balanced: bool = False
     request_of: dict[int, int] = field(default_factory=dict)
     inside: dict[int, list[int]] = field(default_factory=dict)
     refilled: dict[int, int] = field(default_factory=dict)
@@ -54,9 +64,13 @@ class Plan:
     pcps: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
-def plan(rows: list[Row]) -> Plan:
-    """The relations among the rows of one window."""
-    made = Plan()
+def plan(rows: list[Row], balanced: bool = False) -> Plan:
+    """The relations among the rows of one window.
+
+    balanced  whether the recording would show when kswapd worked
+    """
+    made = Plan(balanced=balanced)
+    _find_attempts(rows, made)
     _bind_requests(rows, made)
     _count_refills(rows, made)
     _find_hoists(rows, made)
@@ -65,17 +79,42 @@ def plan(rows: list[Row]) -> Plan:
     _find_isolated(rows, made)
     _find_drains(rows, made)
     _find_locked(rows, made)
+    _find_splits(rows, made)
     return made
 
 
+def _thread(row: Row) -> tuple[int, int]:
+    """Who runs: a task wherever it runs, or the idle task of a CPU."""
+    return (row.pid, 0 if row.pid else row.cpu)
+
+
+def _find_attempts(rows: list[Row], made: Plan) -> None:
+    """Attempts nest: what an interrupt tries ends before what it interrupted."""
+    open_ones: dict[tuple[int, int], list[Row]] = {}
+    ended: dict[tuple[tuple[int, int], int], int] = {}
+    for row in rows:
+        thread = _thread(row)
+        if row.kind == Kind.ATTEMPT:
+            open_ones.setdefault(thread, []).append(row)
+        elif row.kind == Kind.ATTEMPT_R and open_ones.get(thread):
+            begun = open_ones[thread].pop()
+            made.attempts[row.number] = begun._replace(number=row.number, pfn=row.pfn)
+            made.begun[begun.number] = row.number
+            ended[thread, row.pfn] = row.number
+        elif row.kind == Kind.MM_PAGE_ALLOC and (thread, row.pfn) in ended:
+            made.answers[row.number] = ended.pop((thread, row.pfn))
+
+
 def _bind_requests(rows: list[Row], made: Plan) -> None:
-    following: dict[tuple[int, int, int], int] = {}
+    following: dict[tuple[tuple[int, int], int], int] = {}
     for row in reversed(rows):
-        key = (row.cpu, row.pid, row.context & _INTERRUPT)
-        if row.kind == Kind.MM_PAGE_ALLOC:
+        key = (_thread(row), row.context & _INTERRUPT)
+        if row.number in made.attempts or (row.kind == Kind.MM_PAGE_ALLOC and row.number not in made.answers):
             following[key] = row.number
+        elif row.kind == Kind.ATTEMPT and row.number in made.begun:
+            following = {at: number for at, number in following.items() if number != made.begun[row.number]}
         elif row.kind == Kind.BULKALLOC_R:
-            following.pop((row.cpu, row.pid, 0), None)
+            following.pop((_thread(row), 0), None)
         elif row.kind in INSIDE and key in following:
             made.request_of[row.number] = following[key]
 
@@ -89,8 +128,7 @@ def _count_refills(rows: list[Row], made: Plan) -> None:
             continue
         made.inside.setdefault(request, []).append(row.number)
         handed_out = row.kind == Kind.MM_PAGE_ALLOC_ZONE_LOCKED and row.a
-        taken_alone = row.kind == Kind.MM_PAGE_ALLOC_EXTFRAG and not row.c & 1
-        if handed_out or taken_alone:
+        if handed_out or row.kind == Kind.MM_PAGE_ALLOC_EXTFRAG:
             named.setdefault(request, set()).add(row.pfn)
     made.refilled = {request: len(pfns) for request, pfns in named.items()}
 
@@ -108,7 +146,7 @@ def _find_hoists(rows: list[Row], made: Plan) -> None:
             began[row.cpu] = row
         elif not interrupted and row.cpu in began:
             start = began.pop(row.cpu)
-            if row.kind == Kind.MM_PAGE_ALLOC and row.pid == start.pid:
+            if row.kind in _ANSWERS and row.number not in made.answers and row.pid == start.pid:
                 made.hoisted[start.number] = row.number
         before[row.cpu] = row
 
@@ -129,7 +167,7 @@ def _find_claims(rows: list[Row], made: Plan) -> None:
                 waiting[row.cpu][-1] = (current[row.cpu], True)
         elif row.kind == Kind.MM_PAGE_ALLOC_EXTFRAG:
             current.pop(row.cpu, None)
-        elif row.kind == Kind.MM_PAGE_ALLOC and row.cpu in waiting:
+        elif row.kind in _ANSWERS and row.cpu in waiting:
             made.claims[row.number] = waiting.pop(row.cpu)
 
 
@@ -150,6 +188,30 @@ def _find_drains(rows: list[Row], made: Plan) -> None:
             if before is not None and before.pid == row.pid and before.cpu == row.cpu:
                 made.drained[before.number] = row.c >> 32
                 made.caused.add(row.number)
+
+
+def _find_splits(rows: list[Row], made: Plan) -> None:
+    """A large block is put back once, though its free and the splitting of it may both be recorded.
+
+    The splitting, under the zone's lock, counts; that of an isolated pageblock belongs to its new type.
+    """
+    freed: dict[tuple[tuple[int, int], int], int] = {}
+    isolating: dict[tuple[int, int], int] = {}
+    for row in rows:
+        thread = _thread(row)
+        if row.kind in (Kind.FREEOK, Kind.FREEONE):
+            if (thread, row.pfn) in freed:
+                made.caused.add(freed[thread, row.pfn])
+            freed[thread, row.pfn] = row.number
+        elif row.kind == Kind.MFBISO:
+            isolating[thread] = row.pfn
+        elif row.kind == Kind.SPLITL:
+            if (thread, row.pfn) in freed:
+                made.caused.add(freed.pop((thread, row.pfn)))
+            elif row.pfn <= isolating.pop(thread, -1) < row.pfn + (1 << row.order):
+                made.caused.add(row.number)
+        elif row.kind == Kind.MM_PAGE_ALLOC:
+            freed.pop((thread, row.pfn), None)
 
 
 def _find_locked(rows: list[Row], made: Plan) -> None:

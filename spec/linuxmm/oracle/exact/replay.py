@@ -7,23 +7,23 @@ stands as unexplained.
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from linuxmm.fast import engine as codes
 from linuxmm.fast.engine import Engine, LogEntry
 from linuxmm.fast.events import LOG_EXTFRAG, LOG_PCPU_DRAIN, LOG_ZONE_LOCKED
-from linuxmm.model.alloc.movement import MOVABLE
 from linuxmm.oracle.exact import adopt
+from linuxmm.oracle.exact.addresses import Addresses
+from linuxmm.oracle.exact.gaps import DRIFT, INTERRUPTED
 from linuxmm.oracle.exact.plan import INSIDE, plan
+from linuxmm.oracle.exact.requests import Requests, as_log
 from linuxmm.oracle.formats.events import Events
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Numbering, Row, rows_of
-from linuxmm.spec.alloc.gfp import ALLOC_CMA, ALLOC_KSWAPD, GFP_THISNODE_BIT
 from linuxmm.spec.alloc.pcp import decayed_high, with_high
-from linuxmm.spec.alloc.request import Request, request
-from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES, NR_MIGRATETYPES, MigrateType
+from linuxmm.spec.alloc.request import request
+from linuxmm.spec.vocabulary import NR_MIGRATETYPES, MigrateType
 
 _MIGRATE_MASK: Final = 7
 
@@ -32,14 +32,9 @@ _LOG_KIND: Final = {
     Kind.MM_PAGE_PCPU_DRAIN: LOG_PCPU_DRAIN,
     Kind.MM_PAGE_ALLOC_EXTFRAG: LOG_EXTFRAG,
 }
-INTERRUPTED: Final = "an interrupt came between a list operation and its event"
-DRIFT: Final = "free pages were within the per-CPU counters' drift of a watermark"
-RESERVES: Final = "the task's right to go below the watermark, or its policy, is not recorded"
-RECLAIM_UNKNOWN: Final = "when reclaim worked on a zone is not recorded"
-BOOST_UNKNOWN: Final = "when kswapd took back a zone's watermark boost is not recorded"
-REORDERED: Final = "compaction's search for pages reordered a free list, which is not recorded"
-ATTEMPTS_UNKNOWN: Final = "attempts at a zone that found nothing are not recorded"
-MOVABLE_UNKNOWN: Final = "which pages in use were movable is not recorded"
+_RECLAIM_ACTIVE: Final = 1
+_BELOW_HIGH: Final = 2
+_INTERRUPT_ROWS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +70,17 @@ class Prediction:
 class Replay:
     """A replay in progress: the engine, and what is expected next on each CPU."""
 
-    def __init__(self, engine: Engine, events: Events, names: Numbering, cpu_nodes: dict[int, int]) -> None:
+    def __init__(
+        self, engine: Engine, events: Events, names: Numbering, addresses: Addresses, balanced: bool = False
+    ) -> None:
         self.engine = engine
         self.names = names
-        self.cpu_nodes = cpu_nodes
+        self.addresses = addresses
         self.rows = list(rows_of(events, names))
         self.result = Prediction()
-        self._plan = plan(self.rows)
+        self._plan = plan(self.rows, balanced)
+        self._requests = Requests(engine, self._plan, self.rows, names, addresses, self.result.gaps)
+        self._boosts: dict[int, dict[int, int]] = {}
         self._expected: defaultdict[tuple[int, int], deque[LogEntry]] = defaultdict(deque)
         self._done: dict[int, int] = {}
 
@@ -90,7 +89,7 @@ class Replay:
         for row in self.rows:
             hoisted = self._plan.hoisted.get(row.number)
             if hoisted is not None:
-                self._hoist(self.rows[hoisted])
+                self._hoist(self._asked(hoisted), row)
             self._row(row)
         return self.result
 
@@ -108,14 +107,22 @@ class Replay:
         if kind in INSIDE:
             at = self._plan.request_of.get(row.number)
             if at is not None and at not in self._done:
-                self._run_request(self.rows[at])
+                self._run_request(self._asked(at))
         if kind in _LOG_KIND:
             self._expect(row)
         elif kind == Kind.MM_PAGE_ALLOC:
             self._allocation(row)
+        elif kind == Kind.ATTEMPT_R:
+            self._attempt(row)
+        elif kind == Kind.BALANCE:
+            self._balance(row)
+        elif kind == Kind.BALANCE_R:
+            self._balanced(row)
         elif kind == Kind.COMMIT:
             self._learn_reclaim(row)
             self._operate(row, codes.FREE)
+        elif row.number in self._plan.caused:
+            return
         elif kind == Kind.FREEOK or kind == Kind.SPLITL:
             self._operate(row, codes.FREE_LARGE)
         elif kind == Kind.FREEONE:
@@ -162,7 +169,7 @@ class Replay:
         """Compare an event inside an operation with the next that the model had."""
         queue = self._expected[row.cpu, self.engine.zone_of(row.pfn)]
         self.result.steps_checked += 1
-        seen = _as_log(row, self.names)
+        seen = as_log(row, self.names)
         expected = queue.popleft() if queue else None
         if expected != seen:
             self._differ(row, Kind(row.kind).name.lower(), str(expected), str(seen))
@@ -174,10 +181,13 @@ class Replay:
 
     # ---- requests ----------------------------------------------------------------------------------------
 
-    def _hoist(self, row: Row) -> None:
+    def _hoist(self, row: Row, first: Row) -> None:
         """An interrupt begins; was the request that it interrupts already answered?
 
-        Its event comes after the interrupt's.  It was, if it got the block that is next on the CPU's list.
+        Its event comes after the interrupt's.  It was, if it got the block that is next on the CPU's list,
+        unless a free of the interrupt recorded how many pages the list still held.
+
+        first  the interrupt's first row
         """
         if row.number in self._done or not self.engine.has_block(row.pfn, row.order):
             return
@@ -186,16 +196,43 @@ class Replay:
             row.mt >= 0
             and row.cpu < self.engine.nr_cpus
             and self.engine.next_cached(zone, row.cpu, row.order, row.mt) == row.pfn
+            and self._held(first, zone) != self.engine.pcp_vars(zone, row.cpu).pages
         ):
             self._run_request(row)
             self.result.gaps[INTERRUPTED] += 1
 
+    def _held(self, first: Row, zone: int) -> int:
+        """Pages on the CPU's list as an interrupt's first free of that zone recorded them, or -1."""
+        for row in self.rows[first.number : first.number + _INTERRUPT_ROWS]:
+            if row.cpu == first.cpu and row.kind in (Kind.ATTEMPT_R, Kind.MM_PAGE_ALLOC):
+                break
+            if row.cpu == first.cpu and row.kind == Kind.COMMIT and row.c:
+                return row.c >> 8 & 0xFFFFFF if self.engine.zone_of(row.pfn) == zone else -1
+        return -1
+
+    def _asked(self, number: int) -> Row:
+        """The request that a row ends: an mm_page_alloc, or an attempt's beginning with its outcome."""
+        return self._plan.attempts.get(number, self.rows[number])
+
+    def _attempt(self, row: Row) -> None:
+        asked = self._plan.attempts.get(row.number)
+        if asked is None:
+            return
+        if row.number not in self._done:
+            self._run_request(asked)
+        if asked.pfn < 0:
+            predicted = self._done.pop(row.number)
+            self.result.operations += 1
+            if predicted >= 0:
+                self._differ(row, "get_page_from_freelist", f"pfn {predicted:#x}", "nothing")
+
     def _allocation(self, row: Row) -> None:
         if row.pfn < 0:
             return
-        if row.number not in self._done:
+        number = self._plan.answers.get(row.number, row.number)
+        if number not in self._done:
             self._run_request(row)
-        predicted = self._done.pop(row.number)
+        predicted = self._done.pop(number)
         self.result.operations += 1
         if predicted == row.pfn:
             self.result.predicted += 1
@@ -204,119 +241,48 @@ class Replay:
         self._differ(row, "mm_page_alloc", f"pfn {predicted:#x}", f"pfn {row.pfn:#x}", gap)
 
     def _run_request(self, row: Row) -> None:
-        """Run the request that `row` reports, in the zone that the watermarks choose."""
-        if not self._sound(row):
+        if row.pfn >= 0 and not self._sound(row):
             self._done[row.number] = row.pfn
             return
-        real = self.engine.zone_of(row.pfn)
-        node = self._node_of(row, real)
-        asked = request(row.order, row.a, cpu=row.cpu, node=node)
-        cma = ALLOC_CMA if self.engine.rules.cma and asked.migratetype == MOVABLE else 0
-        fast = 1 | cma | asked.gfp & ALLOC_KSWAPD
-        low = self.engine.rules.slowpath_flags(asked.gfp, asked.order, False, self.engine.rules.cma)
-        self._learn_movable(row)
-        self._learn_boost(asked, (fast, low), real)
-        self._learn_refill(row, asked, real)
-        chosen, attempt = self._answer(asked, fast, low)
-        if chosen != real:
-            self.result.gaps[self._why_zone(asked, (fast, low), real)] += 1
-        flags = low if attempt == codes.ALLOC_MIN else fast
-
-        def allocate() -> int:
-            if chosen == real:
-                return self.engine.run(attempt, request=asked)
-            return self.engine.run(
-                codes.TAKE,
-                pfn=row.pfn,
-                order=row.order,
-                migratetype=asked.migratetype,
-                cpu=row.cpu,
-                flags=flags,
-            )
-
-        pfn = self._allocate_as_seen(row, allocate, real)
+        self._done[row.number] = self._requests.run(row)
         self._queue(row)
-        self._done[row.number] = pfn
-
-    def _allocate_as_seen(self, row: Row, allocate: Callable[[], int], zone: int) -> int:
-        """Run an allocation; where unrecorded causes may have decided, as its events say they did."""
-        inside = self._plan.inside.get(row.number, ())
-        seen = [_as_log(self.rows[number], self.names) for number in inside]
-        if any(event.kind == LOG_ZONE_LOCKED and event.b == MigrateType.CMA for event in seen):
-            pfn, drifted = adopt.balanced(self.engine, zone, allocate, seen)
-            self.result.gaps[DRIFT] += drifted
-            return pfn
-        if seen and row.number > self._plan.compacted:
-            claims = self._plan.claims.get(row.number, [])
-            self.result.gaps[REORDERED] += adopt.tried_first(self.engine, claims)
-            pfn, rotations = adopt.reordered(self.engine, allocate, seen)
-            self.result.gaps[REORDERED] += rotations
-            return pfn
-        return allocate()
-
-    def _answer(self, asked: Request, fast: int, low: int) -> tuple[int, int]:
-        """(zone number, attempt) that the watermarks choose: the fast path's, else the slow path's first."""
-        chosen = self._chosen(asked, fast)
-        if chosen >= 0:
-            return chosen, codes.ALLOC_FAST
-        return self._chosen(asked, low), codes.ALLOC_MIN
-
-    def _chosen(self, asked: Request, flags: int, slack: int = 0) -> int:
-        return self.engine.run(codes.CHOOSE, pfn=slack, request=asked, flags=flags)
-
-    def _why_zone(self, asked: Request, attempts: tuple[int, ...], real: int) -> str:
-        return (
-            DRIFT
-            if any(adopt.may_choose(self.engine, asked, flags, real) for flags in attempts)
-            else RESERVES
-        )
-
-    def _node_of(self, row: Row, real: int) -> int:
-        """The node that the request preferred: the CPU's, unless the page shows a policy."""
-        local = self.cpu_nodes.get(row.cpu, 0)
-        if self.engine.arrays.nr_nodes == 1 or real < 0:
-            return local
-        node = self.engine.node_of(real)
-        if node != local and row.a & GFP_THISNODE_BIT:
-            return node
-        return node if node in self.cpu_nodes.values() else local
-
-    def _learn_boost(self, asked: Request, attempts: tuple[int, int], real: int) -> None:
-        """A zone that passed only with less of its boost shows how much kswapd has taken back at least."""
-        if adopt.learn_boost(self.engine, real, lambda: self._answer(asked, *attempts)[0] == real):
-            self.result.gaps[BOOST_UNKNOWN] += 1
-
-    def _learn_movable(self, row: Row) -> None:
-        """Whether the kernel claimed the pageblock shows how many of its pages in use were movable."""
-        for pfn, claimed in self._plan.claims.get(row.number, ()):
-            start = row.mt
-            known = self.engine.has_block(pfn, 0) and 0 <= start < MIGRATE_PCPTYPES
-            if known and adopt.would_claim(self.engine, pfn, start) != claimed:
-                movable_helps = start == MOVABLE
-                adopt.assume_movable(self.engine, pfn, movable_helps == claimed)
-                self.result.gaps[MOVABLE_UNKNOWN] += 1
 
     def _learn_reclaim(self, row: Row) -> None:
-        """How much the kernel gave back shows whether it took the zone as under reclaim or below its mark."""
+        """How the kernel saw the zone when a page was freed: recorded, or shown by how much it gave back."""
         seen = self._plan.drained.get(row.number)
-        if seen is None or not self.engine.has_block(row.pfn, row.order) or row.cpu >= self.engine.nr_cpus:
+        if not self.engine.has_block(row.pfn, row.order) or row.cpu >= self.engine.nr_cpus:
             return
-        self._learnt(adopt.learn_drain(self.engine, row.pfn, row.cpu, row.order, seen))
+        if row.c:
+            self._adopt_numbers(row)
+        elif seen is not None:
+            self._requests.learnt(adopt.learn_drain(self.engine, row.pfn, row.cpu, row.order, seen))
 
-    def _learn_refill(self, row: Row, asked: Request, zone: int) -> None:
-        """How many blocks the kernel fetched shows the same."""
-        seen = self._plan.refilled.get(row.number)
-        cached = self.engine.rules.pcp_allowed(row.order, self.engine.rules.pageblock_order)
-        if not seen or not cached or row.cpu >= self.engine.nr_cpus:
-            return
-        if self.engine.next_cached(zone, row.cpu, row.order, asked.migratetype) < 0:
-            self._learnt(adopt.learn_refill(self.engine, zone, row.cpu, row.order, seen))
+    def _adopt_numbers(self, row: Row) -> None:
+        """Take over the recorded flags of the zone; the numbers of the list must be the predicted ones."""
+        zone = self.engine.zone_of(row.pfn)
+        self.engine.set_flags(zone, bool(row.c >> _RECLAIM_ACTIVE & 1), bool(row.c >> _BELOW_HIGH & 1))
+        numbers = self.engine.pcp_vars(zone, row.cpu)
+        held, high = row.c >> 8 & 0xFFFFFF, row.c >> 32 & 0xFFFFFF
+        if (held, high) != (numbers.pages, numbers.high):
+            predicted = f"{numbers.pages} held, high {numbers.high}"
+            adapts = numbers.high_min != numbers.high_max and held == numbers.pages
+            self._differ(
+                row, "free_unref_page_commit", predicted, f"{held} held, high {high}", DRIFT if adapts else ""
+            )
+            self.engine.set_pcp_vars(zone, row.cpu, with_high(numbers, high))
 
-    def _learnt(self, learnt: adopt.Learnt) -> None:
-        if learnt.reclaim:
-            self.result.gaps[RECLAIM_UNKNOWN] += 1
-        if learnt.attempts:
-            self.result.gaps[ATTEMPTS_UNKNOWN] += 1
+    def _balance(self, row: Row) -> None:
+        """kswapd starts on a node; when it is done it takes back the boosts that it found."""
+        node = self.addresses.nodes.get(row.b)
+        self._boosts[row.pid] = {
+            zone: self.engine.boost(zone)
+            for zone, index in self.addresses.indices.items()
+            if self.engine.node_of(zone) == node and index <= row.a
+        }
+
+    def _balanced(self, row: Row) -> None:
+        for zone, boost in self._boosts.pop(row.pid, {}).items():
+            self.engine.set_boost(zone, max(self.engine.boost(zone) - boost, 0))
 
     # ---- everything else ---------------------------------------------------------------------------------
 
@@ -325,8 +291,6 @@ class Replay:
 
     def _environment_drain(self, row: Row) -> None:
         """A drain that no free of this CPU asked for: the kernel's housekeeping."""
-        if row.number in self._plan.caused:
-            return
         known = self._plan.pcps.get(row.b)
         if known is None or not self.engine.has_block(known[0], 0) or known[1] >= self.engine.nr_cpus:
             self._differ(row, "free_pcppages_bulk", "a per-CPU list seen before", f"{row.b:#x}")
@@ -344,9 +308,9 @@ class Replay:
         taken = self._plan.bulk.get(row.number, 0)
         if taken <= 0 or not 0 <= row.cpu < self.engine.nr_cpus:
             return
-        node = self.cpu_nodes.get(row.cpu, 0)
+        node = self.addresses.cpu_node(row.cpu)
         asked = request(0, row.a & 0xFFFFFFFF, cpu=row.cpu, node=node)
-        zone = self._chosen(asked, 1, -(row.c & 0xFFFFFFFF))
+        zone = self.engine.run(codes.CHOOSE, pfn=-(row.c & 0xFFFFFFFF), request=asked, flags=1)
         zone = max(zone, 0)
         start = self.engine.start_of(zone)
         self.result.operations += 1
@@ -368,7 +332,7 @@ class Replay:
 
     def _retagged(self, row: Row) -> None:
         """A pageblock got a type: the model gave it already, or somebody outside the allocator asked."""
-        if row.number in self._plan.caused or not row.b & _MIGRATE_MASK or self.engine.zone_of(row.pfn) < 0:
+        if not row.b & _MIGRATE_MASK or self.engine.zone_of(row.pfn) < 0:
             return
         number = row.a & _MIGRATE_MASK
         migratetype = self.names.ours[number] if number < len(self.names.ours) else -1
@@ -398,13 +362,3 @@ class Replay:
             return
         self.result.operations += 1
         self.engine.run(codes.SPLIT_FREE, pfn=row.pfn, order=row.order, flags=row.a)
-
-
-def _as_log(row: Row, names: Numbering) -> LogEntry:
-    """An observed event in the form of the engine's log."""
-    if row.kind == Kind.MM_PAGE_ALLOC_ZONE_LOCKED:
-        return LogEntry(LOG_ZONE_LOCKED, row.pfn, row.order, row.mt, row.a, 0)
-    if row.kind == Kind.MM_PAGE_PCPU_DRAIN:
-        return LogEntry(LOG_PCPU_DRAIN, row.pfn, row.order, row.mt, 0, 0)
-    types = row.mt | names.ours[row.b] << 8
-    return LogEntry(LOG_EXTFRAG, row.pfn, row.order, row.a, types, row.c & 1)

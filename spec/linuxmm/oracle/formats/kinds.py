@@ -50,6 +50,10 @@ class Kind(IntEnum):
     BULKALLOC_R = 41
     SPLIT = 42
     CORE = 43
+    ATTEMPT = 44
+    ATTEMPT_R = 45
+    BALANCE = 46
+    BALANCE_R = 47
 
 
 class Column(IntEnum):
@@ -159,7 +163,18 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
             _c("change_ownership", 0, 1),
         ),
     ),
-    _probe(Kind.COMMIT, "free_unref_page_commit", _ZONE, _b("pcp", Form.HEX), _PAGE, _MT, _ORDER),
+    _probe(
+        Kind.COMMIT,
+        "free_unref_page_commit",
+        _ZONE,
+        _b("pcp", Form.HEX),
+        _PAGE,
+        _MT,
+        _ORDER,
+        _c("zflags", 0, 8, required=False),
+        _c("held", 8, 24, required=False),
+        _c("high", 32, 24, required=False),
+    ),
     _probe(Kind.FREEOK, "__free_pages_ok", _PAGE, _ORDER, _a("fpi")),
     _probe(Kind.FREEONE, "free_one_page", _ZONE, _PAGE, _PFN, _ORDER, _MT),
     _probe(Kind.ISOL, "__isolate_free_page", _PAGE, _ORDER),
@@ -216,6 +231,20 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     _return(Kind.BULKALLOC_R, "bulkalloc_r", _BULK, _a("ret")),
     _probe(Kind.SPLIT, "split_page", _PAGE, _ORDER),
     _probe(Kind.CORE, "__free_pages_core", _PAGE, _ORDER),
+    _probe(
+        Kind.ATTEMPT,
+        "get_page_from_freelist",
+        _a("gfp"),
+        _ORDER,
+        _c("aflags", 0, 24),
+        _MT,
+        _c("highest", 32, 8),
+        _b("zone", Form.HEX),
+        _c("dirty", 40, 8, required=False),
+    ),
+    _return(Kind.ATTEMPT_R, "attempt_r", "get_page_from_freelist", Field("ret", Column.PAGE, Form.HEX)),
+    _probe(Kind.BALANCE, "balance_pgdat", _b("pgdat", Form.HEX), _ORDER, _a("highest")),
+    _return(Kind.BALANCE_R, "balance_r", "balance_pgdat", _a("ret")),
 )
 
 MARK_EVENT: Final = "tracing_mark_write"

@@ -3,8 +3,13 @@
 Linux: mm/page_alloc.c:__alloc_pages_bulk.  Seed 2.1.1.4 (F022, F026, F028).  5.13 to 6.12.
 """
 
+from typing import Final
+
 from linuxmm.spec.invariant import invariant
 from linuxmm.spec.kernel import behaviour
+
+BULK_SINGLE: Final = "alloc.bulk-single"
+"""The rule whether a request is answered by one ordinary allocation; kernels before 5.13 have none."""
 
 
 @behaviour(

@@ -27,3 +27,15 @@ def stat_threshold(cpus: int, managed: int, page_shift: int) -> int:
     units = managed >> (27 - page_shift)
     memory = floor_log2(units) + 1 if units else 0
     return min(MAX_THRESHOLD, 2 * (floor_log2(cpus) + 1) * (1 + memory))
+
+
+@formula("F013", source="mm/vmstat.c:calculate_pressure_threshold; 2.6.37 to 6.12")
+def stat_pressure_threshold(cpus: int, minimum: int, low: int) -> int:
+    """The threshold of a node's zones while its kswapd is awake.
+
+    minimum, low  watermarks of the zone, without boost
+    Requires  cpus > 0, 0 <= minimum <= low
+    Ensures   1 <= result <= MAX_THRESHOLD; all CPUs together hide at most the distance of the two watermarks
+              where that distance is at least one page a CPU
+    """
+    return min(MAX_THRESHOLD, max(1, (low - minimum) // cpus))

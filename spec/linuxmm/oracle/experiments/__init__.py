@@ -1,0 +1,1 @@
+"""The experiments behind the headline claims; importing a module registers its experiment."""
