@@ -11,6 +11,7 @@ from linuxmm.lab.introduce import FolderSink
 from linuxmm.lab.kernels import KernelImage
 from linuxmm.lab.machine import Disk, Machine, arguments
 from linuxmm.lab.mailbox import Mailbox, Request, RequestKind
+from linuxmm.lab.probe_sets import SETS, Probe
 from linuxmm.lab.workload import find_workload, on, parse, shipped
 from linuxmm.oracle.formats.capture import Buffers
 from linuxmm.spec.errors import BadEvidence, LinuxmmError
@@ -57,7 +58,7 @@ def test_shipped_workloads_are_sound() -> None:
         assert find_workload(workload.name) == workload
         assert "mark A" in workload.script or "guest" in workload.script
         for name in workload.probes:
-            assert name in probes.SETS
+            assert name in SETS
     with pytest.raises(LinuxmmError, match="no workload 'nothing'; there are alloc-"):
         find_workload("nothing")
 
@@ -164,7 +165,7 @@ def kernel(tmp_path: Path, small_btf: bytes) -> Make:
 
 
 def test_probes_are_written_for_a_kernel(kernel: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = probes.Probe(
+    made = Probe(
         "freeone",
         ("free_one_page",),
         (("zone", "zone", "x64"), ("pfn", "pfn", "u64"), ("fl", "zone->flags", "x64")),
@@ -180,10 +181,10 @@ def test_probes_are_written_for_a_kernel(kernel: Make, monkeypatch: pytest.Monke
 
 
 def test_probes_that_a_kernel_cannot_have(kernel: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    required = probes.Probe("one", ("free_one_page",), (("mt", "migratetype", "s32"),))
-    optional = probes.Probe("two", ("free_one_page",), (("mt?", "migratetype", "s32"), ("pfn", "pfn", "u64")))
-    other = probes.Probe("three", ("steal",), (("page", "page", "x64"),))
-    returned = probes.Probe("four", ("no_such", "free_one_page"), (("ret", "$retval", "s64"),), returns=True)
+    required = Probe("one", ("free_one_page",), (("mt", "migratetype", "s32"),))
+    optional = Probe("two", ("free_one_page",), (("mt?", "migratetype", "s32"), ("pfn", "pfn", "u64")))
+    other = Probe("three", ("steal",), (("page", "page", "x64"),))
+    returned = Probe("four", ("no_such", "free_one_page"), (("ret", "$retval", "s64"),), returns=True)
     monkeypatch.setattr(probes, "SETS", {"test": (required, optional, other, returned)})
     assert probes.render(kernel(64, "ffffffff81000000 t free_one_page\n"), "test") == (
         "test/two p free_one_page pfn=%si:u64",
