@@ -33,7 +33,17 @@ def _kernel(record: dict[str, Any]) -> Iterator[str]:
     yield f"## {record['kernel']}\n"
     where = f", package `{package['package']}` {package['version']}" if package else ""
     yield f"`{record['uname']}`{where}\n"
-    columns = "area workload verdict events predicted explained unexplained after-state seconds".split()
+    columns = (
+        "area",
+        "workload",
+        "verdict",
+        "events",
+        "predicted",
+        "explained",
+        "unexplained",
+        "after-state",
+        "s",
+    )
     yield f"| {' | '.join(columns)} |"
     yield "|---|---|---|---:|---:|---:|---:|---|---:|"
     for area in record["areas"]:

@@ -44,6 +44,12 @@ def _r(name: str, functions: str, kind: str) -> Probe:
     return Probe(name, tuple(functions.split()), (("ret", "$retval", kind),), returns=True)
 
 
+def _heads_of(control: str) -> str:
+    """Fields with the first link of each MOVABLE list of the zone that a compact_control works on."""
+    words = (f"head{n}?={control}->zone->free_area[{n}].free_list[1].next:x64" for n in range(11))
+    return " ".join(words)
+
+
 ALLOC: Final = (
     # Which request, with which rights, in front of which watermark: one line for each attempt.
     _p(
@@ -95,7 +101,6 @@ ALLOC: Final = (
         "aflags=alloc_flags:x32",
         "zone order count list migratetype alloc_flags",
     ),
-    _r("rmqbulk_r", "rmqueue_bulk", "s32"),
     _p(
         "bulkalloc",
         "__alloc_pages_bulk alloc_pages_bulk_noprof",
@@ -173,22 +178,21 @@ ALLOC: Final = (
         "mt=cc->migratetype:s32 mode=cc->mode:u32 whole=cc->whole_zone:u8 skip=cc->ignore_skip_hint:u8",
         "cc capc",
     ),
-    _r("compactzone_r", "compact_zone", "s32"),
+    Probe("compactzone_r", ("compact_zone",), (("ret", "$retval", "s32"),), returns=True, heads=True),
     _p(
         "compactalloc",
         "compaction_alloc",
         "zone=data->zone:x64 order=data->order:s32 search=data->search_order:s32 "
         "migrate=data->migrate_pfn:u64 free=data->free_pfn:u64 "
         "nrfree=data->nr_freepages:u32 nrmigrate=data->nr_migratepages:u32 "
-        "faststart=data->fast_start_pfn:u64 failed=data->fast_search_fail:u32",
+        "faststart=data->fast_start_pfn:u64 failed=data->fast_search_fail:u32 " + _heads_of("data"),
         "migratepage data",
     ),
-    Probe("compactalloc_r", ("compaction_alloc",), (("ret", "$retval", "x64"),), returns=True, heads=True),
     _p(
         "isolmigrate",
         "isolate_migratepages_block",
         "zone=cc->zone:x64 low=low_pfn:u64 end=end_pfn:u64 failed=cc->fast_search_fail:u32 "
-        + " ".join(f"head{n}?=cc->zone->free_area[{n}].free_list[1].next:x64" for n in range(11)),
+        + _heads_of("cc"),
         "cc low_pfn end_pfn mode",
     ),
     # What changes watermarks, counters and flags behind the requests.
