@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint prove bench experiments docs lab clean
+.PHONY: setup demo test lint prove bench experiments docs lab lab-test lab-tools clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -37,6 +37,22 @@ experiments: $(STAMP)
 	@for claim in $(if $(CLAIM),$(CLAIM),H01 H02 H03); do \
 	  $(BIN)/linuxmm experiment $$claim --json > docs/experiments/$$claim.new && \
 	  mv docs/experiments/$$claim.new docs/experiments/$$claim.json || exit 1; done
+
+# Real kernels: LAB_KERNELS="6.1 6.12", LAB_ARGS="--area alloc --quick".  Needs the packages of lab-tools.
+LAB_KERNELS ?= 6.1 6.12
+lab: $(STAMP)
+	@$(BIN)/linuxmm lab fetch $(LAB_KERNELS)
+	@for kernel in $(LAB_KERNELS); do $(BIN)/linuxmm lab check --kernel $$kernel $(LAB_ARGS) || exit $$?; done
+
+lab-test: $(STAMP)
+	$(BIN)/python -m pytest -m lab tests/lab -p no:cacheprovider
+
+LAB_PACKAGES := qemu-system-x86 busybox-static gcc binutils
+lab-tools:
+	@command -v apt-get > /dev/null || { echo "no apt-get here: install what brings $(LAB_PACKAGES)"; exit 1; }
+	@test "$$(id -u)" = 0 || { echo "as root: apt-get install $(LAB_PACKAGES)"; exit 1; }
+	apt-get -qq update
+	apt-get -qq install --yes --no-install-recommends $(LAB_PACKAGES)
 
 docs: $(STAMP)
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

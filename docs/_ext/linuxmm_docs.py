@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from lab_evidence import lab_page
 from sphinx.application import Sphinx
 
 from linuxmm.oracle.built import built_of, feature_rows, load_all
@@ -77,6 +78,7 @@ def _pages() -> Iterator[tuple[str, str]]:
     yield "clauses.md", _clauses_page(theorems)
     yield "behaviours.md", _behaviours_page()
     yield "page-states.md", _page_states()
+    yield "lab.md", lab_page()
     yield "ledger.md", _ledger_page(theorems)
     yield from _api_pages()
     yield from _outputs()

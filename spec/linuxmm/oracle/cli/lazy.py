@@ -14,7 +14,7 @@ BROKEN_PIPE: Final = 141
 
 
 class Target(NamedTuple):
-    """Where a command lives, and its line in the list of commands."""
+    """Where a command lives, and its line in the list of commands; `function` may be a group of commands."""
 
     module: str
     function: str
@@ -31,6 +31,9 @@ COMMANDS: Final[dict[str, Target]] = {
         "linuxmm.oracle.experiment_command", "experiment_command", "Test a headline claim on the model."
     ),
     "judge": Target("linuxmm.oracle.cli.judge", "judge", "Judge your own allocator over the line protocol."),
+    "lab": Target(
+        "linuxmm.oracle.lab_command", "lab", "Boot real kernels under QEMU, capture and judge what they do."
+    ),
     "prove": Target("linuxmm.proofs.cli", "prove", "Check the proofs and print the ledger."),
     "features": Target(
         "linuxmm.oracle.cli.features", "features", "The table of features, and what is built of each."
@@ -52,9 +55,11 @@ class LazyCommand(TyperCommand):
         self, info_name: str | None, args: list[str], parent: Context | None = None, **extra: Any
     ) -> Context:
         """The context of the command itself."""
+        found = getattr(importlib.import_module(self._target.module), self._target.function)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_command(found).make_context(info_name, args, parent, **extra)
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        module = importlib.import_module(self._target.module)
-        app.command(self.name)(getattr(module, self._target.function))
+        app.command(self.name)(found)
         return typer.main.get_command(app).make_context(info_name, args, parent, **extra)
 
 

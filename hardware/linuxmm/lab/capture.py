@@ -1,0 +1,266 @@
+"""Boot a kernel, run a workload in it, and write the folder of evidence (docs/formats/capture.md)."""
+
+import gzip
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from linuxmm.lab import probes
+from linuxmm.lab.boot import Outcome, boot
+from linuxmm.lab.dump.areas import DUMPS
+from linuxmm.lab.initramfs import build
+from linuxmm.lab.introduce import FolderSink, introduce
+from linuxmm.lab.kernels import KernelImage
+from linuxmm.lab.memory import KernelMemory
+from linuxmm.lab.ram import GuestRam
+from linuxmm.lab.workload import Workload
+from linuxmm.oracle.formats.capture import (
+    FORMAT,
+    Buffers,
+    Capture,
+    Description,
+    KernelInfo,
+    TraceInfo,
+    Writer,
+    write_capture,
+)
+from linuxmm.oracle.formats.capture import Machine as MachineInfo
+from linuxmm.oracle.formats.state import MachineState, findings
+from linuxmm.spec.errors import LinuxmmError
+
+MARK_FILES: Final = (
+    "buddyinfo", "pagetypeinfo", "zoneinfo", "vmstat", "meminfo", "slabinfo", "vmallocinfo", "swaps",
+    "pressure/memory", "sys/vm/lowmem_reserve_ratio",
+)  # fmt: skip
+_EMULATOR: Final = "qemu-system, TCG"
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A capture that was taken.
+
+    boot_seconds  until the guest's first process ran
+    freezes       seconds that each mark stopped the guest
+    warnings      what makes the evidence incomplete, or was left out
+    """
+
+    capture: Capture
+    boot_seconds: float
+    seconds: float
+    freezes: Mapping[str, float]
+    warnings: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Reads the stopped guest at each mark."""
+
+    kernel: KernelImage
+    workload: Workload
+    states: dict[str, MachineState] = field(default_factory=dict)
+    more: dict[str, bytes] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def __call__(self, mark: str, folder: Path) -> None:
+        """Take the state of the page allocator and of whatever else the workload wants."""
+        ram = GuestRam(self.workload.machine.segments(folder))
+        try:
+            memory = KernelMemory(ram, self.kernel.btf, self.kernel.symbols)
+            document = DUMPS["allocator"](memory)
+            for name in self.workload.dumps:
+                taken = DUMPS[name](memory)
+                if name == "lru":
+                    _add_lru(document, taken)
+                else:
+                    self.more[f"marks/{mark}/{name}.json.gz"] = _packed(taken)
+            self.states[mark] = msgspec.convert(document, MachineState)
+        except (LinuxmmError, msgspec.ValidationError, KeyError) as error:
+            self.warnings.append(f"mark {mark}: the state could not be read: {error}")
+        finally:
+            ram.close()
+
+
+def _add_lru(document: dict[str, Any], lists: dict[str, Any]) -> None:
+    for node in document["nodes"]:
+        found = lists.get(str(node["nid"]))
+        if found is not None:
+            node["lru"] = found
+
+
+def _packed(document: object) -> bytes:
+    return gzip.compress(json.dumps(document, separators=(",", ":")).encode(), 6, mtime=0)
+
+
+def capture(
+    kernel: KernelImage,
+    workload: Workload,
+    target: Path,
+    *,
+    note: Callable[[str], None] = lambda _: None,
+    limit: float | None = None,
+) -> Captured:
+    """Run a workload on a kernel and write what was seen to `target`.
+
+    limit    seconds that the guest may run; the workload's own when None
+    Ensures  the folder is whole or not there
+    Errors   LinuxmmError
+    """
+    if target.exists():
+        raise LinuxmmError(f"{target}: expected a path where nothing is yet")
+    introduce(kernel, note)
+    missing = [symbol for symbol in workload.needs if symbol not in kernel.symbols]
+    if missing:
+        raise NotOnThisKernel(f"{workload.name}: {kernel.name} has no {', '.join(missing)}")
+    if workload.bits not in (0, kernel.bits):
+        raise NotOnThisKernel(f"{workload.name}: for kernels of {workload.bits} bits")
+    with tempfile.TemporaryDirectory(prefix="linuxmm-lab-") as name:
+        files = Path(name)
+        reader = _Reader(kernel, workload)
+        outcome = boot(
+            kernel,
+            workload.machine,
+            build(
+                kernel,
+                workload=workload.script,
+                wanted=workload.modules,
+                files=_guest_files(kernel, workload),
+            ),
+            FolderSink(files),
+            freeze=reader,
+            note=note,
+            limit=limit or workload.seconds,
+        )
+        note("writing")
+        return _written(kernel, workload, outcome, reader, files, target)
+
+
+class NotOnThisKernel(LinuxmmError):
+    """A workload that the kernel lacks something for."""
+
+
+def _guest_files(kernel: KernelImage, workload: Workload) -> dict[str, bytes]:
+    files = {f"etc/probes/{name}": _lines(probes.render(kernel, name)) for name in workload.probes}
+    files["etc/mark-files"] = _lines(
+        [f"/proc/{name}" for name in MARK_FILES]
+        + [f"/sys/devices/system/node/node{n}/cpulist" for n in range(workload.machine.nodes)]
+    )
+    clock = "x86-tsc" if workload.machine.cpus > 1 else "mono"
+    files["etc/trace_clock"] = f"{clock}\n".encode()
+    return files
+
+
+def _lines(lines: "list[str] | tuple[str, ...]") -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _written(
+    kernel: KernelImage,
+    workload: Workload,
+    outcome: Outcome,
+    reader: _Reader,
+    files: Path,
+    target: Path,
+) -> Captured:
+    content: dict[str, bytes | Path | Writer] = {"workload.sh": workload.script.encode()}
+    content |= reader.more
+    for mark, taken in outcome.marks.items():
+        content |= {f"marks/{mark}/{name.lstrip('/')}": data for name, data in taken.items()}
+    content["logs/console.txt"] = outcome.console.encode()
+    others = []
+    for path in sorted(file for file in files.rglob("*") if file.is_file()):
+        name = str(path.relative_to(files))
+        if name.startswith("trace/") and name.endswith(".txt"):
+            content[f"{name}.gz"] = _gzip_of(path)
+        elif name != "uname":
+            content[name] = path
+            if not name.startswith("trace/"):
+                others.append(name)
+    names = sorted(file.stem for file in files.glob("trace/*.txt"))
+    uname = (files / "uname").read_text().strip() if (files / "uname").is_file() else ""
+    machine = workload.machine
+    description = Description(
+        format=FORMAT,
+        area=workload.area,
+        kernel=KernelInfo(uname.split()[2] if len(uname.split()) > 2 else kernel.name, uname),
+        machine=MachineInfo(
+            "x86_64" if kernel.bits == 64 else "i686",
+            machine.memory,
+            machine.cpus,
+            _EMULATOR,
+            tuple(outcome.arguments),
+        ),
+        cmdline=machine.command_line,
+        marks=tuple(outcome.marks),
+        traces=tuple(_trace_info(files / "trace", name) for name in names),
+        other_files=tuple(others),
+        seconds=round(outcome.seconds, 1),
+        timed_out=outcome.timed_out,
+    )
+    made = write_capture(target, description, states=reader.states, files=content)
+    warnings = [*reader.warnings, *_inconsistent(reader.states)]
+    if not outcome.finished:
+        warnings.append(f"the guest did not finish: {outcome.console.strip()[-300:]}")
+    return Captured(made, outcome.up, outcome.seconds, dict(outcome.freezes), tuple(warnings))
+
+
+def _inconsistent(states: Mapping[str, MachineState]) -> list[str]:
+    return [f"mark {mark}: {found}" for mark, state in states.items() for found in findings(state)[:3]]
+
+
+def _gzip_of(path: Path) -> Writer:
+    def write(place: Path) -> None:
+        with (
+            path.open("rb") as source,
+            place.open("wb") as raw,
+            gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed,
+        ):
+            while piece := source.read(1 << 20):
+                packed.write(piece)
+
+    return write
+
+
+def _trace_info(folder: Path, name: str) -> TraceInfo:
+    return TraceInfo(
+        name=name,
+        file=f"trace/{name}.txt.gz",
+        events=f"trace/{name}.events" if (folder / f"{name}.events").is_file() else None,
+        probes=f"trace/{name}.probes" if (folder / f"{name}.probes").is_file() else None,
+        buffers=buffers(_text(folder / f"{name}.stats")),
+        probe_misses=probe_misses(_text(folder / f"{name}.profile")),
+    )
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.is_file() else ""
+
+
+def buffers(text: str) -> dict[str, Buffers]:
+    """Ring buffers by CPU from their `stats` files, each after a line "cpu cpuN"."""
+    found: dict[str, dict[str, int]] = {}
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if line.startswith("cpu cpu"):
+            current = found.setdefault(line.removeprefix("cpu ").strip(), {})
+        elif value.strip().isdecimal() and found:
+            current[key.replace(" ", "_")] = int(value)
+    return {
+        cpu: Buffers(
+            values.get("entries", 0),
+            values.get("overrun", 0),
+            values.get("commit_overrun", 0),
+            values.get("dropped_events", 0),
+        )
+        for cpu, values in found.items()
+    }
+
+
+def probe_misses(text: str) -> dict[str, int]:
+    """Probes that missed hits, from `kprobe_profile`: name, hits, misses."""
+    rows = (line.split() for line in text.splitlines())
+    return {row[0]: int(row[2]) for row in rows if len(row) == 3 and row[2].isdecimal() and int(row[2])}
