@@ -155,7 +155,12 @@ def claims_block(
     },
     mutants=(
         Mutant(isolate_pageblock, "counts the pages twice", "zone, -moved, was)", "zone, -2 * moved, was)"),
-        Mutant(isolate_pageblock, "does not count the pageblock", "was), 1)", "was), 0)"),
+        Mutant(
+            isolate_pageblock,
+            "does not count the pageblock",
+            "add_isolated(zone, 1)",
+            "add_isolated(zone, 0)",
+        ),
         Mutant(retag_moving, "begins behind the first page", "at = start\n", "at = start + 1\n"),
         Mutant(retag_moving, "keeps the type", "    zone = set_pageblock_type(zone, pfn, migratetype)\n", ""),
         Mutant(retag_moving, "remembers the last block only", "moved += pages", "moved = pages"),
