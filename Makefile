@@ -23,7 +23,7 @@ test: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy spec hardware model proofs tests benchmarks examples docs
+	$(BIN)/mypy spec hardware model proofs tests benchmarks examples docs/_ext docs/conf.py
 	$(BIN)/lint-imports
 	$(MAKE) --no-print-directory docs
 

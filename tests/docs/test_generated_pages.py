@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 
-from docs._ext.linuxmm_docs import feature_page, generate, md, timeline  # noqa: E402
+from linuxmm_docs import feature_page, generate, md, timeline  # noqa: E402
 
 from linuxmm.oracle.built import built_of  # noqa: E402
 from linuxmm.spec.feature_table import FEATURES, find_feature  # noqa: E402

@@ -15,11 +15,25 @@ from linuxmm.model.alloc.pcp import drain_pages_zone
 from linuxmm.model.alloc.profile import rules_for
 from linuxmm.model.alloc.request import alloc_fast, alloc_min, free_pages
 from linuxmm.model.alloc.rules import Rules
+from linuxmm.model.alloc.strategies import small_machine, small_rules
 from linuxmm.spec.alloc.request import request
-from linuxmm.spec.errors import BadEvidence, ImpossibleProfile
+from linuxmm.spec.errors import BadEvidence, ImpossibleProfile, Unmodelled
 from linuxmm.spec.kernel import kernel
 
-VERSIONS = ("2.6.32", "4.4", "4.10", "4.20", "5.4", "5.10", "5.14", "6.1.192", "6.12.117")
+VERSIONS = (
+    "2.6.18",
+    "2.6.32",
+    "3.14",
+    "4.4",
+    "4.7",
+    "4.10",
+    "4.20",
+    "5.4",
+    "5.10",
+    "5.14",
+    "6.1.192",
+    "6.12.117",
+)
 SLOTS = 400
 BLOCK_ORDER = 4
 
@@ -133,7 +147,7 @@ def test_the_interpreted_kernel_is_in_lockstep_with_the_model(version: str) -> N
         assert fast.totals.checksum == pure.checksum
 
 
-@pytest.mark.parametrize("version", ["4.4", "5.4", "6.1.192", "6.12.117"])
+@pytest.mark.parametrize("version", ["4.4", "4.7", "5.4", "6.1.192", "6.12.117"])
 def test_the_compiled_kernel_is_in_lockstep_with_the_model(version: str) -> None:
     rules, machine = _rules(version), _machine(version)
     pure = _Pure(rules, machine)
@@ -213,3 +227,9 @@ def test_operations_outside_their_fields_are_refused() -> None:
 def test_a_plain_machine_needs_whole_blocks() -> None:
     with pytest.raises(ImpossibleProfile, match="expected multiples of 64 and a CPU"):
         plain_machine(kernel("6.1.192"), _rules("6.1.192"), 1000)
+
+
+def test_a_kernel_with_a_rule_that_is_not_compiled_is_refused() -> None:
+    with pytest.raises(Unmodelled) as caught:
+        FastAllocator(small_rules("2.4.22"), small_machine("2.4.22"), SLOTS)
+    assert str(caught.value) == "rule 'walk' of this kernel (walk_adding_marks) does not run compiled"

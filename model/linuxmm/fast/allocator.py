@@ -121,6 +121,7 @@ _COLD: Final = frozenset(
         "alloc_min",
         "fill_entries",
         "steal_and_retry",
+        "steal_whole_pageblocks",
         "claim_fallback",
         "steal_smallest",
         "fallback_from_largest",

@@ -6,6 +6,7 @@ it did in the log.  For throughput use `linuxmm.fast.allocator`, which runs whol
 
 from collections.abc import Iterator
 from functools import lru_cache
+from types import FunctionType
 from typing import Final, NamedTuple
 
 from linuxmm.fast import arena
@@ -15,15 +16,11 @@ from linuxmm.model.alloc.buddy import free_one_page
 from linuxmm.model.alloc.freelist import set_pageblock_type
 from linuxmm.model.alloc.isolate import (
     isolate_free_page,
-    isolate_pageblock,
     putback_isolated_page,
-    split_free_page,
-    unisolate_pageblock,
 )
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.machine import zone_at as model_zone_at
-from linuxmm.model.alloc.movement import claim_block, move_freepages_block
-from linuxmm.model.alloc.pcp import drain_pages_zone, pop_pcplist
+from linuxmm.model.alloc.pcp import pop_pcplist
 from linuxmm.model.alloc.request import (
     alloc_fast,
     alloc_min,
@@ -37,7 +34,7 @@ from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.alloc.pcp import PcpVars
 from linuxmm.spec.alloc.request import Request
 from linuxmm.spec.errors import LinuxmmError
-from linuxmm.spec.relink import Function
+from linuxmm.spec.relink import Function, Relinker
 from linuxmm.spec.vocabulary import NR_MIGRATETYPES
 
 ALLOC_FAST: Final = 0
@@ -47,18 +44,12 @@ FREE: Final = 3
 FREE_LARGE: Final = 4
 FREE_ONE: Final = 5
 DRAIN: Final = 6
-DRAIN_ALL: Final = 7
-POP: Final = 8
-ISOLATE_FREE: Final = 9
-PUTBACK: Final = 10
-SPLIT_FREE: Final = 11
-SET_TYPE: Final = 12
-MOVE_BLOCK: Final = 13
-ISOLATE_BLOCK: Final = 14
-UNISOLATE_BLOCK: Final = 15
-CHOOSE: Final = 16
-CLAIM_BLOCK: Final = 17
-ATTEMPT: Final = 18
+POP: Final = 7
+ISOLATE_FREE: Final = 8
+PUTBACK: Final = 9
+SET_TYPE: Final = 10
+CHOOSE: Final = 11
+ATTEMPT: Final = 12
 
 
 def step(
@@ -86,24 +77,12 @@ def step(
         free_one_page(RULES, zone, pfn, order, migratetype, flags != 0)
     elif code == DRAIN:
         RULES.pcp_drain(RULES, zone, cpu, order, flags)
-    elif code == DRAIN_ALL:
-        drain_pages_zone(RULES, zone, cpu)
     elif code == ISOLATE_FREE:
         isolate_free_page(RULES, zone, pfn, order)
     elif code == PUTBACK:
         putback_isolated_page(RULES, zone, pfn, order, migratetype)
-    elif code == SPLIT_FREE:
-        split_free_page(RULES, zone, pfn, order, flags)
     elif code == SET_TYPE:
         set_pageblock_type(zone, pfn, migratetype)
-    elif code == MOVE_BLOCK:
-        move_freepages_block(RULES, zone, pfn, migratetype)
-    elif code == CLAIM_BLOCK:
-        claim_block(RULES, zone, pfn, migratetype)
-    elif code == ISOLATE_BLOCK:
-        isolate_pageblock(RULES, zone, pfn)
-    elif code == UNISOLATE_BLOCK:
-        unisolate_pageblock(RULES, zone, pfn, migratetype)
     return 0
 
 
@@ -169,6 +148,10 @@ class Engine:
         self.rules = rules
         self.arrays = pack(machine)
         self._step = _compiled(rules)
+        self._link = Relinker(PRIMITIVES)
+        self._interpreted = Rules._make(
+            self._link(value) if isinstance(value, FunctionType) else value for value in rules
+        )
 
     @property
     def machine(self) -> Machine:
@@ -196,6 +179,14 @@ class Engine:
         if self.arrays.log[0] > self.arrays.log.size:
             raise LinuxmmError(f"operation {code} had more events than the log of the arena holds")
         return int(result)
+
+    def interpret(self, step: Function, zone: int, *arguments: int) -> None:
+        """Run a rare step of the model on a zone: the same algorithm over the arrays, not compiled.
+
+        step  a function of (rules, zone, *arguments); its events replace those of the last operation
+        """
+        self.arrays.log[0] = 1
+        self._link(step)(self._interpreted, zone_at(self.arrays, zone), *arguments)
 
     def snapshot(self) -> Snapshot:
         """The state and the log as they are."""

@@ -15,15 +15,22 @@ from typing import Final, get_args
 from linuxmm.fast import bound, parts
 from linuxmm.fast.bound import BoundRules
 from linuxmm.fast.parts import kernel_of, part
+from linuxmm.model.alloc import request_2_4
 from linuxmm.model.alloc.freelist import Zone
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.profile import rules_for
 from linuxmm.model.alloc.rules import Rules
+from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.relink import Function, Relinker, global_names
 
 RULES: Final[Rules] = rules_for(kernel("6.12"))
 """What a compiled entry calls the rules of its kernel; not compiled, an entry runs with these."""
+
+NOT_COMPILED: Final[frozenset[Function]] = frozenset(
+    {request_2_4.walk_unknown, request_2_4.walk_adding_marks, request_2_4.walk_by_class_mark}
+)
+"""Rules that are written for reading only: a kernel with one of them does not run compiled."""
 
 _COMPILER: Final = hashlib.sha256(
     b"".join(Path(file).read_bytes() for file in (str(bound.__file__), str(parts.__file__), __file__))
@@ -35,6 +42,7 @@ class Linked:
 
     cold: functions that are called rarely, compiled on their own instead of into their callers
     compiled: False leaves everything to the interpreter, for tests
+    Errors    Unmodelled, naming the rule, for a kernel of which a rule is not compiled
     """
 
     def __init__(
@@ -45,6 +53,10 @@ class Linked:
         *,
         compiled: bool = True,
     ) -> None:
+        refused = [name for name, value in rules._asdict().items() if value in NOT_COMPILED]
+        if compiled and refused:
+            which = getattr(getattr(rules, refused[0]), "__name__", "")
+            raise Unmodelled(f"rule {refused[0]!r} of this kernel ({which}) does not run compiled")
         self._seen: list[str] = []
         self._compiled = compiled
         self._cold = cold

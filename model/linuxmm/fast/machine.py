@@ -24,14 +24,18 @@ HEADS: Final = 0
 COUNTERS: Final = 1
 START: Final = 2
 END: Final = 3
-ZONE_WORDS: Final = 4
+BLOCKS: Final = 4
+ZONE_WORDS: Final = 5
 LOG_WORDS: Final = 1 << 16
 
 
 class FastMachine(NamedTuple):
     """Zones of a machine in an arena.
 
-    table     per zone: first list head, first counter, start, end; then the zonelists, each with its length
+    table     per zone: first list head, first counter, start, end, where the type of pageblock 0 would be
+              (zones that share a pageblock each note its type, as FLATMEM kernels do);
+              then the zonelists, each with its length;
+              then the notes: a word, one a zone, two a node
     nr_zones, nr_nodes
     lists_at  index in `table` of the zonelist of node 0; every zonelist takes nr_zones + 1 words
     """
@@ -62,7 +66,7 @@ def zone_at(m: FastMachine, index: int) -> FastZone:
         m.log,
         t[U(at + HEADS)],
         t[U(at + COUNTERS)],
-        m.blocks,
+        t[U(at + BLOCKS)],
         t[U(at + START)],
         t[U(at + END)],
         m.block_order,
@@ -91,6 +95,19 @@ def nr_online_nodes(m: FastMachine) -> int:
     return m.nr_nodes
 
 
+def note(m: FastMachine, word: int) -> int:
+    return m.table[U(_notes_at(m) + word)]  # type: ignore[no-any-return]
+
+
+def set_note(m: FastMachine, word: int, value: int) -> FastMachine:
+    m.table[U(_notes_at(m) + word)] = value
+    return m
+
+
+def _notes_at(m: FastMachine) -> int:
+    return m.table.size - (1 + m.nr_zones + 2 * m.nr_nodes)
+
+
 def zone_node(z: FastZone) -> int:
     return z.st[U(z.counters + NODE)]  # type: ignore[no-any-return]
 
@@ -106,6 +123,8 @@ _OF_MACHINE: Final[dict[Function, Function]] = {
     model_machine.zonelist_length: zonelist_length,
     model_machine.zonelist_entry: zonelist_entry,
     model_machine.nr_online_nodes: nr_online_nodes,
+    model_machine.note: note,
+    model_machine.set_note: set_note,
     model_machine.zone_node: zone_node,
     model_machine.zone_kind: zone_kind,
 }
@@ -141,16 +160,22 @@ def pack(machine: Machine, log_words: int = LOG_WORDS) -> FastMachine:
     mem = np.zeros(arena.WORDS * nodes, np.int32)
     each = mem.reshape(nodes, arena.WORDS)
     each[frames:, 0] = each[frames:, arena.PREV] = np.arange(frames, nodes, dtype=np.int32)
-    st = np.zeros(blocks + (frames >> first.pageblock_order) + 1, np.int64)
+    st = np.zeros(blocks + sum(len(zone.types) for zone in zones), np.int64)
     lists_at = ZONE_WORDS * len(zones)
-    table = np.zeros(lists_at + len(machine.zonelists) * (len(zones) + 1), np.int64)
+    notes_at = lists_at + len(machine.zonelists) * (len(zones) + 1)
+    table = np.zeros(notes_at + 1 + len(zones) + 2 * machine.nr_nodes, np.int64)
+    for word, value in machine.notes.items():
+        table[notes_at + word] = value
+    types_at = blocks
     for index, zone in enumerate(zones):
         table[index * ZONE_WORDS : (index + 1) * ZONE_WORDS] = (
             frames + index * heads,
             index * words,
             zone.start,
             zone.end,
+            types_at - (zone.start >> zone.pageblock_order),
         )
+        types_at += len(zone.types)
     for node, zonelist in enumerate(machine.zonelists):
         at = lists_at + node * (len(zones) + 1)
         table[at] = len(zonelist)
@@ -215,9 +240,10 @@ def unpack(m: FastMachine) -> Machine:
         tuple(_unpack_zone(zone_at(m, i), m, cpus // arena.NR_PCP_VARS) for i in range(m.nr_zones)),
         tuple(
             tuple(int(zonelist_entry(m, node, at)) for at in range(int(zonelist_length(m, node))))
-            for node in range((len(m.table) - m.lists_at) // (m.nr_zones + 1))
+            for node in range((_notes_at(m) - m.lists_at) // (m.nr_zones + 1))
         ),
         m.nr_nodes,
+        Map({word: int(value) for word, value in enumerate(m.table[_notes_at(m) :]) if value}),
     )
 
 

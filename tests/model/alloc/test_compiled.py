@@ -5,8 +5,9 @@ from random import Random
 
 import pytest
 
-from linuxmm.fast.engine import ALLOC_FAST, ALLOC_MIN, DRAIN_ALL, FREE, Engine
+from linuxmm.fast.engine import ALLOC_FAST, ALLOC_MIN, FREE, Engine
 from linuxmm.model.alloc.freelist import NOTHING
+from linuxmm.model.alloc.pcp import drain_pages_zone
 from linuxmm.model.alloc.strategies import GFPS, Allocator, quiet
 from linuxmm.oracle.exact.machine import kernel_of, machine_of, rules_of
 from linuxmm.oracle.formats.capture import open_capture, read_state
@@ -39,6 +40,6 @@ def test_compiled_and_model_agree_from_a_real_state() -> None:
                 engine.run(FREE, pfn=pfn, order=order)
             elif kind == "d" and stretch % 2:
                 model.drain(0, 5000)
-                engine.run(DRAIN_ALL, pfn=5000)
+                engine.interpret(drain_pages_zone, engine.zone_of(5000), 0)
             model.machine = quiet(model.machine)
         assert engine.machine == model.machine

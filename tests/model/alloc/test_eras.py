@@ -1,4 +1,4 @@
-"""Behaviours that came and went: the zonelist cache, fair zones, older per-CPU lists, proposals."""
+"""Behaviours that stood apart: costs, drains, locks, and proposals that were not merged."""
 
 from dataclasses import replace
 
@@ -8,24 +8,18 @@ from hypothesis import strategies as st
 
 from linuxmm.model.alloc.audit import broken_in_zone
 from linuxmm.model.alloc.freelist import NOTHING, set_pageblock_type
-from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.movement import move_freepages_block
 from linuxmm.model.alloc.pcp_eras import (
     NO_COST,
     Cost,
     Drain,
-    HotCold,
     cost_sum,
     cost_with_irqs_off,
     cost_with_preemption_off,
     drain_by_interrupt,
     drain_by_work,
     drain_remotely,
-    empty_pair,
     noirq_uses_lists,
-    pair_give,
-    pair_sizes,
-    pair_take,
     with_high_orders_v4,
 )
 from linuxmm.model.alloc.proposals import (
@@ -34,22 +28,13 @@ from linuxmm.model.alloc.proposals import (
     nr_free_mirror,
     stalls,
     take_mirrored,
+    with_mirrored_memory,
     would_fall_back_to,
 )
-from linuxmm.model.alloc.request import free_to_zone, rmqueue
+from linuxmm.model.alloc.request import alloc_fast, free_pages, free_to_zone, rmqueue
 from linuxmm.model.alloc.slowpath import drain_all_pages
 from linuxmm.model.alloc.strategies import Allocator, small_machine, small_rules
-from linuxmm.model.alloc.zonelist_eras import (
-    Batches,
-    FullZones,
-    cache_never_refuses,
-    full_batches,
-    walk_fairly,
-    walk_with_cache,
-    walk_without_cache,
-)
 from linuxmm.spec.alloc.gfp import (
-    ALLOC_FAIR,
     GFP_ATOMIC,
     GFP_HIGHUSER_MOVABLE,
     GFP_KERNEL,
@@ -68,116 +53,6 @@ from linuxmm.spec.alloc.locks import (
     locked_locally,
 )
 from linuxmm.spec.alloc.request import request
-
-LOW = 1
-ASK = request(0, GFP_KERNEL)
-
-
-def exhausted(version: str, zones: tuple[int, ...]) -> Machine:
-    """A machine in which some zones fail every watermark test."""
-    machine = small_machine(version)
-    short = tuple(
-        replace(z, watermark=(500, 500, 500)) if i in zones else z for i, z in enumerate(machine.zones)
-    )
-    return replace(machine, zones=short)
-
-
-# ---- the zonelist cache ----------------------------------------------------------------------------------
-
-
-def test_a_full_zone_is_remembered_and_skipped_for_a_second() -> None:
-    rules, machine = small_rules("3.9"), exhausted("3.9", (1, 0))
-    machine, pfn, index, cache = walk_with_cache(rules, machine, ASK, LOW, FullZones(), 5000)
-    assert (index, cache) == (2, FullZones(frozenset({0}), 5000))
-    machine, _, index, cache = walk_with_cache(rules, machine, ASK, LOW, cache, 5100)
-    assert (index, cache) == (2, FullZones(frozenset({0, 1}), 5000))
-    freed = replace(machine, zones=small_machine("3.9").zones)
-    assert walk_with_cache(rules, freed, ASK, LOW, cache, 5200)[2] == 1
-    assert pfn != NOTHING
-
-
-def test_zones_noted_as_full_are_tried_before_the_request_fails() -> None:
-    rules = small_rules("3.9")
-    noted = FullZones(frozenset({0, 1, 2}), 5000)
-    found = walk_with_cache(rules, exhausted("3.9", (1, 2)), ASK, LOW, noted, 5001)
-    assert found[2] == 0
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    short=st.sets(st.integers(0, 2)),
-    noted=st.frozensets(st.integers(0, 2)),
-    age=st.sampled_from([0, 999, 1001]),
-)
-def test_the_cache_never_refuses(short: set[int], noted: frozenset[int], age: int) -> None:
-    rules, machine = small_rules("3.9"), exhausted("3.9", tuple(short))
-    cached = walk_with_cache(rules, machine, ASK, LOW, FullZones(noted, 1000), 1000 + age)
-    plain = walk_without_cache(rules, machine, ASK, LOW, FullZones(), 0)
-    assert cache_never_refuses(cached[1] != NOTHING, plain[1] != NOTHING)
-    assert not cache_never_refuses(True, False)
-
-
-# ---- fair zones ------------------------------------------------------------------------------------------
-
-
-def test_local_zones_take_turns_in_the_size_of_their_batches() -> None:
-    rules, machine = small_rules("3.19"), small_machine("3.19")
-    assert full_batches(machine) == Batches((2, 2, 2))
-    batches, used = full_batches(machine), []
-    for _ in range(8):
-        machine, _, index, batches = walk_fairly(rules, machine, ASK, LOW | ALLOC_FAIR, batches)
-        used.append(index)
-    assert used == [1, 1, 0, 0, 1, 1, 0, 0]
-    assert walk_fairly(rules, machine, ASK, LOW, Batches((2, 0, 2)))[2] == 1
-
-
-def test_turns_never_refuse_a_request() -> None:
-    rules, machine = small_rules("3.19"), exhausted("3.19", (0, 1))
-    assert walk_fairly(rules, machine, ASK, LOW | ALLOC_FAIR, Batches((0, 0, 0)))[2] == 2
-    nowhere = request(0, GFP_KERNEL, nodemask=0)
-    assert walk_fairly(rules, machine, nowhere, LOW | ALLOC_FAIR, Batches((0, 0, 0)))[1:3] == (
-        NOTHING,
-        NOTHING,
-    )
-
-
-# ---- hot and cold ----------------------------------------------------------------------------------------
-
-
-def test_the_cold_list_is_a_third_of_the_hot_one() -> None:
-    assert pair_sizes(31) == (186, 31, 62, 15)
-    assert pair_sizes(0) == (0, 1, 0, 1)
-
-
-@settings(max_examples=40, deadline=None)
-@given(ops=st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 2)), max_size=60))
-def test_pairs_keep_every_page(ops: list[tuple[bool, bool, int]]) -> None:
-    rules, zone = small_rules("2.6.24"), small_machine("2.6.24").zones[1]
-    pair: HotCold = empty_pair(3)
-    held: list[int] = []
-    for takes, cold, migratetype in ops:
-        if takes:
-            zone, pair, pfn = pair_take(rules, zone, pair, migratetype, cold)
-            held += [pfn] if pfn != NOTHING else []
-        elif held:
-            zone, pair = pair_give(rules, zone, pair, held.pop(migratetype % len(held)), cold)
-        cached = [pfn for one in pair for pfn, _ in one.pages]
-        assert zone.nr_free + len(cached) + len(held) == zone.managed
-        assert len(set(cached) | set(held)) == len(cached) + len(held)
-        assert not set(cached) & set(zone.free)
-        assert len(pair.hot.pages) < pair.hot.high + pair.hot.batch
-        zone = replace(zone, log=())
-
-
-def test_a_page_freed_hot_is_handed_out_first_and_a_batch_goes_back_at_the_limit() -> None:
-    rules, zone = small_rules("2.6.24"), small_machine("2.6.24").zones[1]
-    zone, pair, first = pair_take(rules, zone, empty_pair(3), 1, False)
-    zone, pair, second = pair_take(rules, zone, pair, 1, False)
-    zone, pair = pair_give(rules, zone, pair, first, False)
-    assert pair_take(rules, zone, pair, 1, False)[2] == first
-    zone, pair = pair_give(rules, zone, pair._replace(hot=pair.hot._replace(high=3)), second, False)
-    assert (len(pair.hot.pages), pair.hot.pages[:1]) == (0, ())
-
 
 # ---- high orders, version 4 ------------------------------------------------------------------------------
 
@@ -287,6 +162,22 @@ def test_mirrored_memory_goes_to_who_asks_for_it_and_then_to_nobody() -> None:
         spent, pfn, came_from = take_mirrored(rules, spent, 0, 0, GFP_KERNEL, True)
     assert (came_from, pfn) == (0, 16)
     assert not mirror_only_on_request(MIRROR, False)
+
+
+def test_composed_into_a_kernel_mirrored_memory_keeps_to_itself() -> None:
+    rules, machine = with_mirrored_memory(small_rules("4.1"), True), small_machine("4.1")
+    zone = machine.zones[1]
+    zone = move_freepages_block(rules, set_pageblock_type(zone, 96, MIRROR), 96, MIRROR)[0]
+    machine = replace(machine, zones=(machine.zones[0], zone, machine.zones[2]))
+    mirrored = range(96, 104)
+    machine, pfn, index = alloc_fast(rules, machine, request(0, GFP_KERNEL))
+    assert (index, pfn in mirrored) == (1, True)
+    for _ in range(60):
+        machine, movable, _ = alloc_fast(rules, machine, request(0, GFP_HIGHUSER_MOVABLE))
+        assert movable not in mirrored
+    freed = free_pages(rules, machine, 0, pfn, 0)
+    assert nr_free_mirror(freed.zones[1]) == 8
+    assert alloc_fast(rules, freed, request(0, GFP_HIGHUSER_MOVABLE | GFP_MIRROR_BIT))[1] in mirrored
 
 
 def test_a_movable_request_stalls_only_where_it_would_mix_types() -> None:

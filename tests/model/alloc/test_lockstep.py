@@ -1,5 +1,6 @@
 """The compiled representation stays equal to the model after every operation, list order included."""
 
+from dataclasses import replace
 from types import FunctionType
 
 import pytest
@@ -96,3 +97,13 @@ def test_a_page_of_another_type_is_noticed() -> None:
     first = heads[0]
     packed.mem[arena.WORDS * first + arena.TAG] ^= 1 << 4
     assert unpack(packed) != start
+
+
+def test_zones_that_share_a_pageblock_each_note_its_type() -> None:
+    """As kernels with FLATMEM do: the bitmap of pageblocks belongs to the zone."""
+    start = small_machine("6.12.117")
+    shared, after = start.zones[1], start.zones[2]
+    last = (shared.end - 1) >> shared.pageblock_order
+    after = replace(after, start=shared.end, types=(4, *[2] * (((after.end - 1) >> 3) - last)))
+    split = replace(start, zones=(start.zones[0], shared, after))
+    assert unpack(pack(split)) == split

@@ -29,6 +29,7 @@ from linuxmm.model.alloc.dialogue import (
 from linuxmm.model.alloc.events import WakeupKswapd
 from linuxmm.model.alloc.freelist import HIGHATOMIC, NOTHING
 from linuxmm.model.alloc.machine import Machine
+from linuxmm.model.alloc.request import free_pages
 from linuxmm.model.alloc.slowpath import begin, path_of, resume
 from linuxmm.model.alloc.strategies import (
     GFPS,
@@ -42,6 +43,8 @@ from linuxmm.model.alloc.unreserve import unreserve_highatomic
 from linuxmm.spec.alloc.gfp import (
     GFP_ATOMIC,
     GFP_DIRECT_RECLAIM_BIT,
+    GFP_DMA_BIT,
+    GFP_FS_BIT,
     GFP_KERNEL,
     GFP_NOFAIL_BIT,
     GFP_NORETRY_BIT,
@@ -59,9 +62,9 @@ from linuxmm.spec.alloc.retry import (
     nofail_never_fails,
     oom_may_kill,
 )
-from linuxmm.spec.errors import LinuxmmError, Unmodelled
+from linuxmm.spec.errors import LinuxmmError
 
-VERSIONS = ["2.6.24", "3.9", "4.4", "4.10", "5.10", "6.1.192", "6.12.117"]
+VERSIONS = ["2.6.18", "2.6.24", "3.9", "3.19", "4.4", "4.10", "5.10", "6.1.192", "6.12.117"]
 NEW, OLD = "6.1.192", "4.4"
 
 
@@ -128,11 +131,6 @@ def test_too_large_and_injected_failures_come_before_anything_else() -> None:
     assert begin(path(NEW), machine, one, Task(), should_fail=True).result == Failed(Reason.INJECTED)
     spared = request(0, GFP_KERNEL | GFP_NOFAIL_BIT)
     assert isinstance(begin(path(NEW), machine, spared, Task(), should_fail=True).result, Allocated)
-
-
-def test_node_reclaim_is_named_as_not_described() -> None:
-    with pytest.raises(Unmodelled, match=r"vm\.zone_reclaim_mode 1"):
-        begin(path(NEW), small_machine(NEW), request(0, GFP_KERNEL), Task(), node_reclaim_mode=1)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -221,6 +219,68 @@ def test_up_to_4_6_reclaim_goes_on_while_it_frees_anything() -> None:
     ]
 
 
+def test_up_to_3_18_who_may_not_enter_filesystems_reclaims_for_ever() -> None:
+    nofs = GFP_KERNEL & ~GFP_FS_BIT
+    for version in ("2.6.18", "2.6.24", "3.9", "3.18"):
+        asked, outcome = dialogue(version, 0, nofs, [Reclaimed(0)] * 20)
+        assert asked == [DirectReclaim(0)] * 20
+        assert isinstance(outcome, Asks)
+    assert dialogue(OLD, 0, nofs, [Reclaimed(0), Killed(False)])[0] == [DirectReclaim(0), OomKill()]
+
+
+@pytest.mark.parametrize(
+    ("version", "order", "gfp", "kills"),
+    [
+        ("2.6.18", 4, GFP_KERNEL, True),
+        ("2.6.24", 4, GFP_KERNEL, False),
+        ("2.6.24", 3, GFP_KERNEL, True),
+        ("2.6.35", 0, GFP_KERNEL | GFP_DMA_BIT, True),
+        ("2.6.36", 0, GFP_KERNEL | GFP_DMA_BIT, False),
+        ("3.18", 0, GFP_KERNEL | GFP_NORETRY_BIT, False),
+    ],
+)
+def test_whom_a_kill_could_help(version: str, order: int, gfp: int, kills: bool) -> None:
+    answers: list[Answer] = [Reclaimed(0)]
+    if order and version >= "2.6.35":
+        answers.insert(0, Compacted(Compaction.SKIPPED))
+    outcome = dialogue(version, order, gfp, answers)[1]
+    assert (isinstance(outcome, Asks) and outcome.question == OomKill()) is kills
+
+
+def test_after_a_kill_the_request_begins_anew_at_the_min_mark() -> None:
+    asked, outcome = dialogue("3.9", 0, GFP_KERNEL, [Reclaimed(0), Killed(False)] * 3)
+    assert asked == [DirectReclaim(0), OomKill()] * 3
+    assert isinstance(outcome, Asks)
+
+
+@pytest.mark.parametrize(("version", "rounds"), [("2.6.24", 9), ("2.6.28", 2), ("3.9", 2)])
+def test_how_long_a_costly_request_repeats(version: str, rounds: int) -> None:
+    gfp = GFP_KERNEL | GFP_RETRY_MAYFAIL_BIT
+    answers: list[Answer] = []
+    for _ in range(9):
+        answers += [Compacted(Compaction.SKIPPED)] if version == "3.9" else []
+        answers.append(Reclaimed(8))
+    asked = dialogue(version, 4, gfp, answers)[0]
+    assert asked.count(DirectReclaim(4)) == rounds
+
+
+@pytest.mark.parametrize(("version", "answered"), [("2.6.22", False), ("2.6.24", True), ("2.6.36", False)])
+def test_when_the_per_cpu_lists_are_emptied_after_reclaim(version: str, answered: bool) -> None:
+    """Pages stand on the lists of a CPU, and reclaim freed nothing."""
+    way = path(version)
+    run = begin(way, full(version), request(1, GFP_KERNEL), Task())
+    while isinstance(run.result, Asks) and not isinstance(run.result.question, DirectReclaim):
+        run = resume(way, run.state, run.result.then, Compacted(Compaction.SKIPPED))
+    assert isinstance(run.result, Asks)
+    held = run.state
+    single = replace(held.zones[1], in_use=held.zones[1].in_use.set(90, (0, 1)).set(91, (0, 1)))
+    held = replace(held, zones=(held.zones[0], single, held.zones[2]))
+    for pfn in (90, 91):
+        held = free_pages(way.rules, held, 1, pfn, 0)
+    after = resume(way, held, run.result.then, Reclaimed(0)).state
+    assert (after.zones[1].pcps[1].vars.pages == 0) is answered
+
+
 def test_an_answer_of_another_kind_is_refused() -> None:
     way = path(NEW)
     run = begin(way, full(NEW), request(0, GFP_KERNEL), Task())
@@ -244,7 +304,7 @@ def test_reclaimed_pages_are_found_on_the_per_cpu_lists() -> None:
     assert isinstance(run.result, Allocated)
 
 
-@pytest.mark.parametrize("version", ["4.4", "6.1.192", "6.12.117"])
+@pytest.mark.parametrize("version", ["4.10", "6.1.192", "6.12.117"])
 def test_the_atomic_reserve_is_given_back_before_a_request_fails(version: str) -> None:
     rules, machine = small_rules(version), small_machine(version)
     taken, pfn = rmqueue_smallest(rules, machine.zones[2], 1, 1)

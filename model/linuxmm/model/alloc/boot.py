@@ -19,9 +19,6 @@ from linuxmm.model.alloc.rules import Rules
 from linuxmm.model.alloc.sizes import (
     Sysctls,
     check_pagelist_fraction,
-    chosen_min_free_kbytes,
-    setup_lowmem_reserve,
-    setup_watermarks,
     size_pcps,
     totalreserve_pages,
 )
@@ -33,7 +30,7 @@ from linuxmm.spec.arith import align_up, lowest_bit
 from linuxmm.spec.errors import ImpossibleProfile, Unmodelled
 from linuxmm.spec.kernel import Kernel, Version, behaviour
 from linuxmm.spec.registry import verb
-from linuxmm.spec.vocabulary import NR_MIGRATETYPES, ZoneType
+from linuxmm.spec.vocabulary import NR_MIGRATETYPES, PAGE_SHIFT, PAGE_SIZE, ZoneType
 
 _LONG_BITS: Final = 6
 
@@ -55,12 +52,16 @@ class Options:
 
     distances   SLIT matrix; None: 10 on the node, 20 between nodes
     zone_order  numa_zonelist_order=zone (2.6.23 to 4.13)
+    page_struct   bytes of a page descriptor, by which kernels up to 3.8 shrink a zone
+    dma_reserve   pages reserved in the first zone, as the architecture counts them (up to 3.8)
     """
 
     movable: MovableOptions = field(default_factory=MovableOptions)
     sysctls: Sysctls = field(default_factory=Sysctls)
     distances: Distances | None = None
     zone_order: bool = False
+    page_struct: int = 56
+    dma_reserve: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,18 @@ def empty_zone(rules: Rules, area: Area, cpus: int, scale_max: int = 5) -> Zone:
 @behaviour(
     "alloc.boot-block",
     since="2.4.0",
+    until="2.5.999",
+    features=("F012",),
+    source="mm/bootmem.c:free_all_bootmem_core; 2.4.22",
+)
+def boot_block_page(start: int, end: int, max_order: int) -> int:
+    """Order of the next block freed at boot: page by page."""
+    return 0
+
+
+@behaviour(
+    "alloc.boot-block",
+    since="2.6.0",
     until="3.12",
     features=("F012",),
     source="mm/nobootmem.c:__free_pages_memory, mm/bootmem.c:free_all_bootmem_core; 2.6.11 to 3.9",
@@ -420,6 +433,24 @@ def nr_migratetypes(kernel: Kernel) -> int:
     return 4 + int(kernel.config.cma) + int(kernel.config.memory_isolation)
 
 
+def sized_pages(
+    kernel: Kernel, areas: Sequence[Area], zones: Sequence[Zone], options: Options
+) -> tuple[int, ...]:
+    """The pages of each zone that watermarks, reserves and per-CPU lists are computed from.
+
+    Source    mm/page_alloc.c:free_area_init_core; 2.4 to 6.12
+    """
+    rule = kernel.behaviour("alloc.sized-pages").function
+    sizes = []
+    for area, zone in zip(areas, zones, strict=True):
+        memmap = align_up((area.end - area.start) * options.page_struct, PAGE_SIZE) >> PAGE_SHIFT
+        reserve = options.dma_reserve if area.kind == ZoneType.DMA else 0
+        size = rule(zone.managed, area.present, memmap, reserve)
+        assert isinstance(size, int)
+        sizes.append(size)
+    return tuple(sizes)
+
+
 def _sized(
     kernel: Kernel,
     rules: Rules,
@@ -429,17 +460,17 @@ def _sized(
     options: Options,
 ) -> Booted:
     sysctls = options.sysctls
-    kbytes = sysctls.min_free_kbytes
-    if kbytes is None:
-        kbytes = chosen_min_free_kbytes(kernel, zones)
-    zones = setup_watermarks(kernel, zones, kbytes, sysctls.watermark_scale_factor)
-    zones = setup_lowmem_reserve(zones, sysctls.reserve_ratio)
+    sized = sized_pages(kernel, areas, zones, options)
+    marks = kernel.behaviour("alloc.setup-marks").function
+    marked = marks(kernel, zones, sysctls, sized)
+    assert isinstance(marked, tuple)
+    zones, kbytes = marked
     set_aside = kernel.behaviour("alloc.setup-reserve").function
     boost = sysctls.watermark_boost_factor if kernel.version >= Version(5, 0) else 0
     done = []
-    for zone in zones:
-        sized = size_pcps(kernel, zone, cpu_nodes, sysctls.pagelist_fraction)
-        kept = set_aside(rules, sized)
+    for zone, size in zip(zones, sized, strict=True):
+        zone = size_pcps(kernel, zone, cpu_nodes, sysctls.pagelist_fraction, size)
+        kept = set_aside(rules, zone)
         assert isinstance(kept, Zone)
         done.append(replace(kept, boost_factor=boost))
     nodes = sorted({area.node for area in areas})
@@ -450,6 +481,7 @@ def _sized(
     orders = fallback_orders(kernel, nodes, cpu_nodes, distances)
     named = [(area.node, area.kind) for area in areas]
     machine = Machine(tuple(done), zonelists(kernel, named, orders, options.zone_order), nr_nodes)
+    machine = kernel.behaviour("alloc.turns").function(machine)  # type: ignore[assignment]
     return Booted(
         kernel,
         rules,
@@ -458,5 +490,5 @@ def _sized(
         cpu_nodes,
         nofallback_lists(named, nr_nodes),
         kbytes,
-        totalreserve_pages(done),
+        totalreserve_pages(done, sized),
     )

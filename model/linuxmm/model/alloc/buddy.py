@@ -83,6 +83,38 @@ def absorb_mergeable(zone: Zone, order: int, migratetype: int, buddy_type: int) 
 
 
 @behaviour(
+    "alloc.merges-alike",
+    since="4.6",
+    backports=("4.4.155",),
+    features=("F012",),
+    source="mm/page_alloc.c:__free_one_page; 4.4.155, 4.6 to 6.12",
+)
+@behaviour(
+    "alloc.merges-alike",
+    since="2.4.0",
+    until="3.17",
+    features=("F012",),
+    source="mm/page_alloc.c:__free_one_page; 2.6.11 to 3.16",
+)
+def merges_alike(migratetype: int) -> bool:
+    """Whether buddies of at least a pageblock and of the same type merge: always."""
+    return True
+
+
+@behaviour(
+    "alloc.merges-alike",
+    since="3.18",
+    until="4.5",
+    replaced_in=("4.4.155",),
+    features=("F012",),
+    source="mm/page_alloc.c:__free_one_page; 3.18.30 to 4.3 (4.4, 4.5: between two readings alike)",
+)
+def merges_alike_unless_isolated(migratetype: int) -> bool:
+    """Whether such buddies merge: not those of two isolated pageblocks, which end at a pageblock."""
+    return migratetype != ISOLATE
+
+
+@behaviour(
     "alloc.absorb",
     since="2.4.0",
     until="6.9",
@@ -154,6 +186,8 @@ def merge_once(
             zone = remove(zone, buddy, order)
             zone = rules.absorb(rules, zone, buddy, order, migratetype)
             return zone, merged_pfn(pfn, order), order + 1, True
+        if not rules.merges_alike(migratetype):
+            return zone, pfn, order, False
     zone = remove(zone, buddy, order)
     return zone, merged_pfn(pfn, order), order + 1, True
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from linuxmm.model.alloc.freelist import NOTHING
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.alloc.request import Request
@@ -65,6 +66,25 @@ class OomKill:
 
 
 @dataclass(frozen=True, slots=True)
+class BalanceClasszone:
+    """Reclaim until the class zone, zone number `zone`, is balanced (2.4); answered by `Balanced`."""
+
+    order: int
+    zone: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balanced:
+    """Pages freed by reclaim; the pfn of a block of the order asked for that it kept for the caller, or -1.
+
+    A block that is kept is on no list: it stays in use, now the caller's.
+    """
+
+    pages: int
+    kept: int = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
 class Reclaimed:
     """Pages freed by reclaim, and per zone number the pages that could still be reclaimed."""
 
@@ -88,8 +108,30 @@ class Killed:
     caller: bool = False
 
 
-Question = DirectReclaim | DirectCompaction | OomKill
-Answer = Reclaimed | Compacted | Killed
+@dataclass(frozen=True, slots=True)
+class NodeReclaim:
+    """Reclaim in zone number `zone`, since 4.8 on its node, before the walk goes on: NodeReclaimed."""
+
+    order: int
+    zone: int
+
+
+class NodeReclaimed(Enum):
+    """What reclaim on a node came to.
+
+    NOSCAN   nothing was scanned: who asks cannot wait or reclaims itself, the node has other CPUs, or is busy
+    FULL     nothing is reclaimable there
+    SOME     fewer pages were freed than asked for; SUCCESS: enough
+    """
+
+    NOSCAN = -2
+    FULL = -1
+    SOME = 0
+    SUCCESS = 1
+
+
+Question = DirectReclaim | DirectCompaction | OomKill | BalanceClasszone | NodeReclaim
+Answer = Reclaimed | Compacted | Killed | Balanced | NodeReclaimed
 
 
 class Stage(Enum):
@@ -100,6 +142,8 @@ class Stage(Enum):
     COMPACTION = 3
     OOM = 4
     LAST_COMPACTION = 5
+    CLASSZONE = 6
+    NODE_RECLAIM = 7
 
 
 class Progress(NamedTuple):
@@ -108,6 +152,9 @@ class Progress(NamedTuple):
     flags       ALLOC_* of the next attempt
     loops       rounds of reclaim without progress; retries, priority, result: of compaction
     reclaimed   pages reclaimed in all rounds; last: in the last one
+    kept        pfn of the block that reclaim kept for the caller (2.4)
+    reclaim_nodes  bit n: node n is reclaimed on before the walk goes elsewhere (vm.zone_reclaim_mode)
+    entry       what the request was last entered with, while it waits for NodeReclaimed
     """
 
     request: Request
@@ -122,6 +169,23 @@ class Progress(NamedTuple):
     reclaimed: int = 0
     last: int = 0
     reclaimable: tuple[int, ...] = ()
+    kept: int = NOTHING
+    reclaim_nodes: int = 0
+    entry: "Entry | None" = None
+
+
+class Entry(NamedTuple):
+    """An entry into a request, from which it can be run again.
+
+    answer  None: the request begins
+    tape    machine and answer of each question about a node so far
+    """
+
+    machine: Machine
+    progress: Progress
+    answer: "Answer | None"
+    should_fail: bool = False
+    tape: "tuple[tuple[Machine, NodeReclaimed], ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)

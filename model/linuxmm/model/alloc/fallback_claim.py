@@ -91,7 +91,8 @@ def take_claiming_or_single(
     zone, pfn = take_cma(rules, zone, order, flags)
     if pfn != NOTHING:
         return zone, pfn, CMA, mode
-    at, other, claims = fallback_block(rules, zone, order, migratetype, flags)
+    least = smallest_order_to_search(rules, order, flags)
+    at, other, claims = fallback_block(rules, zone, order, migratetype, least)
     if at == NOTHING:
         return zone, NOTHING, migratetype, mode
     head = list_head(zone, at, other)

@@ -36,7 +36,7 @@ from linuxmm.spec.kernel import behaviour
 
 @behaviour(
     "alloc.take",
-    since="2.4.0",
+    since="2.6.0",
     until="2.6.23",
     features=("F012",),
     source="mm/page_alloc.c:__rmqueue; 2.6.11 to 2.6.22",

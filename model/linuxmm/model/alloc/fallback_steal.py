@@ -25,7 +25,7 @@ from linuxmm.model.alloc.movement import (
     take_cma,
 )
 from linuxmm.model.alloc.rules import Rules
-from linuxmm.spec.alloc.gfp import ALLOC_CMA
+from linuxmm.spec.alloc.gfp import ALLOC_CMA, ALLOC_NOFRAGMENT
 from linuxmm.spec.alloc.migratetype import enough_to_retag
 from linuxmm.spec.kernel import behaviour
 
@@ -33,14 +33,14 @@ from linuxmm.spec.kernel import behaviour
 
 
 def fallback_block(
-    rules: Rules, zone: Zone, order: int, migratetype: int, flags: int
+    rules: Rules, zone: Zone, order: int, migratetype: int, least: int
 ) -> tuple[int, int, bool]:
     """(order, type, may claim) of the block to fall back to; order NOTHING when there is none.
 
     The largest block, unless a MOVABLE request could not claim it: then the smallest that suffices.
+    least: the smallest order to search
     Source    mm/page_alloc.c:__rmqueue_fallback; 4.13 to 6.12.0
     """
-    least = smallest_order_to_search(rules, order, flags)
     at = rules.max_order
     while at >= least:
         other = find_fallback(zone, at, migratetype)
@@ -93,18 +93,56 @@ def steal_suitable_fallback(
     return zone
 
 
-def steal_and_retry(rules: Rules, zone: Zone, order: int, migratetype: int, flags: int) -> tuple[Zone, int]:
-    """Steal from a fallback type and take the request from its own lists.
-
-    Source    mm/page_alloc.c:__rmqueue_fallback; 4.12 to 6.9
-    """
-    at, other, claims = fallback_block(rules, zone, order, migratetype, flags)
+def steal_once(
+    rules: Rules, zone: Zone, order: int, migratetype: int, flags: int, least: int
+) -> tuple[Zone, bool, int]:
+    """Steal from a fallback type and take the request from its own lists; (zone, stolen, pfn)."""
+    at, other, claims = fallback_block(rules, zone, order, migratetype, least)
     if at == NOTHING:
-        return zone, NOTHING
+        return zone, False, NOTHING
     pfn = list_head(zone, at, other)
     zone = steal_suitable_fallback(rules, zone, pfn, at, migratetype, flags, claims)
     zone = trace_extfrag(zone, pfn, order, at, migratetype, other)
-    return rmqueue_smallest(rules, zone, order, migratetype)
+    zone, pfn = rmqueue_smallest(rules, zone, order, migratetype)
+    return zone, True, pfn
+
+
+@behaviour(
+    "alloc.steal",
+    since="6.1",
+    features=("F016", "F029", "F038"),
+    source="mm/page_alloc.c:__rmqueue_fallback; 6.1 to 6.8",
+)
+@behaviour(
+    "alloc.steal",
+    since="2.4.0",
+    until="5.1",
+    features=("F016", "F038"),
+    source="mm/page_alloc.c:__rmqueue_fallback; 4.13 to 5.0, where the flag is never set",
+)
+def steal_and_retry(rules: Rules, zone: Zone, order: int, migratetype: int, flags: int) -> tuple[Zone, int]:
+    """ALLOC_NOFRAGMENT narrows requests below a pageblock."""
+    least = smallest_order_to_search(rules, order, flags)
+    zone, _, pfn = steal_once(rules, zone, order, migratetype, flags, least)
+    return zone, pfn
+
+
+@behaviour(
+    "alloc.steal",
+    since="5.2",
+    until="6.0",
+    features=("F016", "F029", "F038"),
+    source="mm/page_alloc.c:__rmqueue, __rmqueue_fallback; 5.2 to 6.0, 5.15.135",
+)
+def steal_whole_pageblocks(
+    rules: Rules, zone: Zone, order: int, migratetype: int, flags: int
+) -> tuple[Zone, int]:
+    """ALLOC_NOFRAGMENT has larger requests steal pageblocks too, until these form a block or run out."""
+    least = rules.pageblock_order if flags & ALLOC_NOFRAGMENT else order
+    zone, stolen, pfn = steal_once(rules, zone, order, migratetype, flags, least)
+    while stolen and pfn == NOTHING:
+        zone, stolen, pfn = steal_once(rules, zone, order, migratetype, flags, least)
+    return zone, pfn
 
 
 @behaviour(
@@ -156,7 +194,7 @@ def take_stealing(
         zone, pfn = take_cma(rules, zone, order, ALLOC_CMA)
         if pfn != NOTHING:
             return zone, pfn, CMA, mode
-    zone, pfn = steal_and_retry(rules, zone, order, migratetype, flags)
+    zone, pfn = rules.steal(rules, zone, order, migratetype, flags)
     return zone, pfn, migratetype, mode
 
 
@@ -180,5 +218,5 @@ def take_balancing_then_stealing(
     zone, pfn = take_cma(rules, zone, order, flags)
     if pfn != NOTHING:
         return zone, pfn, CMA, mode
-    zone, pfn = steal_and_retry(rules, zone, order, migratetype, flags)
+    zone, pfn = rules.steal(rules, zone, order, migratetype, flags)
     return zone, pfn, migratetype, mode

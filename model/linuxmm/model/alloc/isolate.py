@@ -66,11 +66,34 @@ def isolate_free_page(rules: Rules, zone: Zone, pfn: int, order: int) -> Zone:
 
 
 def putback_isolated_page(rules: Rules, zone: Zone, pfn: int, order: int, migratetype: int) -> Zone:
-    """Return a block that was isolated but not used, to the tail of its list.
+    """Return a block that was isolated but not used.
 
-    Source    mm/page_alloc.c:__putback_isolated_page; 5.7 to 6.12
+    Source    mm/page_alloc.c:__putback_isolated_page; 5.7 to 6.12 (before, the block was freed)
     """
-    return free_one_page(rules, zone, pfn, order, migratetype, True)
+    return free_one_page(rules, zone, pfn, order, migratetype, rules.putback_to_tail())
+
+
+@behaviour(
+    "alloc.putback",
+    since="2.4.0",
+    until="5.9",
+    features=("F016",),
+    source="mm/page_alloc.c:__putback_isolated_page; 5.9.1; __free_pages before 5.7",
+)
+def putback_as_freed() -> bool:
+    """A block that comes back is placed as any freed block."""
+    return False
+
+
+@behaviour(
+    "alloc.putback",
+    since="5.10",
+    features=("F016",),
+    source="mm/page_alloc.c:__putback_isolated_page; 5.10 to 6.12",
+)
+def putback_to_tail() -> bool:
+    """A block that comes back goes to the tail of its list."""
+    return True
 
 
 def split_free_page(rules: Rules, zone: Zone, pfn: int, order: int, offset: int) -> Zone:
@@ -119,19 +142,20 @@ def account_isolated_while_moving(zone: Zone, pages: int, migratetype: int) -> Z
 def isolate_pageblock(rules: Rules, zone: Zone, pfn: int) -> Zone:
     """Make a pageblock ISOLATE: its free pages leave the counters and are not handed out any more.
 
-    Requires  the pageblock is not ISOLATE; no free block crosses its ends
-    Ensures   NR_FREE_PAGES shrinks by the free pages moved
+    Requires  the pageblock is not ISOLATE
+    Ensures   NR_FREE_PAGES shrinks by the free pages moved; nothing changes where the kernel says EBUSY
     Source    mm/page_isolation.c:set_migratetype_isolate; 2.6.24 to 6.12
     """
     was = pageblock_type(zone, pfn)
-    zone, moved = _retag_block(rules, zone, pfn, ISOLATE)
-    return add_isolated(rules.account_isolated(zone, -moved, was), 1)
+    zone, moved = rules.retag_isolated(rules, zone, pfn, ISOLATE)
+    zone = rules.account_isolated(zone, -moved, was)
+    return add_isolated(zone, 1) if pageblock_type(zone, pfn) == ISOLATE else zone
 
 
 def unisolate_pageblock(rules: Rules, zone: Zone, pfn: int, migratetype: int) -> Zone:
     """Undo `isolate_pageblock`: the pageblock gets a type again, and its free pages count again.
 
-    Requires  the pageblock is ISOLATE; no free block crosses its ends
+    Requires  the pageblock is ISOLATE
     Source    mm/page_isolation.c:unset_migratetype_isolate; 2.6.24 to 6.12
     """
     return add_isolated(
@@ -144,22 +168,43 @@ def unisolate_pageblock(rules: Rules, zone: Zone, pfn: int, migratetype: int) ->
     since="2.4.0",
     until="3.17",
     features=("F016",),
-    source="mm/page_isolation.c:unset_migratetype_isolate; 2.6.24 to 3.16 (3.17 unconfirmed)",
+    source="mm/page_isolation.c:unset_migratetype_isolate; 2.6.24 to 3.16",
 )
 def unisolate_moving(rules: Rules, zone: Zone, start: int, migratetype: int) -> Zone:
     """The free pages of the pageblock go to the lists of its new type, unmerged."""
-    zone, moved = _retag_block(rules, zone, start, migratetype)
+    zone, moved = rules.retag_isolated(rules, zone, start, migratetype)
     return rules.account_isolated(zone, moved, migratetype)
 
 
 @behaviour(
     "alloc.unisolate",
     since="3.18",
+    until="5.17",
     features=("F016",),
-    source="mm/page_isolation.c:unset_migratetype_isolate; 3.18 to 4.10, 6.1, 6.12",
+    source="mm/page_isolation.c:unset_migratetype_isolate; 3.18.30, 4.1, 4.9, 5.4, 5.9 to 5.11",
+)
+def unisolate_freeing(rules: Rules, zone: Zone, start: int, migratetype: int) -> Zone:
+    """As before; a free pageblock is freed again, and may merge, unless its buddy is isolated.
+
+    The buddy need not be free.
+    """
+    order = free_order(zone, start)
+    if order >= rules.pageblock_order and order < rules.max_order:
+        buddy = buddy_of(start, order)
+        if spans(zone, buddy) and pageblock_type(zone, buddy) != ISOLATE:
+            zone = set_pageblock_type(remove(zone, start, order), start, migratetype)
+            return putback_isolated_page(rules, zone, start, order, migratetype)
+    return unisolate_moving(rules, zone, start, migratetype)
+
+
+@behaviour(
+    "alloc.unisolate",
+    since="5.18",
+    features=("F016",),
+    source="mm/page_isolation.c:unset_migratetype_isolate; 5.19, 6.1, 6.12",
 )
 def unisolate_merging(rules: Rules, zone: Zone, start: int, migratetype: int) -> Zone:
-    """As before; a free pageblock whose buddy is free and not isolated is freed again, and merges."""
+    """As before, if the buddy is free and not isolated."""
     order = free_order(zone, start)
     if order >= rules.pageblock_order and order < rules.max_order:
         buddy = buddy_of(start, order)
@@ -169,7 +214,14 @@ def unisolate_merging(rules: Rules, zone: Zone, start: int, migratetype: int) ->
     return unisolate_moving(rules, zone, start, migratetype)
 
 
-def _retag_block(rules: Rules, zone: Zone, pfn: int, migratetype: int) -> tuple[Zone, int]:
+@behaviour(
+    "alloc.retag-isolated",
+    since="2.4.0",
+    until="6.9",
+    features=("F016",),
+    source="mm/page_alloc.c:move_freepages_block; 2.6.24 to 6.1",
+)
+def retag_moving(rules: Rules, zone: Zone, pfn: int, migratetype: int) -> tuple[Zone, int]:
     block = 1 << rules.pageblock_order
     start = pfn & ~(block - 1)
     zone = set_pageblock_type(zone, pfn, migratetype)
@@ -184,3 +236,41 @@ def _retag_block(rules: Rules, zone: Zone, pfn: int, migratetype: int) -> tuple[
             moved += pages
             at += pages
     return zone, moved
+
+
+@behaviour(
+    "alloc.retag-isolated",
+    since="6.10",
+    features=("F016",),
+    source="mm/page_alloc.c:move_freepages_block_isolate; 6.10 to 6.12",
+)
+def retag_splitting(rules: Rules, zone: Zone, pfn: int, migratetype: int) -> tuple[Zone, int]:
+    """As before; a free block larger than the pageblock is split, and only this pageblock changes lists.
+
+    Ensures   nothing changes for a pageblock that is cut by an end of the zone
+    """
+    if not whole_block_in_zone(rules, zone, pfn):
+        return zone, 0
+    start = pfn & ~((1 << rules.pageblock_order) - 1)
+    head, order = large_buddy(rules, zone, start)
+    if order <= rules.pageblock_order:
+        return retag_moving(rules, zone, pfn, migratetype)
+    zone = account(zone, -(1 << order), pageblock_type(zone, head))
+    zone = set_pageblock_type(remove(zone, head, order), start, migratetype)
+    return rules.free_large(rules, zone, head, order), 0
+
+
+def large_buddy(rules: Rules, zone: Zone, pfn: int) -> tuple[int, int]:
+    """(head, order) of the free block that holds pfn; (pfn, NOTHING) when pfn is not free.
+
+    Source    mm/page_alloc.c:find_large_buddy; 6.10 to 6.12
+    """
+    order = 0
+    while order <= rules.max_order:
+        head = pfn >> order << order
+        if spans(zone, head):
+            free = free_order(zone, head)
+            if free != NOTHING and head + (1 << free) > pfn:
+                return head, free
+        order += 1
+    return pfn, NOTHING

@@ -210,7 +210,7 @@ def boost_watermark(rules: Rules, zone: Zone, flags: int) -> Zone:
     boosts = may_boost(high, managed, block, factor, small_too)
     if boosts:
         zone = set_boost(zone, boosted(boost_of(zone), high, managed, block, factor, small_too))
-    if (boosts or small_too) and flags & ALLOC_KSWAPD:
+    if (boosts or rules.refused_boost_wakes()) and flags & ALLOC_KSWAPD:
         zone = set_boosted_watermark(zone, True)
     return zone
 
@@ -223,7 +223,7 @@ def boost_watermark(rules: Rules, zone: Zone, flags: int) -> Zone:
     source="mm/page_alloc.c:boost_watermark; 5.0, 5.2, 5.4",
 )
 def small_zones_boosted() -> bool:
-    """Zones below four pageblocks are boosted, and kswapd is woken even if the boost is refused."""
+    """Zones below four pageblocks are boosted too."""
     return True
 
 
@@ -231,10 +231,33 @@ def small_zones_boosted() -> bool:
     "alloc.small-zones-boost",
     since="5.7",
     features=("F018", "F019", "F030"),
-    source="mm/page_alloc.c:boost_watermark; 5.7 to 6.12 (5.7 to 5.9 wake kswapd even so)",
+    source="mm/page_alloc.c:boost_watermark; 5.7 to 6.12",
 )
 def small_zones_spared() -> bool:
     """Zones below four pageblocks are not boosted."""
+    return False
+
+
+@behaviour(
+    "alloc.refused-boost",
+    since="2.4.0",
+    until="5.9",
+    features=("F018", "F030"),
+    source="mm/page_alloc.c:steal_suitable_fallback; 5.0, 5.2, 5.4, 5.7 to 5.9",
+)
+def refused_boost_wakes() -> bool:
+    """kswapd is woken even if the boost was refused."""
+    return True
+
+
+@behaviour(
+    "alloc.refused-boost",
+    since="5.10",
+    features=("F018", "F019", "F030"),
+    source="mm/page_alloc.c:steal_suitable_fallback; 5.10.7, 5.14 to 6.12 (5.10.0 may still wake)",
+)
+def refused_boost_is_silent() -> bool:
+    """kswapd is woken only for a boost."""
     return False
 
 

@@ -57,6 +57,12 @@ def rmqueue_bulk(
     return rules.account_done(zone, taken << order)
 
 
+@behaviour(
+    "alloc.pcp-take",
+    since="4.15",
+    features=("F020",),
+    source="mm/page_alloc.c:rmqueue_pcplist, __rmqueue_pcplist; 4.15 to 6.12",
+)
 def rmqueue_pcplist(
     rules: Rules, zone: Zone, cpu: int, order: int, migratetype: int, flags: int
 ) -> tuple[Zone, int]:
@@ -127,6 +133,12 @@ def pcp_serves_every_request(rules: Rules, migratetype: int, flags: int) -> bool
 # ---- taking back -----------------------------------------------------------------------------------------
 
 
+@behaviour(
+    "alloc.pcp-put",
+    since="2.6.32",
+    features=("F020",),
+    source="mm/page_alloc.c:free_hot_cold_page, free_unref_page_commit; 2.6.32 to 6.12",
+)
 def free_unref_page(rules: Rules, zone: Zone, cpu: int, pfn: int, order: int) -> Zone:
     """Take back a block of an allowed order: to the head of the CPU's list, or straight to the free lists.
 
@@ -210,10 +222,10 @@ def give_back_tail(rules: Rules, zone: Zone, cpu: int, index: int) -> Zone:
 
 @behaviour(
     "alloc.pcp-drain",
-    since="2.4.0",
+    since="2.6.25",
     until="2.6.31",
     features=("F020",),
-    source="mm/page_alloc.c:free_pages_bulk; 2.6.11 to 2.6.31",
+    source="mm/page_alloc.c:free_pages_bulk; 2.6.28, 2.6.31",
 )
 def drain_single_list(rules: Rules, zone: Zone, cpu: int, pages: int, index: int) -> Zone:
     """Give back from the tail of the one list."""

@@ -1,103 +1,18 @@
-"""Lists of pages per CPU that came before, beside and instead of the merged ones.
+"""Lists of pages per CPU that stood beside the merged ones or were proposed in their place.
 
-A hot and a cold list (up to 2.6.24); lists for high orders without types (version 4 of 2016, not merged);
-lists that only requests outside interrupts use (4.11-rc1, reverted), as a count of what an operation costs.
+Lists for high orders without types (version 4 of 2016, not merged); lists that only requests outside
+interrupts use (4.11-rc1, reverted), as a count of what an operation costs.
 
 Linux: mm/page_alloc.c.  Seed 2.1.1.4 (F020, F021, F023, F024).
 """
 
 from typing import Final, NamedTuple
 
-from linuxmm.model.alloc.buddy import free_one_page
-from linuxmm.model.alloc.freelist import NOTHING, Zone, pageblock_type
-from linuxmm.model.alloc.movement import RMQUEUE_NORMAL
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.alloc.pcp import costly_orders_too
 from linuxmm.spec.kernel import behaviour
-from linuxmm.spec.registry import formula, verb
+from linuxmm.spec.registry import formula
 from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES, PAGE_ALLOC_COSTLY_ORDER
-
-# ---- hot and cold ----------------------------------------------------------------------------------------
-
-
-class List(NamedTuple):
-    """One list: pages with the type they were fetched for, the next to be handed out first."""
-
-    pages: tuple[tuple[int, int], ...]
-    high: int
-    batch: int
-
-
-class HotCold(NamedTuple):
-    """One CPU's pair of lists in one zone."""
-
-    hot: List
-    cold: List
-
-
-@formula("F020", source="mm/page_alloc.c:setup_pageset; 2.6.11 to 2.6.24")
-def pair_sizes(batch: int) -> tuple[int, int, int, int]:
-    """(high, batch) of the hot list and (high, batch) of the cold one, from the zone's batch."""
-    return 6 * batch, max(1, batch), 2 * batch, max(1, batch // 2)
-
-
-def empty_pair(batch: int) -> HotCold:
-    """Lists without pages, sized for a zone's batch."""
-    hot_high, hot_batch, cold_high, cold_batch = pair_sizes(batch)
-    return HotCold(List((), hot_high, hot_batch), List((), cold_high, cold_batch))
-
-
-def _with(pair: HotCold, cold: bool, one: List) -> HotCold:
-    return HotCold(pair.hot, one) if cold else HotCold(one, pair.cold)
-
-
-@verb("F020", source="mm/page_alloc.c:buffered_rmqueue; 2.6.16 to 2.6.24")
-def pair_take(
-    rules: Rules, zone: Zone, pair: HotCold, migratetype: int, cold: bool
-) -> tuple[Zone, HotCold, int]:
-    """Hand out the first page of the type; fetch a batch if there is none.
-
-    cold: __GFP_COLD
-    Ensures   the page was on the list or free; NOTHING when there is none of either
-    """
-    one = pair.cold if cold else pair.hot
-    at = _first_of(one, migratetype)
-    if at == NOTHING:
-        fetched: list[tuple[int, int]] = []
-        while len(fetched) < one.batch:
-            zone, pfn, came_from, _ = rules.take(rules, zone, 0, migratetype, 0, RMQUEUE_NORMAL)
-            if pfn == NOTHING:
-                break
-            zone = rules.account_done(rules.account_taken(zone, 1, came_from), 1)
-            fetched.append((pfn, migratetype))
-        one = one._replace(pages=(*one.pages, *fetched))
-        at = _first_of(one, migratetype)
-        if at == NOTHING:
-            return zone, pair, NOTHING
-    pfn = one.pages[at][0]
-    one = one._replace(pages=(*one.pages[:at], *one.pages[at + 1 :]))
-    return zone, _with(pair, cold, one), pfn
-
-
-def _first_of(one: List, migratetype: int) -> int:
-    return next((at for at, (_, kind) in enumerate(one.pages) if kind == migratetype), NOTHING)
-
-
-@verb("F020", source="mm/page_alloc.c:free_hot_cold_page; 2.6.16 to 2.6.24")
-def pair_give(rules: Rules, zone: Zone, pair: HotCold, pfn: int, cold: bool) -> tuple[Zone, HotCold]:
-    """Take a page back to the head of the hot or the cold list; a batch goes back from the tail at the limit.
-
-    Ensures   afterwards the list is below its limit, or a batch went back
-    """
-    one = pair.cold if cold else pair.hot
-    one = one._replace(pages=((pfn, pageblock_type(zone, pfn)), *one.pages))
-    if len(one.pages) >= one.high:
-        for _ in range(min(one.batch, len(one.pages))):
-            tail, kind = one.pages[-1]
-            one = one._replace(pages=one.pages[:-1])
-            zone = free_one_page(rules, zone, tail, 0, kind, False)
-    return zone, _with(pair, cold, one)
-
 
 # ---- high orders, version 4 ------------------------------------------------------------------------------
 

@@ -15,8 +15,14 @@ from linuxmm.model.alloc import (
     isolate,
     movement,
     pcp,
+    pcp_cold,
+    pcp_single,
     request,
+    request_2_4,
+    slowpath_by_order,
     watermark,
+    zonelist_eras,
+    zonelist_turns,
 )
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.alloc import migratetype
@@ -34,11 +40,17 @@ REGISTERED = (
     migratetype,
     movement,
     pcp,
+    pcp_cold,
     pcp_formulas,
+    pcp_single,
     request,
+    request_2_4,
     request_formulas,
+    slowpath_by_order,
     watermark,
     watermark_formulas,
+    zonelist_eras,
+    zonelist_turns,
 )
 
 
@@ -64,15 +76,46 @@ def pageblock_order(kernel: Kernel) -> int:
 @behaviour(
     "alloc.pcp-layout",
     since="2.4.0",
+    until="2.5.999",
+    features=("F020",),
+    source="include/linux/mmzone.h:struct zone_struct; 2.4.0, 2.4.16, 2.4.22",
+)
+def layout_none(huge: bool) -> tuple[int, Any, Any, Any]:
+    """(number of lists, allowed orders, list of a block, order of a list): there are none."""
+    return (
+        0,
+        pcp_formulas.no_order,
+        pcp_formulas.index_single,
+        pcp_formulas.order_zero_of_index,
+    )
+
+
+@behaviour(
+    "alloc.pcp-layout",
+    since="2.6.0",
+    until="2.6.24",
+    features=("F020",),
+    source="include/linux/mmzone.h:struct per_cpu_pageset; 2.6.11, 2.6.18, 2.6.24",
+)
+def layout_hot_and_cold(huge: bool) -> tuple[int, Any, Any, Any]:
+    """A hot list and a cold one."""
+    return (
+        2,
+        pcp_formulas.order_zero_only,
+        pcp_formulas.index_single,
+        pcp_formulas.order_zero_of_index,
+    )
+
+
+@behaviour(
+    "alloc.pcp-layout",
+    since="2.6.25",
     until="2.6.31",
     features=("F020",),
-    source="include/linux/mmzone.h:struct per_cpu_pages; 2.6.11 to 2.6.31 (hot list)",
+    source="include/linux/mmzone.h:struct per_cpu_pages; 2.6.28, 2.6.31",
 )
 def layout_single(huge: bool) -> tuple[int, Any, Any, Any]:
-    """(number of lists, allowed orders, list of a block, order of a list): one list (hot; cold apart).
-
-    Not modelled: since 2.6.24 the list is searched for the requested type, and refilled at its head.
-    """
+    """One list."""
     return (
         1,
         pcp_formulas.order_zero_only,
@@ -179,10 +222,7 @@ def layout_two_huge_lists(huge: bool) -> tuple[int, Any, Any, Any]:
     source="mm/page_alloc.c:free_hot_cold_page; 2.6.11, 2.6.12 (2.6.13 to 2.6.17 unconfirmed)",
 )
 def numbers_low_mark() -> tuple[Any, Any, Any]:
-    """A fixed batch, given back by the free after the one that reached the limit.
-
-    Not modelled: lists are refilled before they are empty, at two batches.
-    """
+    """A fixed batch, given back by the free after the one that reached the limit."""
     return pcp_formulas.alloc_unchanged, pcp_formulas.refill_batch, pcp_formulas.commit_batch_beyond
 
 
@@ -283,6 +323,7 @@ def rules_for(kernel: Kernel, grouping_disabled: bool = False, block_order: int 
         cma=kernel.config.cma,
         nr_pcp_lists=lists,
         may_absorb=rule("alloc.may-absorb"),
+        merges_alike=rule("alloc.merges-alike"),
         absorb=rule("alloc.absorb"),
         wants_tail=rule("alloc.wants-tail"),
         place_moved=_rule_or(kernel, "alloc.place-moved", movement.move_to_head),
@@ -290,11 +331,15 @@ def rules_for(kernel: Kernel, grouping_disabled: bool = False, block_order: int 
         claims_block=_rule_or(kernel, "alloc.claims-block", migratetype.claims_block_large_or_reclaimable),
         alike_pages=_rule_or(kernel, "alloc.alike-pages", migratetype.alike_pages_ignored),
         small_zones_boost=rule("alloc.small-zones-boost"),
+        refused_boost_wakes=rule("alloc.refused-boost"),
+        steal=rule("alloc.steal"),
         account_removed=rule("alloc.account-removed"),
         account_taken=rule("alloc.account-taken"),
         account_done=rule("alloc.account-done"),
         account_isolated=rule("alloc.account-isolated"),
+        retag_isolated=rule("alloc.retag-isolated"),
         unisolate=rule("alloc.unisolate"),
+        putback_to_tail=rule("alloc.putback"),
         make_movable=_rule_or(kernel, "alloc.make-movable", isolate.make_movable_tag),
         pcp_allowed=allowed,
         pcp_index=index,
@@ -303,6 +348,8 @@ def rules_for(kernel: Kernel, grouping_disabled: bool = False, block_order: int 
         pcp_refill=refill,
         pcp_commit=commit,
         pcp_serves=rule("alloc.pcp-serves"),
+        pcp_take=rule("alloc.pcp-take"),
+        pcp_put=rule("alloc.pcp-put"),
         pcp_drain=rule("alloc.pcp-drain"),
         drained_type=rule("alloc.drained-type"),
         mark_after_reserves=rule("alloc.watermark-mark"),
@@ -317,7 +364,8 @@ def rules_for(kernel: Kernel, grouping_disabled: bool = False, block_order: int 
         take_highatomic=rule("alloc.take-highatomic"),
         free_large=rule("alloc.free-large"),
         zone_passes=rule("alloc.zone-passes"),
-        slowpath_flags=_rule_or(kernel, "alloc.slowpath-flags", request_formulas.slowpath_flags_harder),
+        walk=rule("alloc.walk"),
+        slowpath_flags=rule("alloc.slowpath-flags"),
         reserve_flags=rule("alloc.reserve-flags"),
         nofragment=rule("alloc.nofragment"),
         watermark_ok=rule("alloc.watermark-ok"),

@@ -11,11 +11,12 @@ Seed 2 intro, 2.1.1.5 (F006, F031).
 from typing import Final
 
 from linuxmm.model.alloc.buddy import rmqueue_smallest
-from linuxmm.model.alloc.freelist import NOTHING, Zone, list_head
+from linuxmm.model.alloc.freelist import NOTHING, Zone, list_head, pageblock_type
+from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.movement import RMQUEUE_NORMAL, find_fallback
 from linuxmm.model.alloc.rules import Rules
-from linuxmm.spec.alloc.gfp import ALLOC_KSWAPD, GFP_DIRECT_RECLAIM_BIT, GFP_MIRROR_BIT
-from linuxmm.spec.alloc.request import is_movable
+from linuxmm.spec.alloc.gfp import ALLOC_KSWAPD, ALLOC_MIRROR, GFP_DIRECT_RECLAIM_BIT, GFP_MIRROR_BIT
+from linuxmm.spec.alloc.request import Request, is_movable
 from linuxmm.spec.invariant import invariant
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import formula, verb
@@ -54,6 +55,38 @@ def take_mirrored(
             return zone, pfn, MIRROR
     zone, pfn, came_from, _ = rules.take(rules, zone, order, migratetype, 0, RMQUEUE_NORMAL)
     return zone, pfn, came_from
+
+
+def with_mirrored_memory(rules: Rules, mirrorable: bool) -> Rules:
+    """The rules of a kernel of its time with the proposal: requests walk, and pages come back, as it says.
+
+    Who wants mirrored memory takes it past the per-CPU lists, which hold none; pages of mirrored pageblocks
+    come back to the free lists.
+    Source    RFC mm: mirrored memory support for page buddy allocations, 2015-06-04 (inferred, unconfirmed)
+    """
+
+    def walk(
+        own: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool
+    ) -> tuple[Machine, int, int]:
+        wanted = ALLOC_MIRROR if wants_mirror(request.gfp, mirrorable) else 0
+        return rules.walk(own, machine, request, flags | wanted, spread_dirty)
+
+    def take(own: Rules, zone: Zone, order: int, migratetype: int, flags: int) -> tuple[Zone, int, int]:
+        if flags & ALLOC_MIRROR:
+            zone, pfn = rmqueue_smallest(own, zone, order, MIRROR)
+            if pfn != NOTHING:
+                return zone, pfn, MIRROR
+        return rules.take_highatomic(own, zone, order, migratetype, flags)
+
+    def serves(own: Rules, migratetype: int, flags: int) -> bool:
+        return not flags & ALLOC_MIRROR and rules.pcp_serves(own, migratetype, flags)
+
+    def put(own: Rules, zone: Zone, cpu: int, pfn: int, order: int) -> Zone:
+        if pageblock_type(zone, pfn) == MIRROR:
+            return own.free_large(own, zone, pfn, order)
+        return rules.pcp_put(own, zone, cpu, pfn, order)
+
+    return rules._replace(walk=walk, take_highatomic=take, pcp_serves=serves, pcp_put=put)
 
 
 def nr_free_mirror(zone: Zone) -> int:

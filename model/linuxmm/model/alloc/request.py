@@ -31,15 +31,16 @@ from linuxmm.model.alloc.machine import (
     zonelist_length,
 )
 from linuxmm.model.alloc.movement import MOVABLE, RMQUEUE_NORMAL
-from linuxmm.model.alloc.pcp import free_unref_page, rmqueue_pcplist
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.model.alloc.watermark import mark_of
 from linuxmm.spec.alloc.gfp import (
+    ALLOC_COLD,
     ALLOC_HIGHATOMIC,
     ALLOC_NO_WATERMARKS,
     ALLOC_NOFRAGMENT,
     ALLOC_NON_BLOCK,
     ALLOC_OOM,
+    GFP_COLD_BIT,
     GFP_WRITE_BIT,
 )
 from linuxmm.spec.alloc.request import Request, fastpath_flags
@@ -172,7 +173,7 @@ def rmqueue(rules: Rules, zone: Zone, cpu: int, order: int, migratetype: int, fl
     Source    mm/page_alloc.c:rmqueue (buffered_rmqueue up to 4.9); 2.5 to 6.12
     """
     if rules.pcp_allowed(order, rules.pageblock_order) and rules.pcp_serves(rules, migratetype, flags):
-        zone, pfn = rmqueue_pcplist(rules, zone, cpu, order, migratetype, flags)
+        zone, pfn = rules.pcp_take(rules, zone, cpu, order, migratetype, flags)
         if pfn != NOTHING:
             return zone, pfn
     return rmqueue_buddy(rules, zone, order, migratetype, flags)
@@ -185,7 +186,7 @@ def free_to_zone(rules: Rules, zone: Zone, cpu: int, pfn: int, order: int) -> Zo
     """
     zone = clear_in_use(zone, pfn)
     if rules.pcp_allowed(order, rules.pageblock_order):
-        return free_unref_page(rules, zone, cpu, pfn, order)
+        return rules.pcp_put(rules, zone, cpu, pfn, order)
     zone = count_work(zone, ZONE_LOCK)
     return rules.free_large(rules, zone, pfn, order)
 
@@ -253,6 +254,14 @@ def zone_passes_noting_high(
     return zone, rules.watermark_fast(rules, zone, order, mark_of(zone, flags), class_index, flags)
 
 
+def cold_flag(gfp: int) -> int:
+    """ALLOC_COLD for a request with __GFP_COLD.
+
+    Source    mm/page_alloc.c:buffered_rmqueue; 2.6.0 to 4.14
+    """
+    return ALLOC_COLD if gfp & GFP_COLD_BIT else 0
+
+
 def node_allowed(mask: int, node: int) -> bool:
     """Whether bit `node` is set; a mask of -1 allows every node."""
     return mask < 0 or (mask >> node) & 1 != 0
@@ -289,6 +298,22 @@ def skips_zone(request: Request, zone: Zone, spread_dirty: bool) -> bool:
     )
 
 
+def try_zone(rules: Rules, zone: Zone, request: Request, flags: int) -> tuple[Zone, bool, int]:
+    """The watermark test of one zone, and the request to it; (zone, whether it passed, pfn or NOTHING).
+
+    Source    mm/page_alloc.c:get_page_from_freelist; 2.6 to 6.12
+    """
+    zone, passes = rules.zone_passes(rules, zone, request.order, request.class_index, flags)
+    if not passes and not flags & ALLOC_NO_WATERMARKS:
+        return zone, False, NOTHING
+    zone, pfn = rmqueue(rules, zone, request.cpu, request.order, request.migratetype, flags)
+    if pfn == NOTHING:
+        return zone, True, NOTHING
+    if flags & ALLOC_HIGHATOMIC:
+        zone = rules.reserve_highatomic(rules, zone, pfn, request.order)
+    return set_in_use(zone, pfn, request.order, request.migratetype == MOVABLE), True, pfn
+
+
 def try_zones(
     rules: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool
 ) -> tuple[Machine, int, int]:
@@ -307,18 +332,19 @@ def try_zones(
         remote = zone_node(zone) != zone_node(zone_at(machine, preferred))
         if flags & ALLOC_NOFRAGMENT and remote:
             return machine, NOTHING, NOTHING
-        zone, passes = rules.zone_passes(rules, zone, request.order, request.class_index, flags)
-        if passes or flags & ALLOC_NO_WATERMARKS:
-            zone, pfn = rmqueue(rules, zone, request.cpu, request.order, request.migratetype, flags)
-            if pfn != NOTHING:
-                if flags & ALLOC_HIGHATOMIC:
-                    zone = rules.reserve_highatomic(rules, zone, pfn, request.order)
-                zone = set_in_use(zone, pfn, request.order, request.migratetype == MOVABLE)
-                return with_zone(machine, index, zone), pfn, index
+        zone, _, pfn = try_zone(rules, zone, request, flags)
         machine = with_zone(machine, index, zone)
+        if pfn != NOTHING:
+            return machine, pfn, index
     return machine, NOTHING, NOTHING
 
 
+@behaviour(
+    "alloc.walk",
+    since="4.15",
+    features=("F014", "F017", "F029"),
+    source="mm/page_alloc.c:get_page_from_freelist; 4.15 to 6.12",
+)
 def get_page_from_freelist(
     rules: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool
 ) -> tuple[Machine, int, int]:
@@ -383,7 +409,7 @@ def alloc_fast(rules: Rules, machine: Machine, request: Request) -> tuple[Machin
     Source    mm/page_alloc.c:__alloc_pages
     """
     flags = fastpath_flags(request.gfp, rules.cma, nofragment_flags(rules, machine, request))
-    return get_page_from_freelist(rules, machine, request, flags, True)
+    return rules.walk(rules, machine, request, flags, True)
 
 
 def alloc_min(rules: Rules, machine: Machine, request: Request, realtime: bool) -> tuple[Machine, int, int]:
@@ -392,7 +418,7 @@ def alloc_min(rules: Rules, machine: Machine, request: Request, realtime: bool) 
     Source    mm/page_alloc.c:__alloc_pages_slowpath
     """
     flags = rules.slowpath_flags(request.gfp, request.order, realtime, rules.cma)
-    return get_page_from_freelist(rules, machine, request, flags, False)
+    return rules.walk(rules, machine, request, flags, False)
 
 
 def zone_of(machine: Machine, pfn: int) -> int:

@@ -15,11 +15,15 @@ from linuxmm.model.alloc.dialogue import (
     Allocated,
     Answer,
     Asks,
+    Balanced,
     Compacted,
     DirectCompaction,
     DirectReclaim,
+    Entry,
     Failed,
     Killed,
+    NodeReclaim,
+    NodeReclaimed,
     OomKill,
     Path,
     Progress,
@@ -32,13 +36,15 @@ from linuxmm.model.alloc.dialogue import (
 from linuxmm.model.alloc.events import WakeupKswapd
 from linuxmm.model.alloc.freelist import NOTHING
 from linuxmm.model.alloc.machine import Machine
+from linuxmm.model.alloc.node_reclaim import Waits, walk_by_tape
 from linuxmm.model.alloc.pcp import drain_pages_zone
-from linuxmm.model.alloc.request import alloc_fast, get_page_from_freelist, skips_zone
+from linuxmm.model.alloc.request import alloc_fast, skips_zone
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.model.alloc.unreserve import unreserve_highatomic
 from linuxmm.spec.alloc.gfp import (
     ALLOC_CMA,
     ALLOC_CPUSET,
+    ALLOC_GFP_ATOMIC,
     ALLOC_KSWAPD,
     ALLOC_MIN_RESERVE,
     ALLOC_NO_WATERMARKS,
@@ -62,7 +68,7 @@ from linuxmm.spec.alloc.retry import (
     reclaim_gives_up,
     reclaim_loops,
 )
-from linuxmm.spec.errors import LinuxmmError, Unmodelled
+from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.kernel import Kernel, Version, behaviour
 from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Event, Step
@@ -79,34 +85,26 @@ def path_of(kernel: Kernel, rules: Rules) -> Path:
 # ---- entry -----------------------------------------------------------------------------------------------
 
 
-@verb("F014", "F017", source="mm/page_alloc.c:__alloc_pages; 2.6.24 to 6.12")
+@verb("F014", "F017", source="mm/page_alloc.c:__alloc_pages; 2.4.10 to 6.12")
 def begin(
     path: Path,
     machine: Machine,
     request: Request,
     task: Task,
     should_fail: bool = False,
-    node_reclaim_mode: int = 0,
+    reclaim_nodes: int = 0,
 ) -> Run:
     """Run a request until it is answered, refused, or asks a question.
 
-    should_fail  fault injection (fail_page_alloc) chose this request; __GFP_NOFAIL is spared
+    should_fail    fault injection (fail_page_alloc) chose this request; __GFP_NOFAIL is spared
+    reclaim_nodes  with vm.zone_reclaim_mode: bit n for each node near enough (all of them before 3.6)
     Ensures   a refusal without a question leaves free pages as they were
-    Errors    Unmodelled for vm.zone_reclaim_mode other than 0
     """
-    if node_reclaim_mode:
-        raise Unmodelled(f"vm.zone_reclaim_mode {node_reclaim_mode}: reclaim on the node before going off it")
-    if request.order > path.rules.max_order:
-        return Step(machine, Failed(Reason.TOO_LARGE))
-    if should_fail and not request.gfp & GFP_NOFAIL_BIT:
-        return Step(machine, Failed(Reason.INJECTED))
-    machine, pfn, zone = alloc_fast(path.rules, machine, request)
-    if pfn != NOTHING:
-        return _woken(path, machine, request, Allocated(pfn, zone), ())
-    return path.enter(path, machine, Progress(request, task, Stage.RECLAIM), ())
+    progress = Progress(request, task, Stage.RECLAIM, reclaim_nodes=reclaim_nodes)
+    return _enter(path, Entry(machine, progress, None, should_fail))
 
 
-@verb("F014", "F017", source="mm/page_alloc.c:__alloc_pages_slowpath; 2.6.24 to 6.12")
+@verb("F014", "F017", source="mm/page_alloc.c:__alloc_pages_slowpath; 2.4.10 to 6.12")
 def resume(path: Path, machine: Machine, progress: Progress, answer: Answer) -> Run:
     """Go on with the answer to the question that `progress` waits for.
 
@@ -119,9 +117,36 @@ def resume(path: Path, machine: Machine, progress: Progress, answer: Answer) -> 
         Stage.COMPACTION: Compacted,
         Stage.LAST_COMPACTION: Compacted,
         Stage.OOM: Killed,
+        Stage.CLASSZONE: Balanced,
+        Stage.NODE_RECLAIM: NodeReclaimed,
     }[progress.stage]
     if not isinstance(answer, wanted):
         raise LinuxmmError(f"the request waits for {wanted.__name__}, not {type(answer).__name__}")
+    if isinstance(answer, NodeReclaimed):
+        assert progress.entry is not None
+        entry = progress.entry
+        return _enter(path, entry._replace(tape=(*entry.tape, (machine, answer))))
+    return _enter(path, Entry(machine, progress, answer))
+
+
+def _enter(path: Path, entry: Entry) -> Run:
+    """Run an entry; with reclaim on nodes, up to the first question that its tape does not answer."""
+    nodes = entry.progress.reclaim_nodes
+    if not nodes:
+        return _run(path, entry)
+    walk = walk_by_tape(path.kernel, nodes, entry.tape)
+    try:
+        return _run(path._replace(rules=path.rules._replace(walk=walk)), entry)
+    except Waits as waits:
+        question = NodeReclaim(entry.progress.request.order, waits.zone)
+        then = entry.progress._replace(stage=Stage.NODE_RECLAIM, entry=entry)
+        return Step(waits.machine, Asks(question, then))
+
+
+def _run(path: Path, entry: Entry) -> Run:
+    progress, machine, answer = entry.progress, entry.machine, entry.answer
+    if answer is None:
+        return _first(path, machine, progress, entry.should_fail)
     if isinstance(answer, Reclaimed):
         progress = progress._replace(
             last=answer.pages,
@@ -130,31 +155,45 @@ def resume(path: Path, machine: Machine, progress: Progress, answer: Answer) -> 
         )
     elif isinstance(answer, Compacted):
         progress = progress._replace(result=answer.result, suitable=answer.suitable)
-    else:
+    elif isinstance(answer, Balanced):
+        progress = progress._replace(last=answer.pages, kept=answer.kept)
+    elif isinstance(answer, Killed):
         task = progress.task._replace(oom_victim=progress.task.oom_victim or answer.caller)
         progress = progress._replace(last=int(answer.progress), task=task)
     return path.go_on(path, machine, progress, ())
 
 
+def _first(path: Path, machine: Machine, progress: Progress, should_fail: bool) -> Run:
+    request = progress.request
+    if request.order > path.rules.max_order:
+        return Step(machine, Failed(Reason.TOO_LARGE))
+    if should_fail and not request.gfp & GFP_NOFAIL_BIT:
+        return Step(machine, Failed(Reason.INJECTED))
+    machine, pfn, zone = alloc_fast(path.rules, machine, request)
+    if pfn != NOTHING:
+        return woken(path, machine, request, Allocated(pfn, zone), ())
+    return path.enter(path, machine, progress, ())
+
+
 # ---- common steps ----------------------------------------------------------------------------------------
 
 
-def _attempt(path: Path, machine: Machine, p: Progress, flags: int) -> tuple[Machine, Allocated | None]:
-    machine, pfn, zone = get_page_from_freelist(path.rules, machine, p.request, flags, False)
+def attempt(path: Path, machine: Machine, p: Progress, flags: int) -> tuple[Machine, Allocated | None]:
+    machine, pfn, zone = path.rules.walk(path.rules, machine, p.request, flags, False)
     return machine, None if pfn == NOTHING else Allocated(pfn, zone)
 
 
-def _eligible(machine: Machine, request: Request) -> list[int]:
+def eligible(machine: Machine, request: Request) -> list[int]:
     return [i for i in machine.zonelists[request.node] if not skips_zone(request, machine.zones[i], False)]
 
 
-def _wake(machine: Machine, p: Progress) -> tuple[Event, ...]:
+def wake(machine: Machine, p: Progress) -> tuple[Event, ...]:
     """One WakeupKswapd for each node of the zonelist, as its first eligible zone comes up."""
     if not p.request.gfp & GFP_KSWAPD_RECLAIM_BIT:
         return ()
     events: list[Event] = []
     last = NOTHING
-    for index in _eligible(machine, p.request):
+    for index in eligible(machine, p.request):
         node = machine.zones[index].node
         if node != last:
             events.append(WakeupKswapd(node, p.request.class_index, p.request.order, p.request.gfp))
@@ -162,7 +201,7 @@ def _wake(machine: Machine, p: Progress) -> tuple[Event, ...]:
     return tuple(events)
 
 
-def _woken(path: Path, machine: Machine, request: Request, got: Allocated, events: tuple[Event, ...]) -> Run:
+def woken(path: Path, machine: Machine, request: Request, got: Allocated, events: tuple[Event, ...]) -> Run:
     """Finish an allocation: kswapd is woken for a zone whose watermarks were boosted meanwhile.
 
     Source    mm/page_alloc.c:rmqueue (ZONE_BOOSTED_WATERMARK); 5.0 to 6.12
@@ -193,22 +232,23 @@ def _compacts(path: Path) -> bool:
     return path.kernel.version >= Version(2, 6, 35)
 
 
-def _after_reclaim(path: Path, machine: Machine, p: Progress) -> tuple[Machine, Allocated | None]:
+def after_reclaim(path: Path, machine: Machine, p: Progress) -> tuple[Machine, Allocated | None]:
     """Try after reclaim; then empty the reserve and the per-CPU lists once, and try again.
 
     Source    mm/page_alloc.c:__alloc_pages_direct_reclaim
     """
     if not p.last:
         return machine, None
-    machine, got = _attempt(path, machine, p, p.flags)
+    machine = path.kernel.behaviour("alloc.forget-full").function(machine, p.request.node)  # type: ignore[assignment]
+    machine, got = attempt(path, machine, p, p.flags)
     if got is None:
         machine, _ = unreserve_highatomic(path.kernel, path.rules, machine, p.request, False)
         machine = drain_all_pages(path.rules, machine)
-        machine, got = _attempt(path, machine, p, p.flags)
+        machine, got = attempt(path, machine, p, p.flags)
     return machine, got
 
 
-def _nopage(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...], why: Reason) -> Run:
+def nopage(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...], why: Reason) -> Run:
     """Refuse; but a __GFP_NOFAIL request that may reclaim tries with part of the reserve and goes on.
 
     Source    mm/page_alloc.c:__alloc_pages_slowpath (nopage)
@@ -217,9 +257,9 @@ def _nopage(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]
     if not gfp & GFP_NOFAIL_BIT or not gfp & GFP_DIRECT_RECLAIM_BIT:
         return Step(machine, Failed(why), events)
     for flags in (ALLOC_MIN_RESERVE | ALLOC_CPUSET, ALLOC_MIN_RESERVE):
-        machine, got = _attempt(path, machine, p, flags)
+        machine, got = attempt(path, machine, p, flags)
         if got is not None:
-            return _woken(path, machine, p.request, got, events)
+            return woken(path, machine, p.request, got, events)
     p = p._replace(stage=Stage.RECLAIM, task=p.task._replace(memalloc=False))
     return Step(machine, Asks(DirectReclaim(p.request.order), p), events)
 
@@ -231,12 +271,12 @@ def enter_limited(path: Path, machine: Machine, p: Progress, events: tuple[Event
     """Set up the flags, wake kswapd, try at the min mark; a first compaction for costly orders."""
     r = p.request
     p = p._replace(flags=path.rules.slowpath_flags(r.gfp, r.order, p.task.realtime, path.rules.cma))
-    if not _eligible(machine, r):
+    if not eligible(machine, r):
         return Step(machine, Failed(Reason.NO_ZONE), events)
-    events = (*events, *_wake(machine, p))
-    machine, got = _attempt(path, machine, p, p.flags)
+    events = (*events, *wake(machine, p))
+    machine, got = attempt(path, machine, p, p.flags)
     if got is not None:
-        return _woken(path, machine, r, got, events)
+        return woken(path, machine, r, got, events)
     costly = r.order > PAGE_ALLOC_COSTLY_ORDER
     wants = costly or (r.order > 0 and not is_movable(r.gfp))
     reserve = path.rules.reserve_flags(r.gfp, p.task.memalloc, p.task.oom_victim)
@@ -248,30 +288,30 @@ def enter_limited(path: Path, machine: Machine, p: Progress, events: tuple[Event
 
 def _retry_limited(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
     r = p.request
-    events = (*events, *_wake(machine, p))
+    events = (*events, *wake(machine, p))
     reserve = path.rules.reserve_flags(r.gfp, p.task.memalloc, p.task.oom_victim)
     if reserve:
         cma = ALLOC_CMA if path.rules.cma and is_movable(r.gfp) else 0
-        p = p._replace(flags=reserve | cma | (p.flags & ALLOC_KSWAPD))
+        p = p._replace(flags=reserve | cma | (p.flags & (ALLOC_KSWAPD | ALLOC_GFP_ATOMIC)))
     if reserve or not p.flags & ALLOC_CPUSET:
         r = r if r.gfp & GFP_THISNODE_BIT else r._replace(nodemask=-1)
         p = p._replace(request=r)
-    machine, got = _attempt(path, machine, p, p.flags)
+    machine, got = attempt(path, machine, p, p.flags)
     if got is not None:
-        return _woken(path, machine, r, got, events)
+        return woken(path, machine, r, got, events)
     if not r.gfp & GFP_DIRECT_RECLAIM_BIT:
-        return _nopage(path, machine, p, events, Reason.CANNOT_RECLAIM)
+        return nopage(path, machine, p, events, Reason.CANNOT_RECLAIM)
     if p.task.memalloc:
-        return _nopage(path, machine, p, events, Reason.RECLAIMER)
+        return nopage(path, machine, p, events, Reason.RECLAIMER)
     return Step(machine, Asks(DirectReclaim(r.order), p._replace(stage=Stage.RECLAIM)), events)
 
 
 def resume_limited(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
     """Go on after any answer."""
     if p.stage is Stage.RECLAIM:
-        machine, got = _after_reclaim(path, machine, p)
+        machine, got = after_reclaim(path, machine, p)
         if got is not None:
-            return _woken(path, machine, p.request, got, events)
+            return woken(path, machine, p.request, got, events)
         if p.request.order:
             question = DirectCompaction(p.request.order, p.priority)
             return Step(machine, Asks(question, p._replace(stage=Stage.COMPACTION)), events)
@@ -279,15 +319,15 @@ def resume_limited(path: Path, machine: Machine, p: Progress, events: tuple[Even
     if p.stage is Stage.OOM:
         return _after_oom(path, machine, p, events)
     if p.result is not Compaction.SKIPPED:
-        machine, got = _attempt(path, machine, p, p.flags)
+        machine, got = attempt(path, machine, p, p.flags)
         if got is not None:
-            return _woken(path, machine, p.request, got, events)
+            return woken(path, machine, p.request, got, events)
     if p.stage is Stage.COMPACTION:
         return _decide(path, machine, p, events)
     gfp = p.request.gfp
     if p.request.order > PAGE_ALLOC_COSTLY_ORDER and gfp & GFP_NORETRY_BIT:
         if p.result in (Compaction.SKIPPED, Compaction.DEFERRED) or gfp & GFP_THISNODE_BIT:
-            return _nopage(path, machine, p, events, Reason.COMPACTION)
+            return nopage(path, machine, p, events, Reason.COMPACTION)
         p = p._replace(priority=ASYNC)
     return _retry_limited(path, machine, p, events)
 
@@ -296,9 +336,9 @@ def _decide(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]
     """After a round of reclaim and compaction: fail, try again, or kill."""
     r = p.request
     if r.gfp & GFP_NORETRY_BIT:
-        return _nopage(path, machine, p, events, Reason.NO_RETRY)
+        return nopage(path, machine, p, events, Reason.NO_RETRY)
     if r.order > PAGE_ALLOC_COSTLY_ORDER and not r.gfp & GFP_RETRY_MAYFAIL_BIT:
-        return _nopage(path, machine, p, events, Reason.COSTLY)
+        return nopage(path, machine, p, events, Reason.COSTLY)
     p = p._replace(loops=reclaim_loops(p.loops, p.last > 0, r.order))
     again = not reclaim_gives_up(p.loops) and _would_do(path, machine, p)
     if not again:
@@ -316,7 +356,7 @@ def _would_do(path: Path, machine: Machine, p: Progress) -> bool:
 
     Source    mm/page_alloc.c:should_reclaim_retry
     """
-    for index in _eligible(machine, p.request):
+    for index in eligible(machine, p.request):
         zone = machine.zones[index]
         free = zone.nr_free + (p.reclaimable[index] if index < len(p.reclaimable) else 0)
         mark = zone.watermark[0] + zone.boost
@@ -327,9 +367,9 @@ def _would_do(path: Path, machine: Machine, p: Progress) -> bool:
 
 
 def _ask_oom(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
-    machine, got = _attempt(path, machine, p, 2 | ALLOC_CPUSET)
+    machine, got = attempt(path, machine, p, 2 | ALLOC_CPUSET)
     if got is not None:
-        return _woken(path, machine, p.request, got, events)
+        return woken(path, machine, p.request, got, events)
     r = p.request
     if oom_may_kill(r.order, r.gfp, r.class_index, p.task.dumping_core):
         return Step(machine, Asks(OomKill(), p._replace(stage=Stage.OOM)), events)
@@ -339,38 +379,38 @@ def _ask_oom(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...
 def _after_oom(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
     r = p.request
     if p.last and r.gfp & GFP_NOFAIL_BIT:
-        machine, got = _attempt(path, machine, p, ALLOC_NO_WATERMARKS)
+        machine, got = attempt(path, machine, p, ALLOC_NO_WATERMARKS)
         if got is not None:
-            return _woken(path, machine, r, got, events)
+            return woken(path, machine, r, got, events)
     if p.task.oom_victim and (p.flags & ALLOC_OOM or r.gfp & GFP_NOMEMALLOC_BIT):
-        return _nopage(path, machine, p, events, Reason.VICTIM)
+        return nopage(path, machine, p, events, Reason.VICTIM)
     if p.last:
         return _retry_limited(path, machine, p._replace(loops=0), events)
-    return _nopage(path, machine, p, events, Reason.EXHAUSTED)
+    return nopage(path, machine, p, events, Reason.EXHAUSTED)
 
 
-# ---- up to 4.6: as long as reclaim makes progress --------------------------------------------------------
+# ---- 3.19 to 4.6: as long as reclaim makes progress --------------------------------------------------------
 
 
 def enter_by_progress(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
     """Wake kswapd, try at the min mark, then without watermarks for who may; compact, reclaim."""
     r = p.request
-    if not _eligible(machine, r):
+    if not eligible(machine, r):
         return Step(machine, Failed(Reason.NO_ZONE), events)
     flags = path.rules.slowpath_flags(r.gfp, r.order, p.task.realtime, path.rules.cma)
     reserve = path.rules.reserve_flags(r.gfp, p.task.memalloc, p.task.oom_victim)
     p = p._replace(flags=flags)
-    events = (*events, *_wake(machine, p))
-    for attempt in (flags, flags | reserve) if reserve else (flags,):
-        machine, got = _attempt(path, machine, p, attempt)
+    events = (*events, *wake(machine, p))
+    for tried in (flags, flags | reserve) if reserve else (flags,):
+        machine, got = attempt(path, machine, p, tried)
         if got is not None:
-            return _woken(path, machine, r, got, events)
+            return woken(path, machine, r, got, events)
     if not r.gfp & GFP_DIRECT_RECLAIM_BIT:
-        return _nopage(path, machine, p, events, Reason.CANNOT_RECLAIM)
+        return nopage(path, machine, p, events, Reason.CANNOT_RECLAIM)
     if p.task.memalloc:
-        return _nopage(path, machine, p, events, Reason.RECLAIMER)
+        return nopage(path, machine, p, events, Reason.RECLAIMER)
     if p.task.oom_victim and not r.gfp & GFP_NOFAIL_BIT:
-        return _nopage(path, machine, p, events, Reason.VICTIM)
+        return nopage(path, machine, p, events, Reason.VICTIM)
     if r.order and _compacts(path):
         question = DirectCompaction(r.order, ASYNC)
         return Step(machine, Asks(question, p._replace(stage=Stage.FIRST_COMPACTION)), events)
@@ -382,24 +422,24 @@ def resume_by_progress(path: Path, machine: Machine, p: Progress, events: tuple[
     r = p.request
     if p.stage in (Stage.FIRST_COMPACTION, Stage.LAST_COMPACTION):
         if p.result is not Compaction.SKIPPED:
-            machine, got = _attempt(path, machine, p, p.flags)
+            machine, got = attempt(path, machine, p, p.flags)
             if got is not None:
-                return _woken(path, machine, r, got, events)
+                return woken(path, machine, r, got, events)
         if p.stage is Stage.LAST_COMPACTION:
-            return _nopage(path, machine, p, events, Reason.EXHAUSTED)
+            return nopage(path, machine, p, events, Reason.EXHAUSTED)
         return Step(machine, Asks(DirectReclaim(r.order), p._replace(stage=Stage.RECLAIM)), events)
     if p.stage is Stage.OOM:
         return _progress_made(path, machine, p, events)
-    machine, got = _after_reclaim(path, machine, p)
+    machine, got = after_reclaim(path, machine, p)
     if got is not None:
-        return _woken(path, machine, r, got, events)
+        return woken(path, machine, r, got, events)
     if r.gfp & GFP_NORETRY_BIT:
         return _last_compaction(path, machine, p, events)
     if progress_again(r.order, p.last, p.reclaimed, bool(r.gfp & GFP_RETRY_MAYFAIL_BIT)):
         return enter_by_progress(path, machine, p, events)
-    machine, got = _attempt(path, machine, p, 2 | ALLOC_CPUSET)
+    machine, got = attempt(path, machine, p, 2 | ALLOC_CPUSET)
     if got is not None:
-        return _woken(path, machine, r, got, events)
+        return woken(path, machine, r, got, events)
     if oom_may_kill(r.order, r.gfp & GFP_THISNODE_BIT, r.class_index, p.task.dumping_core):
         return Step(machine, Asks(OomKill(), p._replace(stage=Stage.OOM)), events)
     return _progress_made(path, machine, p._replace(last=0), events)
@@ -417,20 +457,20 @@ def _last_compaction(path: Path, machine: Machine, p: Progress, events: tuple[Ev
         question = DirectCompaction(order, SYNC_LIGHT)
         return Step(machine, Asks(question, p._replace(stage=Stage.LAST_COMPACTION)), events)
     why = Reason.NO_RETRY if p.request.gfp & GFP_NORETRY_BIT else Reason.EXHAUSTED
-    return _nopage(path, machine, p, events, why)
+    return nopage(path, machine, p, events, why)
 
 
-_Continue = Callable[[Path, Machine, Progress, tuple[Event, ...]], Run]
+Continue = Callable[[Path, Machine, Progress, tuple[Event, ...]], Run]
 
 
 @behaviour(
     "alloc.slowpath",
-    since="2.6.24",
+    since="3.19",
     until="4.6",
     features=("F014", "F017"),
-    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.4 (older releases differ in detail: unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.4 (3.19 to 4.1 differ in detail)",
 )
-def slowpath_by_progress() -> tuple[_Continue, _Continue]:
+def slowpath_by_progress() -> tuple[Continue, Continue]:
     """Rounds go on as long as reclaim frees something and the order is cheap."""
     return enter_by_progress, resume_by_progress
 
@@ -441,6 +481,6 @@ def slowpath_by_progress() -> tuple[_Continue, _Continue]:
     features=("F014", "F017"),
     source="mm/page_alloc.c:__alloc_pages_slowpath; 6.1, 6.12 (4.7 to 4.9 differ in detail: unconfirmed)",
 )
-def slowpath_limited() -> tuple[_Continue, _Continue]:
+def slowpath_limited() -> tuple[Continue, Continue]:
     """At most 16 rounds without progress, and priorities of compaction."""
     return enter_limited, resume_limited

@@ -41,13 +41,16 @@ from linuxmm.spec.alloc.gfp import (
     GFP_RECLAIMABLE_BIT,
 )
 from linuxmm.spec.alloc.request import Request, request
-from linuxmm.spec.kernel import Kernel, Version, kernel
+from linuxmm.spec.kernel import Arch, Kernel, Version, kernel, parse_version
 
 VERSIONS: Final = (
+    "2.4.22",
     "2.6.11",
     "2.6.24",
+    "2.6.28",
     "2.6.32",
     "3.9",
+    "3.14",
     "3.19",
     "4.2",
     "4.4",
@@ -79,8 +82,11 @@ _CMA: Final = (144, 160)
 
 
 def small_kernel(version: str) -> Kernel:
-    """The usual configuration of a version; with CMA since 3.5."""
-    return kernel(version, cma=kernel(version).version >= Version(3, 5))
+    """The usual configuration of a version; with CMA since 3.5; 32-bit in 2.4."""
+    number = parse_version(version)
+    if number < Version(2, 6):
+        return kernel(version, Arch.I386)
+    return kernel(version, cma=number >= Version(3, 5))
 
 
 def small_rules(version: str) -> Rules:
@@ -92,7 +98,8 @@ def small_machine(version: str) -> Machine:
     """Two nodes: 32 pages of DMA and 76 of NORMAL; 64 of NORMAL, 16 of them CMA where the kernel has it."""
     profile, rules = small_kernel(version), small_rules(version)
     zones = tuple(_small_zone(profile, rules, area) for area in _AREAS)
-    return Machine(zones, ((1, 0, 2), (2, 1, 0)), 2)
+    machine = Machine(zones, ((1, 0, 2), (2, 1, 0)), 2)
+    return profile.behaviour("alloc.turns").function(machine)  # type: ignore[return-value]
 
 
 def _small_zone(profile: Kernel, rules: Rules, area: Area) -> Zone:

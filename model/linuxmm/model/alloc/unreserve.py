@@ -39,12 +39,36 @@ def unreserve_nothing(rules: Rules, zone: Zone, pfn: int, order: int, migratetyp
     "alloc.unreserve",
     since="4.4",
     until="4.9",
+    replaced_in=("4.4.155",),
     features=("F013",),
-    source="mm/page_alloc.c:unreserve_highatomic_pageblock; 4.4 to 4.9",
+    source="mm/page_alloc.c:unreserve_highatomic_pageblock; 4.6, 4.7, 4.9 (4.4.0 unconfirmed)",
+)
+def unreserve_uncounted(
+    rules: Rules, zone: Zone, pfn: int, order: int, migratetype: int
+) -> tuple[Zone, bool]:
+    """The first pageblock with a free page leaves the reserve, even if it had left before: counted twice."""
+    zone = _count_out(rules, zone)
+    zone = set_pageblock_type(zone, pfn, migratetype)
+    return move_freepages_block(rules, zone, pfn, migratetype)[0], True
+
+
+@behaviour(
+    "alloc.unreserve",
+    since="4.4.155",
+    until="4.3",
+    backports=("4.4.155",),
+    features=("F013",),
+    source="mm/page_alloc.c:unreserve_highatomic_pageblock; 4.4.155",
 )
 def unreserve_first(rules: Rules, zone: Zone, pfn: int, order: int, migratetype: int) -> tuple[Zone, bool]:
-    """As later, but the first pageblock with a free page is enough, whether or not its pages move."""
+    """As since 4.10, but the first pageblock with a free page is enough, whether or not its pages move."""
     return unreserve_block(rules, zone, pfn, order, migratetype)[0], True
+
+
+def _count_out(rules: Rules, zone: Zone) -> Zone:
+    """A pageblock leaves the reserve."""
+    held = reserved_highatomic(zone)
+    return set_reserved_highatomic(zone, held - min(1 << rules.pageblock_order, held))
 
 
 @behaviour(
@@ -57,8 +81,7 @@ def unreserve_first(rules: Rules, zone: Zone, pfn: int, order: int, migratetype:
 def unreserve_block(rules: Rules, zone: Zone, pfn: int, order: int, migratetype: int) -> tuple[Zone, bool]:
     """The pageblock takes the requester's type, and its free pages move; success if any did."""
     if pageblock_type(zone, pfn) == HIGHATOMIC:
-        held = reserved_highatomic(zone)
-        zone = set_reserved_highatomic(zone, held - min(1 << rules.pageblock_order, held))
+        zone = _count_out(rules, zone)
     zone = set_pageblock_type(zone, pfn, migratetype)
     zone, moved, _ = move_freepages_block(rules, zone, pfn, migratetype)
     return zone, moved > 0
@@ -80,14 +103,39 @@ def unreserve_whole(rules: Rules, zone: Zone, pfn: int, order: int, migratetype:
     return retag_range(rules, zone, pfn, order, migratetype), True
 
 
+@behaviour(
+    "alloc.unreserve-last",
+    since="2.4.0",
+    until="4.9",
+    features=("F013",),
+    source="mm/page_alloc.c:should_reclaim_retry; 4.7, 4.9",
+)
+def keeps_last_block() -> bool:
+    """Whether the last reserved pageblock of a zone is given back before a task is killed: no."""
+    return False
+
+
+@behaviour(
+    "alloc.unreserve-last",
+    since="4.10",
+    features=("F013",),
+    source="mm/page_alloc.c:should_reclaim_retry; 4.10 to 6.12",
+)
+def gives_last_block() -> bool:
+    """Whether the last reserved pageblock of a zone is given back before a task is killed: yes."""
+    return True
+
+
 @verb("F013", "F017", source="mm/page_alloc.c:unreserve_highatomic_pageblock; 4.4 to 6.12")
 def unreserve_highatomic(
     kernel: Kernel, rules: Rules, machine: Machine, request: Request, force: bool
 ) -> tuple[Machine, bool]:
     """Give one reserved pageblock with free pages to the request's type; (machine, whether one was given).
 
-    force: give the last pageblock of a zone too
+    force: give the last pageblock of a zone too, where the kernel does that
     """
+    if force and not kernel.behaviour("alloc.unreserve-last").function():
+        return machine, False
     give = kernel.behaviour("alloc.unreserve").function
     for at in range(zonelist_length(machine, request.node)):
         index = zonelist_entry(machine, request.node, at)

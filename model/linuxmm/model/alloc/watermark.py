@@ -31,7 +31,13 @@ from linuxmm.model.alloc.movement import (
 )
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.alloc.buddy import migratetype_is_mergeable
-from linuxmm.spec.alloc.gfp import ALLOC_CMA, ALLOC_MIN_RESERVE, ALLOC_NON_BLOCK, ALLOC_WMARK_MASK
+from linuxmm.spec.alloc.gfp import (
+    ALLOC_CMA,
+    ALLOC_GFP_ATOMIC,
+    ALLOC_MIN_RESERVE,
+    ALLOC_NON_BLOCK,
+    ALLOC_WMARK_MASK,
+)
 from linuxmm.spec.alloc.watermark import above_mark, halved_mark
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES
@@ -67,10 +73,32 @@ def highatomic_pages_free(zone: Zone) -> int:
 
 @behaviour(
     "alloc.watermark-ok",
-    since="2.4.0",
+    since="3.7",
+    until="3.9",
+    features=("F013", "F017"),
+    source="mm/page_alloc.c:__zone_watermark_ok; 3.7 (3.8, 3.9: until the repair of 3.10-rc6)",
+)
+def watermark_ok_per_order_without_cma(
+    rules: Rules, zone: Zone, order: int, mark: int, class_index: int, flags: int, free: int
+) -> bool:
+    """As before; CMA pages are also taken out of the test of each order, though its lists hold them."""
+    cma = 0 if flags & ALLOC_CMA else nr_free_cma(zone)
+    return watermark_ok_per_order(rules, zone, order, mark, class_index, flags | ALLOC_CMA, free - cma)
+
+
+@behaviour(
+    "alloc.watermark-ok",
+    since="3.10",
     until="4.3",
     features=("F013", "F017"),
-    source="mm/page_alloc.c:zone_watermark_ok; 2.6.11 to 4.3",
+    source="mm/page_alloc.c:__zone_watermark_ok; 3.10.4 to 4.3",
+)
+@behaviour(
+    "alloc.watermark-ok",
+    since="2.4.0",
+    until="3.6",
+    features=("F013", "F017"),
+    source="mm/page_alloc.c:zone_watermark_ok; 2.6.11 to 3.5",
 )
 def watermark_ok_per_order(
     rules: Rules, zone: Zone, order: int, mark: int, class_index: int, flags: int, free: int
@@ -193,13 +221,32 @@ def watermark_fast_ignoring_highatomic(
 @behaviour(
     "alloc.watermark-fast",
     since="5.9",
+    until="6.2",
     features=("F014", "F017", "F018"),
-    source="mm/page_alloc.c:zone_watermark_fast; 5.9 to 6.12 (before 6.3 __GFP_ATOMIC decides, not HIGH)",
+    source="mm/page_alloc.c:zone_watermark_fast; 5.9 to 6.2, 6.1.158, 6.1.192",
+)
+def watermark_fast_unboosted_for_atomic(
+    rules: Rules, zone: Zone, order: int, mark: int, class_index: int, flags: int
+) -> bool:
+    """A __GFP_ATOMIC request for a single page may ignore a boost of the min watermark."""
+    free = nr_free_pages(zone)
+    if rules.watermark_ok(rules, zone, order, mark, class_index, flags, free):
+        return True
+    if order != 0 or boost_of(zone) == 0 or flags & ALLOC_WMARK_MASK != 0 or not flags & ALLOC_GFP_ATOMIC:
+        return False
+    return rules.watermark_ok(rules, zone, 0, watermark_of(zone, 0), class_index, flags, free)
+
+
+@behaviour(
+    "alloc.watermark-fast",
+    since="6.3",
+    features=("F014", "F017", "F018"),
+    source="mm/page_alloc.c:zone_watermark_fast; 6.3 to 6.12",
 )
 def watermark_fast_unboosted(
     rules: Rules, zone: Zone, order: int, mark: int, class_index: int, flags: int
 ) -> bool:
-    """An atomic request for a single page may ignore a boost of the min watermark.
+    """A request with ALLOC_MIN_RESERVE for a single page may ignore a boost of the min watermark.
 
     mark: the watermark with boost.  The kernel's short cut for single pages is left out: it accepts only what
     the whole test accepts (theorem alloc.watermark.fast-agrees).

@@ -20,11 +20,13 @@ from linuxmm.model.alloc.buddy import (
     account_removed_at_once,
     account_removed_later,
     account_taken_done,
+    merges_alike,
+    merges_alike_unless_isolated,
     never_to_tail,
 )
 from linuxmm.model.alloc.fallback_largest import take_single_type
 from linuxmm.model.alloc.freelist import ISOLATE, NOTHING, Zone
-from linuxmm.model.alloc.isolate import make_movable_tag
+from linuxmm.model.alloc.isolate import make_movable_tag, putback_to_tail
 from linuxmm.model.alloc.pcp import drained_type_noted, drained_type_of_pageblock
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.proofs.domain import MapOf, Table, Truth, Word, each
@@ -143,6 +145,7 @@ def rules_of(era: int, pageblock_order: int) -> Rules:
         absorb_mergeable,
         _unused,
     )[era]
+    alike = _unused if era == ANY_ERA else merges_alike_unless_isolated if era == 1 else merges_alike
     fields.update(
         max_order=MAX_ORDER,
         pageblock_order=pageblock_order,
@@ -150,6 +153,8 @@ def rules_of(era: int, pageblock_order: int) -> Rules:
         cma=True,
         nr_pcp_lists=14,
         may_absorb=may_absorb,
+        merges_alike=alike,
+        putback_to_tail=putback_to_tail,
         absorb=absorb_retagging if era == 4 else absorb_keeping_types,
         wants_tail=never_to_tail,
         account_removed=account_removed_at_once if era == 4 else account_removed_later,

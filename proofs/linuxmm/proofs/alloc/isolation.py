@@ -8,8 +8,8 @@ from typing import Annotated, Final
 
 from linuxmm.model.alloc.freelist import ISOLATE, Zone, account, pageblock_type
 from linuxmm.model.alloc.isolate import (
-    _retag_block,
     isolate_pageblock,
+    retag_moving,
     unisolate_merging,
     unisolate_moving,
     unisolate_pageblock,
@@ -138,7 +138,7 @@ def claims_block(
     "alloc.isolate.pageblock",
     "Isolating a pageblock keeps its free pages free and puts exactly its free blocks on the lists of "
     "ISOLATE; NR_FREE_PAGES shrinks by exactly the pages that left the other lists.",
-    proves=(isolate_pageblock, _retag_block, move_freepages, account),
+    proves=(isolate_pageblock, retag_moving, move_freepages, account),
     features=("F016", "F039"),
     method="bounded",
     bounds=SMALL + ", no free block across its ends, every generation from 2.6.24 to 6.12",
@@ -155,10 +155,15 @@ def claims_block(
     },
     mutants=(
         Mutant(isolate_pageblock, "counts the pages twice", "zone, -moved, was)", "zone, -2 * moved, was)"),
-        Mutant(isolate_pageblock, "does not count the pageblock", "was), 1)", "was), 0)"),
-        Mutant(_retag_block, "begins behind the first page", "at = start\n", "at = start + 1\n"),
-        Mutant(_retag_block, "keeps the type", "    zone = set_pageblock_type(zone, pfn, migratetype)\n", ""),
-        Mutant(_retag_block, "remembers the last block only", "moved += pages", "moved = pages"),
+        Mutant(
+            isolate_pageblock,
+            "does not count the pageblock",
+            "add_isolated(zone, 1)",
+            "add_isolated(zone, 0)",
+        ),
+        Mutant(retag_moving, "begins behind the first page", "at = start\n", "at = start + 1\n"),
+        Mutant(retag_moving, "keeps the type", "    zone = set_pageblock_type(zone, pfn, migratetype)\n", ""),
+        Mutant(retag_moving, "remembers the last block only", "moved += pages", "moved = pages"),
     ),
 )
 def isolates_pageblock(
@@ -194,7 +199,7 @@ def isolates_pageblock(
     "alloc.isolate.undo",
     "Undoing the isolation without a merge keeps the pages free, puts exactly the pageblock's free blocks on "
     "the lists of its new type, and NR_FREE_PAGES grows by exactly the pages that came back.",
-    proves=(unisolate_pageblock, unisolate_moving, unisolate_merging, _retag_block),
+    proves=(unisolate_pageblock, unisolate_moving, unisolate_merging, retag_moving),
     features=("F016", "F039"),
     method="bounded",
     bounds=SMALL + ", no free block across its ends, the pageblock not free together with its buddy, every "
@@ -218,7 +223,7 @@ def isolates_pageblock(
         Mutant(unisolate_moving, "forgets to count", "zone, moved, migratetype)", "zone, 0, migratetype)"),
         Mutant(unisolate_pageblock, "does not count the pageblock", "migratetype), -1", "migratetype), 0"),
         Mutant(unisolate_pageblock, "keeps its isolation", "- 1), migratetype)", "- 1), 4)"),
-        Mutant(_retag_block, "begins behind the first page", "at = start\n", "at = start + 1\n"),
+        Mutant(retag_moving, "begins behind the first page", "at = start\n", "at = start + 1\n"),
     ),
 )
 def undoes_isolation(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from linuxmm.model.alloc.freelist import NOTHING, Zone, account, add_head, add_tail, remove
-from linuxmm.model.alloc.isolate import account_isolated_after, account_isolated_while_moving
+from linuxmm.model.alloc.isolate import account_isolated_after, account_isolated_while_moving, retag_moving
 from linuxmm.model.alloc.movement import (
     move_freepages,
     move_to_head,
@@ -53,6 +53,7 @@ def moving_rules(generation: int, pageblock_order: int) -> Rules:
     """How a generation moves a free block and counts isolated pages."""
     return rules_of(4 if generation == 2 else 3, pageblock_order)._replace(
         place_moved=(move_to_head, move_to_tail, move_to_tail_counted)[generation],
+        retag_isolated=retag_moving,
         account_isolated=account_isolated_while_moving if generation == 2 else account_isolated_after,
     )
 

@@ -21,12 +21,15 @@ from linuxmm.model.alloc.fallback_largest import (
     take_with_reserve_first_pageblock,
 )
 from linuxmm.model.alloc.fallback_steal import (
+    steal_and_retry,
+    steal_whole_pageblocks,
     take_balancing_then_stealing,
     take_stealing,
     take_stealing_largest,
 )
 from linuxmm.model.alloc.freelist import ISOLATE, NOTHING, Zone
 from linuxmm.model.alloc.movement import find_fallback, take_cma
+from linuxmm.model.alloc.request_2_4 import take_upper_end
 from linuxmm.proofs.alloc.ghost import (
     ALL_UNMOVABLE,
     NO_BLOCKS,
@@ -44,7 +47,7 @@ from linuxmm.proofs.domain import Word, each
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import theorem
 
-NR_POLICIES: Final = 16
+NR_POLICIES: Final = 19
 
 
 def only_isolated(zone: Zone, order: int, migratetype: int) -> int:
@@ -99,6 +102,9 @@ ONLY_ISOLATED: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
         take_balancing_then_stealing,
         take_claiming_or_single,
         take_claim_then_steal,
+        take_upper_end,
+        steal_and_retry,
+        steal_whole_pageblocks,
         find_fallback,
     ),
     features=("F016", "F038"),
@@ -155,5 +161,10 @@ def isolated_never_handed_out(
         take_balancing_then_stealing,
         take_claiming_or_single,
         take_claim_then_steal,
+        take_upper_end,
+        take_stealing,
+        take_balancing_then_stealing,
     )[policy]
-    return take(rules_of(4 if policy >= 14 else 3, 9), zone, order, migratetype, flags, 0)[1] == NOTHING
+    steal = steal_whole_pageblocks if policy >= 17 else steal_and_retry
+    rules = rules_of(4 if policy in (14, 15) else 3, 9)._replace(steal=steal)
+    return take(rules, zone, order, migratetype, flags, 0)[1] == NOTHING

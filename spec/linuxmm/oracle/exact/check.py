@@ -39,7 +39,8 @@ def predict_capture(
             engine, after = engines[begin], machines[end][1]
             names = numbering(states[begin].migratetypes)
             addresses = addresses_of(states[begin], cpu_nodes(capture))
-            found = Replay(engine, rows(events, part), names, addresses, balanced).run()
+            unreserve = profile.behaviour("alloc.unreserve").function
+            found = Replay(engine, rows(events, part), names, addresses, unreserve, balanced).run()
             results.append(_result(f"{name} {begin}..{end}", found, tuple(compare(engine.machine, after))))
     return str(profile.version), results
 

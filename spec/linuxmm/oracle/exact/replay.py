@@ -13,6 +13,7 @@ from typing import Final
 from linuxmm.fast import engine as codes
 from linuxmm.fast.engine import Engine, LogEntry
 from linuxmm.fast.events import LOG_EXTFRAG, LOG_PCPU_DRAIN, LOG_ZONE_LOCKED
+from linuxmm.model.alloc.isolate import isolate_pageblock, split_free_page, unisolate_pageblock
 from linuxmm.oracle.exact import adopt
 from linuxmm.oracle.exact.addresses import Addresses
 from linuxmm.oracle.exact.gaps import DRIFT, INTERRUPTED
@@ -23,6 +24,7 @@ from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Numbering, Row, rows_of
 from linuxmm.spec.alloc.pcp import decayed_high, with_high
 from linuxmm.spec.alloc.request import request
+from linuxmm.spec.relink import Function
 from linuxmm.spec.vocabulary import NR_MIGRATETYPES, MigrateType
 
 _MIGRATE_MASK: Final = 7
@@ -68,14 +70,25 @@ class Prediction:
 
 
 class Replay:
-    """A replay in progress: the engine, and what is expected next on each CPU."""
+    """A replay in progress: the engine, and what is expected next on each CPU.
+
+    unreserve  the kernel's rule for a pageblock that leaves the reserve of high-order atomic requests
+    balanced   whether the recording would show when kswapd worked
+    """
 
     def __init__(
-        self, engine: Engine, events: Events, names: Numbering, addresses: Addresses, balanced: bool = False
+        self,
+        engine: Engine,
+        events: Events,
+        names: Numbering,
+        addresses: Addresses,
+        unreserve: Function,
+        balanced: bool = False,
     ) -> None:
         self.engine = engine
         self.names = names
         self.addresses = addresses
+        self.unreserve = unreserve
         self.rows = list(rows_of(events, names))
         self.result = Prediction()
         self._plan = plan(self.rows, balanced)
@@ -332,20 +345,33 @@ class Replay:
 
     def _retagged(self, row: Row) -> None:
         """A pageblock got a type: the model gave it already, or somebody outside the allocator asked."""
-        if not row.b & _MIGRATE_MASK or self.engine.zone_of(row.pfn) < 0:
+        zone = self.engine.zone_of(row.pfn)
+        if not row.b & _MIGRATE_MASK or zone < 0:
             return
         number = row.a & _MIGRATE_MASK
         migratetype = self.names.ours[number] if number < len(self.names.ours) else -1
         present = self.engine.pageblock_type(row.pfn)
         if migratetype < 0 or migratetype == present:
             return
-        code = codes.SET_TYPE
+        if migratetype == MigrateType.HIGHATOMIC:
+            return  # the request that reserves the pageblock does it
+        if MigrateType.ISOLATE in (migratetype, present):
+            self.result.operations += 1
         if migratetype == MigrateType.ISOLATE:
-            code = codes.ISOLATE_BLOCK
+            self.engine.interpret(isolate_pageblock, zone, row.pfn)
         elif present == MigrateType.ISOLATE:
-            code = codes.UNISOLATE_BLOCK
-        self.result.operations += code != codes.SET_TYPE
-        self.engine.run(code, pfn=row.pfn, migratetype=migratetype)
+            self.engine.interpret(unisolate_pageblock, zone, row.pfn, migratetype)
+        elif present == MigrateType.HIGHATOMIC:
+            self._unreserve(zone, row.pfn, migratetype)
+        else:
+            self.engine.run(codes.SET_TYPE, pfn=row.pfn, migratetype=migratetype)
+
+    def _unreserve(self, zone: int, pfn: int, migratetype: int) -> None:
+        """A pageblock left the reserve of high-order atomic requests."""
+        start = pfn >> self.engine.rules.pageblock_order << self.engine.rules.pageblock_order
+        head = self.engine.free_block(start)
+        self.result.operations += 1
+        self.engine.interpret(self.unreserve, zone, start, max(self.engine.free_order(head), 0), migratetype)
 
     def _decay(self, row: Row) -> None:
         """The limit of an idle CPU's list was lowered; what is given back for it follows as an event."""
@@ -361,4 +387,4 @@ class Replay:
             self._differ(row, "split_free_page", "a free block", f"pfn {row.pfn:#x} order {row.order}")
             return
         self.result.operations += 1
-        self.engine.run(codes.SPLIT_FREE, pfn=row.pfn, order=row.order, flags=row.a)
+        self.engine.interpret(split_free_page, self.engine.zone_of(row.pfn), row.pfn, row.order, row.a)

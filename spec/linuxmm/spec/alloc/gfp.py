@@ -1,7 +1,7 @@
 """GFP words: what a request may use, and how hard it may try.
 
-One canonical word serves all versions: the bit positions of 6.1.  `decode_gfp` translates the number that
-a particular kernel stores, `parse_gfp` the names that it prints.
+One canonical word serves all versions: the bit positions of 6.1.  `linuxmm.spec.alloc.gfp_layouts` translates
+the number that a particular kernel stores, `parse_gfp` the names that it prints.
 
 Linux: include/linux/gfp.h (gfp_types.h since 6.0).  Seed 2 intro, 2.1.1.3 (F003, F016, F017).
 """
@@ -9,8 +9,6 @@ Linux: include/linux/gfp.h (gfp_types.h since 6.0).  Seed 2 intro, 2.1.1.3 (F003
 from functools import cache
 from typing import Final
 
-from linuxmm.spec.errors import Unmodelled
-from linuxmm.spec.kernel import Version
 from linuxmm.spec.vocabulary import MigrateType, ZoneType
 
 GFP_DMA_BIT: Final = 0x01
@@ -77,6 +75,12 @@ ALLOC_NOFRAGMENT: Final = 0x100
 ALLOC_HIGHATOMIC: Final = 0x200
 ALLOC_FAIR: Final = 0x400
 ALLOC_KSWAPD: Final = 0x800
+ALLOC_GFP_ATOMIC: Final = 0x1000
+"""Not the kernel's: the request states __GFP_ATOMIC, which the watermark test of 5.9 to 6.2 reads itself."""
+ALLOC_COLD: Final = 0x2000
+"""Not the kernel's: the request states __GFP_COLD, which the per-CPU lists up to 4.14 read themselves."""
+ALLOC_MIRROR: Final = 0x4000
+"""Not the kernel's: the request wants mirrored memory, as the RFC of 2015 proposed."""
 ALLOC_RESERVES: Final = ALLOC_NON_BLOCK | ALLOC_MIN_RESERVE | ALLOC_HIGHATOMIC | ALLOC_OOM
 
 _NAMES: Final[dict[str, int]] = {
@@ -131,6 +135,11 @@ _NAMES: Final[dict[str, int]] = {
     "__GFP_MIRROR": GFP_MIRROR_BIT,
 }
 
+CANONICAL_BITS: Final[dict[str, int]] = {
+    name: bit for name, bit in _NAMES.items() if name.startswith("__GFP_")
+}
+"""Names of single flags -> their canonical bits."""
+
 
 @cache
 def parse_gfp(text: str) -> int:
@@ -149,19 +158,6 @@ def parse_gfp(text: str) -> int:
         elif name != "none":
             raise ValueError(f"{name!r} is not a GFP flag")
     return word
-
-
-def decode_gfp(word: int, version: Version) -> int:
-    """The canonical word of the number that a kernel of `version` stores.
-
-    Only the kernels whose encoding was read in source are known: 6.0 to 6.12.
-    Errors    Unmodelled for other versions
-    """
-    if version >= Version(6, 0):
-        return word & 0xFFFFFFFF
-    raise Unmodelled(
-        f"numeric GFP words of kernel {version}: the encoding has not been read; use text, which names flags"
-    )
 
 
 def gfp_zone_highest(gfp: int) -> int:

@@ -31,6 +31,10 @@ class PcpVars(NamedTuple):
     free_count  pages freed lately without allocation (since 6.7)
     flags       PCPF_* (since 6.7)
     scale_max   CONFIG_PCP_BATCH_SCALE_MAX
+
+    Up to 2.6.24 a CPU has a hot and a cold list, and `pages` counts both.  The cold list's numbers stand in
+    the words that these kernels do not need: high_min its high, high_max its batch, free_count its pages;
+    factor is the number of pages at which the hot list is refilled (not 0 up to 2.6.14).
     """
 
     pages: int
@@ -170,6 +174,11 @@ def high_shared_by_cpus(total: int, nr_cpus: int, batch: int) -> int:
 # ---- which list ------------------------------------------------------------------------------------------
 
 
+def no_order(order: int, pageblock_order: int) -> bool:
+    """Whether the lists hold blocks of this order: there are no lists.  2.4."""
+    return False
+
+
 def order_zero_only(order: int, pageblock_order: int) -> bool:
     """Whether the lists hold blocks of this order: single pages only.
 
@@ -195,7 +204,7 @@ def costly_orders_and_pageblocks(order: int, pageblock_order: int) -> bool:
 
 
 def index_single(order: int, migratetype: int) -> int:
-    """The list of a block: there is one.  2.6.25 to 2.6.31."""
+    """The list of a block: there is one (2.6.25 to 2.6.31), or it is the hot one (up to 2.6.24)."""
     return 0
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from linuxmm.spec.alloc.gfp import (
     ALLOC_CMA,
     ALLOC_CPUSET,
+    ALLOC_GFP_ATOMIC,
     ALLOC_HIGHATOMIC,
     ALLOC_KSWAPD,
     ALLOC_MIN_RESERVE,
@@ -90,6 +91,18 @@ def _harder(gfp: int, atomic: bool, reserves: bool, realtime: bool, cma: bool) -
 
 @behaviour(
     "alloc.slowpath-flags",
+    since="2.4.0",
+    until="2.5.999",
+    features=("F017",),
+    source="mm/page_alloc.c:__alloc_pages; 2.4.16, 2.4.22, 2.4.32",
+)
+def slowpath_flags_quarter(gfp: int, order: int, realtime: bool, cma: bool) -> int:
+    """Who cannot wait may use memory down to a quarter of the min mark, for which HARDER stands."""
+    return 0 if gfp & GFP_DIRECT_RECLAIM_BIT else ALLOC_NON_BLOCK
+
+
+@behaviour(
+    "alloc.slowpath-flags",
     since="2.6.0",
     until="2.6.37",
     features=("F017",),
@@ -128,10 +141,9 @@ def slowpath_flags_not_no_kswapd(gfp: int, order: int, realtime: bool, cma: bool
 @behaviour(
     "alloc.slowpath-flags",
     since="4.4",
-    until="6.2",
-    replaced_in=("6.1.158",),
+    until="5.8",
     features=("F013", "F017"),
-    source="mm/page_alloc.c:gfp_to_alloc_flags, get_page_from_freelist; 4.4 to 6.2",
+    source="mm/page_alloc.c:gfp_to_alloc_flags, get_page_from_freelist; 4.4 to 5.8",
 )
 def slowpath_flags_harder(gfp: int, order: int, realtime: bool, cma: bool) -> int:
     """As before; atomic is who states __GFP_ATOMIC.
@@ -144,6 +156,23 @@ def slowpath_flags_harder(gfp: int, order: int, realtime: bool, cma: bool) -> in
     if order > 0 and flags & ALLOC_NON_BLOCK:
         flags |= ALLOC_HIGHATOMIC
     return flags
+
+
+def _noting_atomic(flags: int, gfp: int) -> int:
+    return flags | ALLOC_GFP_ATOMIC if gfp & GFP_ATOMIC_BIT else flags
+
+
+@behaviour(
+    "alloc.slowpath-flags",
+    since="5.9",
+    until="6.2",
+    replaced_in=("6.1.158",),
+    features=("F013", "F017"),
+    source="mm/page_alloc.c:gfp_to_alloc_flags, zone_watermark_fast; 5.9 to 6.2",
+)
+def slowpath_flags_harder_noting_atomic(gfp: int, order: int, realtime: bool, cma: bool) -> int:
+    """As before; the watermark test looks at __GFP_ATOMIC itself."""
+    return _noting_atomic(slowpath_flags_harder(gfp, order, realtime, cma), gfp)
 
 
 def _min_reserve(gfp: int, highatomic: bool, realtime: bool, cma: bool) -> int:
@@ -176,13 +205,26 @@ def slowpath_flags_non_block(gfp: int, order: int, realtime: bool, cma: bool) ->
 @behaviour(
     "alloc.slowpath-flags",
     since="6.13",
-    backports=("6.1.158", "6.12.117"),
+    backports=("6.12.117",),
     features=("F013", "F017"),
-    source="mm/page_alloc.c:gfp_to_alloc_flags; 6.1.158, 6.1.192, 6.12.117",
+    source="mm/page_alloc.c:gfp_to_alloc_flags; 6.12.117",
 )
 def slowpath_flags_min_reserve(gfp: int, order: int, realtime: bool, cma: bool) -> int:
     """As before; HIGHATOMIC only for those that state __GFP_HIGH."""
     return _min_reserve(gfp, order > 0 and gfp & GFP_HIGH_BIT != 0, realtime, cma)
+
+
+@behaviour(
+    "alloc.slowpath-flags",
+    since="6.1.158",
+    until="6.0",
+    backports=("6.1.158",),
+    features=("F013", "F017"),
+    source="mm/page_alloc.c:gfp_to_alloc_flags, zone_watermark_fast; 6.1.158, 6.1.192",
+)
+def slowpath_flags_min_reserve_noting_atomic(gfp: int, order: int, realtime: bool, cma: bool) -> int:
+    """As before; the watermark test still looks at __GFP_ATOMIC itself."""
+    return _noting_atomic(slowpath_flags_min_reserve(gfp, order, realtime, cma), gfp)
 
 
 @behaviour(
@@ -228,11 +270,10 @@ def fastpath_flags(gfp: int, cma: bool, nofragment: int) -> int:
 
 
 @behaviour(
-    "alloc.nofragment",
-    since="2.4.0",
-    until="4.20",
-    features=("F029",),
-    source="mm/page_alloc.c; before 5.0",
+    "alloc.nofragment", since="4.8", until="4.20", features=("F029",), source="mm/page_alloc.c; before 5.0"
+)
+@behaviour(
+    "alloc.nofragment", since="2.4.0", until="3.11", features=("F029",), source="mm/page_alloc.c; before 5.0"
 )
 def nofragment_unknown(gfp: int, zone_kind: int, several_nodes: bool, dma32_populated: bool) -> int:
     """There is no ALLOC_NOFRAGMENT, and the fast path wakes nobody."""

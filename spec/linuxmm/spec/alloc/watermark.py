@@ -183,7 +183,7 @@ def mark_after_reserves_min_reserve(mark: int, alloc_flags: int) -> int:
     since="2.6.38",
     until="3.2",
     features=("F017",),
-    source="mm/page_alloc.c:__zone_watermark_ok; 2.6.39 (2.6.38, 3.0 to 3.3 unconfirmed; 3.4 has it no more)",
+    source="mm/page_alloc.c:__zone_watermark_ok; 2.6.39 (2.6.38, 3.0 to 3.2 unconfirmed; 3.4 has it no more)",
 )
 def unusable_free_off_by_two(order: int, alloc_flags: int, highatomic: int, free_cma: int) -> int:
     """Free pages that a request cannot count on: its own size and one more, two too many."""
@@ -192,10 +192,25 @@ def unusable_free_off_by_two(order: int, alloc_flags: int, highatomic: int, free
 
 @behaviour(
     "alloc.watermark-unusable",
-    since="3.3",
+    since="3.7",
     until="4.3",
     features=("F017",),
-    source="mm/page_alloc.c:__zone_watermark_ok; 3.4 to 4.3 (without CMA before 3.7)",
+    source="mm/page_alloc.c:__zone_watermark_ok; 3.7 to 4.3",
+)
+def unusable_free_v1(order: int, alloc_flags: int, highatomic: int, free_cma: int) -> int:
+    """Free pages that a request cannot count on: its own size less one, and CMA unless it may use it."""
+    unusable = (1 << order) - 1
+    if not alloc_flags & ALLOC_CMA:
+        unusable += free_cma
+    return unusable
+
+
+@behaviour(
+    "alloc.watermark-unusable",
+    since="3.3",
+    until="3.6",
+    features=("F017",),
+    source="mm/page_alloc.c:__zone_watermark_ok; 3.4, 3.5",
 )
 @behaviour(
     "alloc.watermark-unusable",
@@ -204,12 +219,9 @@ def unusable_free_off_by_two(order: int, alloc_flags: int, highatomic: int, free
     features=("F017",),
     source="mm/page_alloc.c:zone_watermark_ok; 2.6.11 to 2.6.37",
 )
-def unusable_free_v1(order: int, alloc_flags: int, highatomic: int, free_cma: int) -> int:
-    """Free pages that a request cannot count on: its own size less one, and CMA unless it may use it."""
-    unusable = (1 << order) - 1
-    if not alloc_flags & ALLOC_CMA:
-        unusable += free_cma
-    return unusable
+def unusable_free_own_size(order: int, alloc_flags: int, highatomic: int, free_cma: int) -> int:
+    """Free pages that a request cannot count on: its own size less one."""
+    return (1 << order) - 1
 
 
 @behaviour(
