@@ -189,6 +189,8 @@ ALLOC: Final = (
         "faststart=data->fast_start_pfn:u64 failed=data->fast_search_fail:u32 " + _heads_of("data"),
         "migratepage data",
     ),
+    # Since 6.9 a page that compaction takes back fires mm_page_free, and stays with compaction.
+    _p("compactfree", "compaction_free", "page?=dst:x64 page?=page:x64", "page data"),
     _p(
         "isolmigrate",
         "isolate_migratepages_block",
