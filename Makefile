@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint prove bench experiments docs lab lab-test lab-tools clean
+.PHONY: setup demo test lint prove bench experiments docs lab lab-evidence lab-test lab-tools clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -43,6 +43,11 @@ LAB_KERNELS ?= 6.1 6.12
 lab: $(STAMP)
 	@$(BIN)/linuxmm lab fetch $(LAB_KERNELS)
 	@for kernel in $(LAB_KERNELS); do $(BIN)/linuxmm lab check --kernel $$kernel $(LAB_ARGS) || exit $$?; done
+
+lab-evidence: $(STAMP)
+	@for kernel in $(LAB_KERNELS); do \
+	  $(BIN)/linuxmm lab check --kernel $$kernel --json $(LAB_ARGS) > docs/evidence/lab-$$kernel.new; \
+	  mv docs/evidence/lab-$$kernel.new docs/evidence/lab-$$kernel.json; done
 
 lab-test: $(STAMP)
 	$(BIN)/python -m pytest -m lab tests/lab -p no:cacheprovider

@@ -184,9 +184,11 @@ def test_probes_that_a_kernel_cannot_have(kernel: Make, monkeypatch: pytest.Monk
     required = Probe("one", ("free_one_page",), (("mt", "migratetype", "s32"),))
     optional = Probe("two", ("free_one_page",), (("mt?", "migratetype", "s32"), ("pfn", "pfn", "u64")))
     other = Probe("three", ("steal",), (("page", "page", "x64"),))
+    either = Probe("five", ("free_one_page",), (("pfn?", "frame", "u64"), ("pfn?", "pfn", "u64")))
     returned = Probe("four", ("no_such", "free_one_page"), (("ret", "$retval", "s64"),), returns=True)
-    monkeypatch.setattr(probes, "SETS", {"test": (required, optional, other, returned)})
+    monkeypatch.setattr(probes, "SETS", {"test": (required, optional, other, returned, either)})
     assert probes.render(kernel(64, "ffffffff81000000 t free_one_page\n"), "test") == (
         "test/two p free_one_page pfn=%si:u64",
         "test/four r free_one_page ret=$retval:s64",
+        "test/five p free_one_page pfn=%si:u64",
     )

@@ -200,12 +200,22 @@ def _written(
         other_files=tuple(others),
         seconds=round(outcome.seconds, 1),
         timed_out=outcome.timed_out,
+        command=_command(kernel, workload),
     )
     made = write_capture(target, description, states=reader.states, files=content)
     warnings = [*reader.warnings, *_inconsistent(reader.states)]
     if not outcome.finished:
         warnings.append(f"the guest did not finish: {outcome.console.strip()[-300:]}")
     return Captured(made, outcome.up, outcome.seconds, dict(outcome.freezes), tuple(warnings))
+
+
+def _command(kernel: KernelImage, workload: Workload) -> str:
+    """The command that makes such a capture; one's own files are not named by where they are."""
+    image = Path(kernel.name).name if "/" in kernel.name else kernel.name
+    machine = workload.machine
+    words = ["linuxmm lab capture", "--kernel", image, "--workload", Path(workload.name).name, "--mem"]
+    words += [machine.memory, "--smp", str(machine.cpus), "--numa", str(machine.nodes), "--out DIR"]
+    return " ".join(words)
 
 
 def _inconsistent(states: Mapping[str, MachineState]) -> list[str]:

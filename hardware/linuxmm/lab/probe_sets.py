@@ -175,7 +175,8 @@ ALLOC: Final = (
         "compactzone",
         "compact_zone",
         "zone=cc->zone:x64 order=cc->order:s32 migrate=cc->migrate_pfn:u64 free=cc->free_pfn:u64 "
-        "mt=cc->migratetype:s32 mode=cc->mode:u32 whole=cc->whole_zone:u8 skip=cc->ignore_skip_hint:u8",
+        "mt=cc->migratetype:s32 mode=cc->mode:u32 whole=cc->whole_zone:u8 skip=cc->ignore_skip_hint:u8 "
+        "capture?=capc:x64",
         "cc capc",
     ),
     Probe("compactzone_r", ("compact_zone",), (("ret", "$retval", "s32"),), returns=True, heads=True),
@@ -188,6 +189,8 @@ ALLOC: Final = (
         "faststart=data->fast_start_pfn:u64 failed=data->fast_search_fail:u32 " + _heads_of("data"),
         "migratepage data",
     ),
+    # Since 6.9 a page that compaction takes back fires mm_page_free, and stays with compaction.
+    _p("compactfree", "compaction_free", "page?=dst:x64 page?=page:x64", "page data"),
     _p(
         "isolmigrate",
         "isolate_migratepages_block",

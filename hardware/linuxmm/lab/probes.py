@@ -69,7 +69,7 @@ def _arguments(kernel: KernelImage, probe: Probe, function: str) -> str | None:
     for key, path, kind in probe.fields:
         found = _place(kernel, path, names, types)
         plain = key.removesuffix("?")
-        if found is None or words.get(plain):
+        if found is None or words.get(plain, "") not in ("", "?"):
             words.setdefault(plain, "" if key == plain else "?")
             continue
         place, size = found

@@ -1,8 +1,6 @@
 """One QEMU process: started, told what to do over its monitor, and ended whatever happens."""
 
-import ctypes
 import json
-import signal
 import socket
 import subprocess
 import time
@@ -11,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from linuxmm.lab.host import SET_PRIVILEGES, find
 from linuxmm.spec.errors import LinuxmmError
 
 _CONNECT_SECONDS: Final = 10.0
 _REPLY_SECONDS: Final = 30.0
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class Qemu:
@@ -66,9 +64,10 @@ class Qemu:
         return self.process.poll() is None
 
 
-def _die_with_parent() -> None:
-    """Have the kernel end this process when the one that started it ends, however that ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _ending_with_us() -> list[str]:
+    """Words in front of a command that make the kernel end it when this process ends, however that ends."""
+    found = find(SET_PRIVILEGES)
+    return [found, "--pdeathsig", "KILL", "--"] if found is not None else []
 
 
 @contextmanager
@@ -81,12 +80,11 @@ def started(arguments: list[str], folder: Path) -> Iterator[Qemu]:
     log = folder / "qemu.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            arguments,
+            [*_ending_with_us(), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
         )
     try:
         with _connected(process, folder / "qmp", log) as monitor:

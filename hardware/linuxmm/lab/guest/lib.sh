@@ -80,7 +80,11 @@ trace_save() { # NAME: the trace, what was enabled, what was lost
 
 mark() { guest mark "$@"; } # NAME [FILE...]: stop the machine; the host reads its memory
 phase() { echo "PHASE $*" > $T/trace_marker; guest note "$*"; }
-keep() { guest send "data/$1"; } # standard input becomes a file of the capture
+keep() { # NAME: standard input becomes a file of the capture, once it has ended: the host may be asked meanwhile
+	cat > "/tmp/keep.$1"
+	guest send "data/$1" < "/tmp/keep.$1"
+	rm "/tmp/keep.$1"
+}
 wait_ready() { # a background command wrote /tmp/ready; after half a minute the workload goes on without it
 	n=0
 	while [ ! -s /tmp/ready ] && [ $n -lt 300 ]; do

@@ -1,6 +1,7 @@
 /* Demand for memory: mixed sizes and mobilities, pressure, fragments. */
 #include "guest.h"
 #include <sys/resource.h>
+#include <sys/swap.h>
 
 struct region {
 	char *at;
@@ -152,7 +153,17 @@ static int locked(int count, char **words)
 	return 0;
 }
 
+/* swapon PRIORITY DEVICE */
+static int swap_on(int count, char **words)
+{
+	if (count < 2)
+		return 2;
+	if (swapon(words[1], SWAP_FLAG_PREFER | (atoi(words[0]) & SWAP_FLAG_PRIO_MASK)))
+		fail(words[1]);
+	return 0;
+}
+
 const struct command memory_commands[] = {
 	{ "churn", churn }, { "pipes", pipes }, { "fragment", fragment },
-	{ "hold", hold }, { "locked", locked }, { 0, 0 },
+	{ "hold", hold }, { "locked", locked }, { "swapon", swap_on }, { 0, 0 },
 };

@@ -67,7 +67,7 @@ class TraceInfo(msgspec.Struct, frozen=True):
 
 
 class Description(msgspec.Struct, frozen=True):
-    """The content of capture.json."""
+    """The content of capture.json; `command` is what made the capture."""
 
     format: str
     area: Name
@@ -79,6 +79,7 @@ class Description(msgspec.Struct, frozen=True):
     other_files: tuple[RelativePath, ...] = ()
     seconds: float = 0.0
     timed_out: bool = False
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)

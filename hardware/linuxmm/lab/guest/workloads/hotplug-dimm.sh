@@ -19,15 +19,17 @@ trace_on
 mark A
 {
 	blocks start
+	guest note plug
 	guest monitor object_add memory-backend-ram,id=extra,size=256M
 	guest monitor device_add pc-dimm,id=d1,memdev=extra
 	sleep 1
+	guest note plugged
 	blocks plugged
 	set -- $(new)
 	put online_movable $1/state
 	put online_kernel $2/state
 	blocks online
-	guest hold 200 1
+	guest hold 100 1
 	put offline $1/state
 	blocks "first offline again"
 } | keep blocks.txt

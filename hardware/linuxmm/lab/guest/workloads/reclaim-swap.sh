@@ -7,7 +7,7 @@
 # dump: lru
 # probes: lru
 quiet
-for d in vda vdb; do mkswap /dev/$d > /dev/null; swapon -p 5 /dev/$d; done
+for d in vda vdb; do mkswap /dev/$d > /dev/null; guest swapon 5 /dev/$d; done
 trace_buffer 24000
 trace_events vmscan oom
 trace_probes lru

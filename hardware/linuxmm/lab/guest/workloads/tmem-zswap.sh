@@ -4,7 +4,6 @@
 # append: transparent_hugepage=never
 # disk: 256M
 # modules: lzo lzo_rle zsmalloc zbud z3fold
-# needs: zswap_init
 quiet
 mkswap /dev/vda > /dev/null
 put lzo /sys/module/zswap/parameters/compressor
