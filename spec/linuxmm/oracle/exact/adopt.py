@@ -5,7 +5,8 @@ reclaim runs, how compaction's search reorders a list, how the per-CPU counters 
 changes the machine as little as agrees with an observation, or refuses when nothing so small would do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from linuxmm.fast import arena
@@ -119,10 +120,10 @@ def balanced(
     for off in range(1, 3 * drift(engine, zone) + 1):  # NR_FREE_PAGES drifts once, NR_FREE_CMA counts twice
         for pages in (off, -off):
             engine.restore(before)
-            _set_free(engine, zone, _free(engine, zone) + pages)
+            _set_free(engine, zone, free_pages(engine, zone) + pages)
             pfn = allocate()
             if _first_difference(list(engine.log()), seen) < 0:
-                _set_free(engine, zone, _free(engine, zone) - pages)
+                _set_free(engine, zone, free_pages(engine, zone) - pages)
                 return pfn, True
     engine.restore(after)
     return pfn, False
@@ -260,19 +261,32 @@ def drift(engine: Engine, zone: int) -> int:
     return cpus * max(normal, stat_pressure_threshold(cpus, minimum, low))
 
 
+def views(engine: Engine, zone: int) -> dict[int, int]:
+    """What to add to each zone's free pages for the view that favours a zone (or none, -1) most."""
+    zones = range(engine.arrays.nr_zones)
+    return {at: drift(engine, at) if at == zone else -drift(engine, at) for at in zones}
+
+
+@contextmanager
+def seen_with(engine: Engine, added: Mapping[int, int]) -> Iterator[None]:
+    """For a while, the counters of free pages as the kernel saw them."""
+    for zone, pages in added.items():
+        _set_free(engine, zone, free_pages(engine, zone) + pages)
+    try:
+        yield
+    finally:
+        for zone, pages in added.items():
+            _set_free(engine, zone, free_pages(engine, zone) - pages)
+
+
 def may_choose(engine: Engine, request: Request, flags: int, zone: int) -> bool:
     """Whether the watermarks may choose a zone (or none, -1), given the drift of the free-page counters."""
-    kept = [_free(engine, index) for index in range(engine.arrays.nr_zones)]
-    for index, free in enumerate(kept):
-        off = drift(engine, index)
-        _set_free(engine, index, free + (off if index == zone else -off))
-    chosen = engine.run(CHOOSE, request=request, flags=flags)
-    for index, free in enumerate(kept):
-        _set_free(engine, index, free)
-    return chosen == zone
+    with seen_with(engine, views(engine, zone)):
+        return engine.run(CHOOSE, request=request, flags=flags) == zone
 
 
-def _free(engine: Engine, zone: int) -> int:
+def free_pages(engine: Engine, zone: int) -> int:
+    """NR_FREE_PAGES of a zone."""
     return int(engine.arrays.st[zone_at(engine.arrays, zone).counters + arena.NR_FREE])
 
 

@@ -11,12 +11,15 @@ from typing import Final
 from linuxmm.oracle.formats.events import Context
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Row
+from linuxmm.spec.alloc.gfp import GFP_DIRECT_RECLAIM_BIT, GFP_HARDWALL_BIT
+from linuxmm.spec.alloc.gfp_layouts import decode_gfp
+from linuxmm.spec.kernel import Version
 
 _INTERRUPT: Final = int(Context.HARDIRQ | Context.SOFTIRQ | Context.NMI)
 _FIRST_PROBE: Final = int(Kind.COMMIT)
 _TYPE_MASK: Final = 7
 
-_ANSWERS: Final = frozenset({Kind.MM_PAGE_ALLOC, Kind.ATTEMPT_R})
+_MAY_DIFFER: Final = GFP_DIRECT_RECLAIM_BIT | GFP_HARDWALL_BIT
 INSIDE: Final = frozenset({Kind.MM_PAGE_ALLOC_ZONE_LOCKED, Kind.MM_PAGE_ALLOC_EXTFRAG})
 """Events that happen inside the request which a later mm_page_alloc reports."""
 
@@ -25,11 +28,9 @@ INSIDE: Final = frozenset({Kind.MM_PAGE_ALLOC_ZONE_LOCKED, Kind.MM_PAGE_ALLOC_EX
 class Plan:
     """Relations among rows, by row number.
 
-    attempts    row where an attempt returned -> its beginning, with the pfn that it ended with
-    begun       row where an attempt began -> where it returned
-    answers     mm_page_alloc -> row where the attempt that answered it returned
+    attempts    mm_page_alloc -> the attempt that answered it; attempt that found nothing -> itself
     balanced    whether kswapd's work is recorded
-    request_of  row inside a request -> the mm_page_alloc that reports it, or where its attempt returned
+    request_of  row inside a request -> the mm_page_alloc that reports it
     inside      mm_page_alloc -> its events under the zone's lock
     refilled    mm_page_alloc -> blocks fetched for the CPU's list
     compacted   row from which on compaction may have reordered free lists, without an event
@@ -46,8 +47,6 @@ class Plan:
     """
 
     attempts: dict[int, Row] = field(default_factory=dict)
-    begun: dict[int, int] = field(default_factory=dict)
-    answers: dict[int, int] = field(default_factory=dict)
     balanced: bool = False
     request_of: dict[int, int] = field(default_factory=dict)
     inside: dict[int, list[int]] = field(default_factory=dict)
@@ -64,13 +63,14 @@ class Plan:
     pcps: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
-def plan(rows: list[Row], balanced: bool = False) -> Plan:
+def plan(rows: list[Row], version: Version, balanced: bool = False) -> Plan:
     """The relations among the rows of one window.
 
+    version   of the kernel that recorded
     balanced  whether the recording would show when kswapd worked
     """
     made = Plan(balanced=balanced)
-    _find_attempts(rows, made)
+    _find_attempts(rows, made, version)
     _bind_requests(rows, made)
     _count_refills(rows, made)
     _find_hoists(rows, made)
@@ -88,31 +88,36 @@ def _thread(row: Row) -> tuple[int, int]:
     return (row.pid, 0 if row.pid else row.cpu)
 
 
-def _find_attempts(rows: list[Row], made: Plan) -> None:
-    """Attempts nest: what an interrupt tries ends before what it interrupted."""
+def _find_attempts(rows: list[Row], made: Plan, version: Version) -> None:
+    """Attempts of a request precede its report; those of an interrupt come between, with their own report."""
     open_ones: dict[tuple[int, int], list[Row]] = {}
-    ended: dict[tuple[tuple[int, int], int], int] = {}
     for row in rows:
-        thread = _thread(row)
         if row.kind == Kind.ATTEMPT:
-            open_ones.setdefault(thread, []).append(row)
-        elif row.kind == Kind.ATTEMPT_R and open_ones.get(thread):
-            begun = open_ones[thread].pop()
-            made.attempts[row.number] = begun._replace(number=row.number, pfn=row.pfn)
-            made.begun[begun.number] = row.number
-            ended[thread, row.pfn] = row.number
-        elif row.kind == Kind.MM_PAGE_ALLOC and (thread, row.pfn) in ended:
-            made.answers[row.number] = ended.pop((thread, row.pfn))
+            open_ones.setdefault(_thread(row), []).append(row)
+        elif row.kind == Kind.MM_PAGE_ALLOC:
+            waiting = open_ones.get(_thread(row), [])
+            mine: list[Row] = []
+            while waiting and _same_request(waiting[-1], row, version):
+                mine.append(waiting.pop())
+            if mine and row.pfn >= 0:
+                made.attempts[row.number] = mine.pop(0)._replace(number=row.number, pfn=row.pfn)
+            made.attempts.update((failed.number, failed) for failed in mine)
+
+
+def _same_request(attempt: Row, report: Row, version: Version) -> bool:
+    """A slow path may ask with other rights, but for the same block, and in the same context."""
+    asked = decode_gfp(attempt.a & 0xFFFFFFFF, version) | _MAY_DIFFER
+    if report.pfn < 0:
+        return asked == report.a | _MAY_DIFFER
+    return (attempt.order, asked) == (report.order, report.a | _MAY_DIFFER)
 
 
 def _bind_requests(rows: list[Row], made: Plan) -> None:
     following: dict[tuple[tuple[int, int], int], int] = {}
     for row in reversed(rows):
         key = (_thread(row), row.context & _INTERRUPT)
-        if row.number in made.attempts or (row.kind == Kind.MM_PAGE_ALLOC and row.number not in made.answers):
+        if row.kind == Kind.MM_PAGE_ALLOC:
             following[key] = row.number
-        elif row.kind == Kind.ATTEMPT and row.number in made.begun:
-            following = {at: number for at, number in following.items() if number != made.begun[row.number]}
         elif row.kind == Kind.BULKALLOC_R:
             following.pop((_thread(row), 0), None)
         elif row.kind in INSIDE and key in following:
@@ -146,7 +151,7 @@ def _find_hoists(rows: list[Row], made: Plan) -> None:
             began[row.cpu] = row
         elif not interrupted and row.cpu in began:
             start = began.pop(row.cpu)
-            if row.kind in _ANSWERS and row.number not in made.answers and row.pid == start.pid:
+            if row.kind == Kind.MM_PAGE_ALLOC and row.pid == start.pid:
                 made.hoisted[start.number] = row.number
         before[row.cpu] = row
 
@@ -167,7 +172,7 @@ def _find_claims(rows: list[Row], made: Plan) -> None:
                 waiting[row.cpu][-1] = (current[row.cpu], True)
         elif row.kind == Kind.MM_PAGE_ALLOC_EXTFRAG:
             current.pop(row.cpu, None)
-        elif row.kind in _ANSWERS and row.cpu in waiting:
+        elif row.kind == Kind.MM_PAGE_ALLOC and row.cpu in waiting:
             made.claims[row.number] = waiting.pop(row.cpu)
 
 
@@ -249,8 +254,9 @@ def _find_isolated(rows: list[Row], made: Plan) -> None:
     entered: dict[tuple[int, int], tuple[int, int]] = {}
     for row in rows:
         key = (row.cpu, row.pid)
-        if row.kind == Kind.ISOL:
+        if row.kind in (Kind.ISOL, Kind.COMPACTZONE):
             made.compacted = min(made.compacted, row.number)
+        if row.kind == Kind.ISOL:
             entered[key] = (row.pfn, row.order)
         elif row.kind == Kind.ISOL_R and key in entered:
             made.isolated[row.number] = entered.pop(key)

@@ -99,7 +99,7 @@ class Replay:
         self.unreserve = unreserve
         self.rows = list(rows_of(events, names))
         self.result = Prediction()
-        self._plan = plan(self.rows, balanced)
+        self._plan = plan(self.rows, version, balanced)
         self._requests = Requests(engine, self._plan, self.rows, names, addresses, version, self.result.gaps)
         self._boosts: dict[int, dict[int, int]] = {}
         self._expected: defaultdict[tuple[int, int], deque[LogEntry]] = defaultdict(deque)
@@ -139,7 +139,7 @@ class Replay:
             self._expect(row)
         elif kind == Kind.MM_PAGE_ALLOC:
             self._allocation(row)
-        elif kind == Kind.ATTEMPT_R:
+        elif kind == Kind.ATTEMPT:
             self._attempt(row)
         elif kind == Kind.BALANCE:
             self._balance(row)
@@ -233,35 +233,30 @@ class Replay:
     def _held(self, first: Row, zone: int) -> int:
         """Pages on the CPU's list as an interrupt's first free of that zone recorded them, or -1."""
         for row in self.rows[first.number : first.number + _INTERRUPT_ROWS]:
-            if row.cpu == first.cpu and row.kind in (Kind.ATTEMPT_R, Kind.MM_PAGE_ALLOC):
+            if row.cpu == first.cpu and row.kind == Kind.MM_PAGE_ALLOC:
                 break
             if row.cpu == first.cpu and row.kind == Kind.COMMIT and row.c:
                 return row.c >> 8 & 0xFFFFFF if self.engine.zone_of(row.pfn) == zone else -1
         return -1
 
     def _asked(self, number: int) -> Row:
-        """The request that a row ends: an mm_page_alloc, or an attempt's beginning with its outcome."""
+        """The request that an mm_page_alloc reports: the attempt that answered it, where it is recorded."""
         return self._plan.attempts.get(number, self.rows[number])
 
     def _attempt(self, row: Row) -> None:
-        asked = self._plan.attempts.get(row.number)
-        if asked is None:
-            return
-        if row.number not in self._done:
-            self._run_request(asked)
-        if asked.pfn < 0:
-            predicted = self._done.pop(row.number)
+        """An attempt that found nothing may still have changed what the zones note."""
+        if row.number in self._plan.attempts:
             self.result.operations += 1
+            predicted = self._requests.run(row._replace(pfn=-1))
             if predicted >= 0:
                 self._differ(row, "get_page_from_freelist", f"pfn {predicted:#x}", "nothing")
 
     def _allocation(self, row: Row) -> None:
         if row.pfn < 0:
             return
-        number = self._plan.answers.get(row.number, row.number)
-        if number not in self._done:
-            self._run_request(row)
-        predicted = self._done.pop(number)
+        if row.number not in self._done:
+            self._run_request(self._asked(row.number))
+        predicted = self._done.pop(row.number)
         self.result.operations += 1
         if predicted == row.pfn:
             self.result.predicted += 1

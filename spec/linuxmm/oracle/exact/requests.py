@@ -65,12 +65,13 @@ class Requests:
         self._rows = rows
         self._names = names
         self._addresses = addresses
+        self._views: dict[int, tuple[int, int]] = {}
         self._version = version
 
     def run(self, row: Row) -> int:
         """Run the request or attempt that `row` reports; the pfn that the model hands out.
 
-        row  an mm_page_alloc, or an attempt's beginning with the pfn that it ended with
+        row  an mm_page_alloc, or an attempt with the pfn that it ended with
         Requires  the row's CPU, and its block if it has one, are of this machine
         """
         real = self.engine.zone_of(row.pfn) if row.pfn >= 0 else NOTHING
@@ -82,7 +83,11 @@ class Requests:
         self._learn_refill(row, asked, real)
         chosen, attempt = self._answer(asked, tries)
         if chosen != real:
-            self.gaps[self._why_zone(asked, tries, real)] += 1
+            why = self._why_zone(asked, tries, real)
+            self.gaps[why] += 1
+            if why == DRIFT:
+                self._remember(real)
+                chosen, attempt = self._answer(asked, tries)
 
         def allocate() -> int:
             if chosen == real:
@@ -129,8 +134,26 @@ class Requests:
 
     # ---- running it --------------------------------------------------------------------------------------
 
-    def _run(self, asked: Request, attempt: Try, spread_dirty: bool = False) -> int:
-        return self.engine.run(attempt.code, request=asked, flags=attempt.flags, order=spread_dirty)
+    def _run(self, asked: Request, attempt: Try) -> int:
+        with adopt.seen_with(self.engine, self._seen()):
+            return self.engine.run(attempt.code, request=asked, flags=attempt.flags)
+
+    def _seen(self) -> dict[int, int]:
+        """What the kernel's counters of free pages show beyond the lists, as far as an outcome taught it.
+
+        It holds until the zone's pages are counted again.
+        """
+        if not self._views:
+            return {}
+        held = {
+            zone: view for zone, view in self._views.items() if adopt.free_pages(self.engine, zone) == view[0]
+        }
+        self._views = held
+        return {zone: added for zone, (_, added) in held.items()}
+
+    def _remember(self, real: int) -> None:
+        for zone, added in adopt.views(self.engine, real).items():
+            self._views[zone] = (adopt.free_pages(self.engine, zone), added)
 
     def _fail(self, asked: Request, tries: tuple[Try, ...]) -> int:
         """An attempt that found nothing; it may still have changed what the zones note."""
@@ -139,6 +162,7 @@ class Requests:
         if pfn >= 0 and adopt.may_choose(self.engine, asked, tries[-1].flags, NOTHING):
             self.engine.restore(before)
             self.gaps[DRIFT] += 1
+            self._remember(NOTHING)
             return NOTHING
         return pfn
 
@@ -160,8 +184,10 @@ class Requests:
 
     def _answer(self, asked: Request, tries: tuple[Try, ...]) -> tuple[int, Try]:
         """(zone number, attempt) of the first attempt for which the watermarks choose a zone."""
+        seen = self._seen()
         for attempt in tries:
-            chosen = self.engine.run(codes.CHOOSE, request=asked, flags=attempt.flags)
+            with adopt.seen_with(self.engine, seen):
+                chosen = self.engine.run(codes.CHOOSE, request=asked, flags=attempt.flags)
             if chosen >= 0:
                 return chosen, attempt
         return NOTHING, tries[-1]

@@ -51,9 +51,9 @@ class Kind(IntEnum):
     SPLIT = 42
     CORE = 43
     ATTEMPT = 44
-    ATTEMPT_R = 45
-    BALANCE = 46
-    BALANCE_R = 47
+    BALANCE = 45
+    BALANCE_R = 46
+    COMPACTZONE = 47
 
 
 class Column(IntEnum):
@@ -242,9 +242,9 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
         _b("zone", Form.HEX),
         _c("dirty", 40, 8, required=False),
     ),
-    _return(Kind.ATTEMPT_R, "attempt_r", "get_page_from_freelist", Field("ret", Column.PAGE, Form.HEX)),
     _probe(Kind.BALANCE, "balance_pgdat", _b("pgdat", Form.HEX), _ORDER, _a("highest")),
     _return(Kind.BALANCE_R, "balance_r", "balance_pgdat", _a("ret")),
+    _probe(Kind.COMPACTZONE, "compact_zone", _ZONE, _b("order"), _c("mode")),
 )
 
 MARK_EVENT: Final = "tracing_mark_write"
