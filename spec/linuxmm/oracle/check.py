@@ -42,13 +42,18 @@ class ExactResult:
 
 @dataclass(slots=True)
 class Report:
-    """The judgement of one piece of evidence."""
+    """The judgement of one piece of evidence.
+
+    nearest  the nearest version that predicts what `kernel` does not; "" when none was found, None when no
+             search was made
+    """
 
     evidence: str
     kernel: str
     areas: tuple[str, ...]
     judgement: Judgement
     exact: list[ExactResult] = field(default_factory=list)
+    nearest: str | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -66,6 +71,7 @@ def check(
     path: Path | str,
     *,
     exact: bool = False,
+    nearest: bool = False,
     version: str | None = None,
     only: str | None = None,
     progress: Progress = lambda _: None,
@@ -73,6 +79,8 @@ def check(
 ) -> Report:
     """Judge the evidence at `path`.
 
+    exact    also predict every choice
+    nearest  where a prediction fails, search the nearest version whose prediction does not
     version  judge as if the kernel were this one
     only     the one area to judge
     Errors   BadEvidence, ImpossibleProfile, Unmodelled; LinuxmmError for an area without a judge
@@ -83,7 +91,7 @@ def check(
         parse_version(version)
     evidence = open_evidence(path)
     if isinstance(evidence, Capture):
-        return _check_capture(evidence, exact, version, progress, limit)
+        return _check_capture(evidence, exact, nearest, version, progress, limit)
     if exact:
         raise LinuxmmError("a prediction needs exact states: give a capture folder with marks")
     judgement = Judgement(limit=limit)
@@ -98,7 +106,7 @@ def _batches(evidence: Evidence) -> TextTrace | RawTrace | DatTrace | Archive | 
 
 
 def _check_capture(
-    capture: Capture, exact: bool, version: str | None, progress: Progress, limit: int
+    capture: Capture, exact: bool, nearest: bool, version: str | None, progress: Progress, limit: int
 ) -> Report:
     judgement = Judgement(limit=limit)
     states = {mark: capture.state(mark) for mark in capture.marks if capture.has_state(mark)}
@@ -118,6 +126,10 @@ def _check_capture(
         if not states:
             raise BadEvidence(capture.name, "expected marks with exact states for a prediction")
         report.kernel, report.exact = predict_capture(capture, states, version)
+        if nearest and any(result.unexplained or not result.state_equal for result in report.exact):
+            from linuxmm.oracle.exact.nearest import nearest_version
+
+            report.nearest = nearest_version(capture, states, parse_version(report.kernel))
     return report
 
 

@@ -24,6 +24,10 @@ def check_command(
     exact: Annotated[
         bool, typer.Option("--exact", help="Also predict every choice from the exact state.")
     ] = False,
+    nearest: Annotated[
+        bool,
+        typer.Option("--nearest", help="Where a prediction fails, search the nearest version that fits."),
+    ] = False,
     kernel: Annotated[str | None, typer.Option(help="Judge as this version, such as 6.1.192.")] = None,
     only: Annotated[str | None, typer.Option(metavar="AREA", help="Judge this area alone.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -48,7 +52,8 @@ def check_command(
         task = bar.add_task("judging", total=None)
         report = check(
             evidence,
-            exact=exact,
+            exact=exact or nearest,
+            nearest=nearest,
             version=kernel,
             only=only,
             limit=limit,
@@ -99,6 +104,7 @@ def as_document(report: Report) -> dict[str, Any]:
             "explained": sum(sum(r.explained.values()) for r in report.exact),
             "unexplained": sum(r.unexplained for r in report.exact),
             "state_equal": all(r.state_equal for r in report.exact),
+            "nearest_version": report.nearest or None,
             "windows": [
                 {
                     "window": r.window,
@@ -149,3 +155,8 @@ def show(report: Report, console: Console) -> None:
             console.print(f"  explained: {why} ({count})", highlight=False, markup=False, soft_wrap=True)
         for difference in result.differences:
             console.print(f"  {difference}", highlight=False, markup=False, soft_wrap=True)
+    if report.nearest is not None:
+        found = f"nearest version that predicts it: {report.nearest}"
+        console.print(
+            found if report.nearest else "no version near predicts it", highlight=False, soft_wrap=True
+        )

@@ -29,7 +29,17 @@ def predict_capture(
 ) -> tuple[str, list[ExactResult]]:
     """(kernel profile, one result per window between neighbouring marks with states)."""
     profile = kernel_of(capture.description, next(iter(states.values())), version)
-    results = []
+    return str(profile.version), list(predict_windows(capture, states, profile))
+
+
+def predict_windows(
+    capture: Capture, states: Mapping[str, MachineState], profile: Kernel, limit: int | None = None
+) -> Iterator[ExactResult]:
+    """One result per window between neighbouring marks with states, as kernel `profile` would have chosen.
+
+    limit: stop a window after so many unexplained differences
+    """
+    unreserve = profile.behaviour("alloc.unreserve").function
     for name in capture.traces:
         events = concat(capture.trace(name))
         balanced = int(Kind.BALANCE) in probes_of(capture, name)
@@ -39,10 +49,14 @@ def predict_capture(
             engine, after = engines[begin], machines[end][1]
             names = numbering(states[begin].migratetypes)
             addresses = addresses_of(states[begin], cpu_nodes(capture))
-            unreserve = profile.behaviour("alloc.unreserve").function
-            found = Replay(engine, rows(events, part), names, addresses, unreserve, balanced).run()
-            results.append(_result(f"{name} {begin}..{end}", found, tuple(compare(engine.machine, after))))
-    return str(profile.version), results
+            replay = Replay(
+                engine, rows(events, part), names, addresses, profile.version, unreserve, balanced
+            )
+            found = replay.run(limit)
+            differences = (
+                tuple(compare(engine.machine, after)) if found.complete else ("not replayed to its end",)
+            )
+            yield _result(f"{name} {begin}..{end}", found, differences)
 
 
 def _machine(profile: Kernel, state: MachineState) -> tuple[Rules, Machine]:

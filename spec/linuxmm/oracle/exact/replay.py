@@ -22,8 +22,10 @@ from linuxmm.oracle.exact.requests import Requests, as_log
 from linuxmm.oracle.formats.events import Events
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Numbering, Row, rows_of
+from linuxmm.spec.alloc.gfp_layouts import decode_gfp
 from linuxmm.spec.alloc.pcp import decayed_high, with_high
 from linuxmm.spec.alloc.request import request
+from linuxmm.spec.kernel import Version
 from linuxmm.spec.relink import Function
 from linuxmm.spec.vocabulary import NR_MIGRATETYPES, MigrateType
 
@@ -55,18 +57,22 @@ class Difference:
 
 @dataclass(slots=True)
 class Prediction:
-    """What a replay found."""
+    """What a replay found.
+
+    operations     of the model that were run
+    predicted      grants that got the page that the model handed out
+    steps_checked  list events that were compared
+    unexplained    differences that no named gap explains
+    complete       whether every row was replayed
+    """
 
     operations: int = 0
     predicted: int = 0
     steps_checked: int = 0
     differences: list[Difference] = field(default_factory=list)
     gaps: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def unexplained(self) -> int:
-        """Differences that no named gap explains."""
-        return sum(1 for difference in self.differences if not difference.gap)
+    unexplained: int = 0
+    complete: bool = True
 
 
 class Replay:
@@ -82,28 +88,36 @@ class Replay:
         events: Events,
         names: Numbering,
         addresses: Addresses,
+        version: Version,
         unreserve: Function,
         balanced: bool = False,
     ) -> None:
         self.engine = engine
         self.names = names
         self.addresses = addresses
+        self.version = version
         self.unreserve = unreserve
         self.rows = list(rows_of(events, names))
         self.result = Prediction()
         self._plan = plan(self.rows, balanced)
-        self._requests = Requests(engine, self._plan, self.rows, names, addresses, self.result.gaps)
+        self._requests = Requests(engine, self._plan, self.rows, names, addresses, version, self.result.gaps)
         self._boosts: dict[int, dict[int, int]] = {}
         self._expected: defaultdict[tuple[int, int], deque[LogEntry]] = defaultdict(deque)
         self._done: dict[int, int] = {}
 
-    def run(self) -> Prediction:
-        """Replay every row; the engine ends in the predicted after-state."""
+    def run(self, limit: int | None = None) -> Prediction:
+        """Replay every row; the engine ends in the predicted after-state.
+
+        limit: stop after so many unexplained differences
+        """
         for row in self.rows:
             hoisted = self._plan.hoisted.get(row.number)
             if hoisted is not None:
                 self._hoist(self._asked(hoisted), row)
             self._row(row)
+            if limit is not None and self.result.unexplained >= limit:
+                self.result.complete = False
+                break
         return self.result
 
     # ---- one row -----------------------------------------------------------------------------------------
@@ -191,6 +205,8 @@ class Replay:
         self.result.differences.append(Difference(row.line, what, predicted, observed, gap))
         if gap:
             self.result.gaps[gap] += 1
+        else:
+            self.result.unexplained += 1
 
     # ---- requests ----------------------------------------------------------------------------------------
 
@@ -322,7 +338,7 @@ class Replay:
         if taken <= 0 or not 0 <= row.cpu < self.engine.nr_cpus:
             return
         node = self.addresses.cpu_node(row.cpu)
-        asked = request(0, row.a & 0xFFFFFFFF, cpu=row.cpu, node=node)
+        asked = request(0, decode_gfp(row.a & 0xFFFFFFFF, self.version), cpu=row.cpu, node=node)
         zone = self.engine.run(codes.CHOOSE, pfn=-(row.c & 0xFFFFFFFF), request=asked, flags=1)
         zone = max(zone, 0)
         start = self.engine.start_of(zone)

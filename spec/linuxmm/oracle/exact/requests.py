@@ -28,7 +28,9 @@ from linuxmm.oracle.exact.plan import Plan
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Numbering, Row
 from linuxmm.spec.alloc.gfp import ALLOC_CMA, ALLOC_KSWAPD
+from linuxmm.spec.alloc.gfp_layouts import decode_gfp
 from linuxmm.spec.alloc.request import Request, request
+from linuxmm.spec.kernel import Version
 from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES, MigrateType
 
 _FLAGS_MASK: Final = (1 << 24) - 1
@@ -54,6 +56,7 @@ class Requests:
         rows: list[Row],
         names: Numbering,
         addresses: Addresses,
+        version: Version,
         gaps: Counter[str],
     ) -> None:
         self.engine = engine
@@ -62,6 +65,7 @@ class Requests:
         self._rows = rows
         self._names = names
         self._addresses = addresses
+        self._version = version
 
     def run(self, row: Row) -> int:
         """Run the request or attempt that `row` reports; the pfn that the model hands out.
@@ -99,7 +103,7 @@ class Requests:
     def _recorded(self, row: Row) -> tuple[Request, tuple[Try, ...]]:
         zone = self._addresses.zones.get(row.b, NOTHING)
         node = self.engine.node_of(zone) if zone >= 0 else self._addresses.cpu_node(row.cpu)
-        asked = request(row.order, row.a & 0xFFFFFFFF, cpu=row.cpu, node=node)
+        asked = request(row.order, decode_gfp(row.a & 0xFFFFFFFF, self._version), cpu=row.cpu, node=node)
         highest = row.c >> _HIGHEST_SHIFT & 0xFF
         asked = asked._replace(
             migratetype=row.mt, class_index=self._addresses.kinds.get(highest, asked.class_index)
