@@ -146,6 +146,19 @@ def test_losses_are_counted() -> None:
     assert capture.probe_misses("  commit  120  0\n  isol  7  2\n") == {"isol": 2}
 
 
+def test_events_while_the_machine_is_stopped_are_seen(tmp_path: Path) -> None:
+    lines = [
+        "init-1 [000] ..... 1.0: mm_page_free: pfn=0x1",
+        "init-1 [000] ..... 2.0: tracing_mark_write: SYNC A begin",
+        "init-1 [000] ..... 3.0: tracing_mark_write: SYNC A end",
+        "init-1 [000] ..... 4.0: tracing_mark_write: SYNC B begin",
+        "idle-0 [001] ..s.. 5.0: mm_page_free: pfn=0x2",
+        "init-1 [000] ..... 6.0: tracing_mark_write: SYNC B end",
+    ]
+    (tmp_path / "alloc.txt").write_text("".join(f"{line}\n" for line in lines))
+    assert capture._while_stopping(tmp_path) == ["mark B: 1 events of alloc while the machine was stopped"]
+
+
 # ---- probes ----------------------------------------------------------------------------------------------
 
 

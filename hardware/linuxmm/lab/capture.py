@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ MARK_FILES: Final = (
     "buddyinfo", "pagetypeinfo", "zoneinfo", "vmstat", "meminfo", "slabinfo", "vmallocinfo", "swaps",
     "pressure/memory", "sys/vm/lowmem_reserve_ratio",
 )  # fmt: skip
+_SYNC: Final = re.compile(r"tracing_mark_write: SYNC (\S+) (begin|end)$")
 _EMULATOR: Final = "qemu-system, TCG"
 
 
@@ -203,7 +205,7 @@ def _written(
         command=_command(kernel, workload),
     )
     made = write_capture(target, description, states=reader.states, files=content)
-    warnings = [*reader.warnings, *_inconsistent(reader.states)]
+    warnings = [*reader.warnings, *_inconsistent(reader.states), *_while_stopping(files / "trace")]
     if not outcome.finished:
         warnings.append(f"the guest did not finish: {outcome.console.strip()[-300:]}")
     return Captured(made, outcome.up, outcome.seconds, dict(outcome.freezes), tuple(warnings))
@@ -220,6 +222,25 @@ def _command(kernel: KernelImage, workload: Workload) -> str:
 
 def _inconsistent(states: Mapping[str, MachineState]) -> list[str]:
     return [f"mark {mark}: {found}" for mark, state in states.items() for found in findings(state)[:3]]
+
+
+def _while_stopping(folder: Path) -> list[str]:
+    """Marks during which something still happened, so that the state is not that of the marker."""
+    found = []
+    for path in sorted(folder.glob("*.txt")):
+        inside = 0
+        with path.open(errors="replace") as lines:
+            for line in lines:
+                seen = _SYNC.search(line)
+                if seen is None:
+                    inside += 1
+                    continue
+                if seen[2] == "end" and inside:
+                    found.append(
+                        f"mark {seen[1]}: {inside} events of {path.stem} while the machine was stopped"
+                    )
+                inside = 0
+    return found
 
 
 def _gzip_of(path: Path) -> Writer:

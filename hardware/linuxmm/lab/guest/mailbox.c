@@ -162,6 +162,8 @@ static int mark(int count, char **words)
 
 	if (count < 1)
 		return 2;
+	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		usleep(300000); /* what other CPUs still have to free, they free now */
 	open_box();
 	size = take_listed(0);
 	for (int n = 1; n < count; n++)
