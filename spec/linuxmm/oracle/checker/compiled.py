@@ -62,6 +62,7 @@ _JUDGED: Final = np.isin(
             Kind.BULKALLOC_R,
             Kind.ISOL_R,
             Kind.TAKEOFF,
+            Kind.COMPACTFREE,
             Kind.MARK,
         )
     ],

@@ -7,6 +7,7 @@ one of them may have acted since a page was seen free, its release is no double 
 Linux: include/trace/events/kmem.h.  Seed 2.1.1.1 (F012, F016, F026).
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -72,6 +73,9 @@ FREE_BLOCK: Final = "any block that is free, aligned, and in a zone that the req
 
 UNSEEN_TAKERS: Final = "pages can be taken without an event: no probe of {}"
 TAKEN_UNSEEN: Final = "a page last seen free was released: the bulk allocator or compaction took it"
+KEPT_BY_COMPACTION: Final = (
+    "a page was released twice: first to compaction, which kept it, then by compaction"
+)
 SPLIT_UNSEEN: Final = "a part of a larger block was released: the owner split the block without an event"
 
 _TAKERS: Final = {
@@ -88,6 +92,7 @@ class PageChecker:
     pages       who has which page
     names       the kernel's numbers of migratetypes
     established the last grant or release of a block, by its head
+    kept        pages that compaction took back for itself: since 6.9 their mm_page_free releases nothing
     """
 
     judgement: Judgement
@@ -96,11 +101,13 @@ class PageChecker:
     names: Numbering = field(default_factory=numbering)
     established: dict[int, Row] = field(default_factory=dict)
     last_taker: int = -1
+    kept: Counter[int] = field(default_factory=Counter)
 
     def forget(self) -> None:
         """Nothing is known any more: events were lost."""
         self.pages = Pages(self.pages.layout)
         self.established.clear()
+        self.kept.clear()
 
     def learn(self, free: Iterable[tuple[int, int]], layout: Layout, retags: dict[int, int]) -> None:
         """Know what a frozen state shows: its free blocks and the pageblocks set aside."""
@@ -124,6 +131,8 @@ class PageChecker:
             self._split(row)
         elif (kind in _TAKERS and row.a > 0) or kind == Kind.TAKEOFF:
             self.last_taker = row.number
+        elif kind == Kind.COMPACTFREE:
+            self.kept[row.pfn] += 1
 
     # ---- grants and releases -----------------------------------------------------------------------------
 
@@ -156,6 +165,10 @@ class PageChecker:
                 self.judgement.gap(UNSEEN_TAKERS.format(" and ".join(missing)))
                 return
             seen = self.established.get(row.pfn)
+            if self.kept[row.pfn] > 0:
+                self.kept[row.pfn] -= 1
+                self.judgement.explain(KEPT_BY_COMPACTION)
+                return
             if self.last_taker > (seen.number if seen else -1):
                 self.judgement.explain(TAKEN_UNSEEN)
                 return

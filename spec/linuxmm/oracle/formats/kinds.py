@@ -54,6 +54,7 @@ class Kind(IntEnum):
     BALANCE = 45
     BALANCE_R = 46
     COMPACTZONE = 47
+    COMPACTFREE = 48
 
 
 class Column(IntEnum):
@@ -244,6 +245,7 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     ),
     _probe(Kind.BALANCE, "balance_pgdat", _b("pgdat", Form.HEX), _ORDER, _a("highest")),
     _return(Kind.BALANCE_R, "balance_r", "balance_pgdat", _a("ret")),
+    _probe(Kind.COMPACTFREE, "compaction_free", _PAGE),
     _probe(Kind.COMPACTZONE, "compact_zone", _ZONE, _b("order"), _c("mode")),
 )
 
