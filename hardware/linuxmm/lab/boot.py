@@ -82,7 +82,8 @@ def boot(
                 file.write((disks or {}).get(number, b""))
                 file.truncate(size_in_bytes(disk.size))
         words = arguments(machine, kernel.bits, kernel.image, folder / "initramfs", folder)
-        outcome.arguments = tuple(word.replace(str(folder) + "/", "") for word in words)
+        homes = (f"{folder}/", f"{kernel.image.parent}/")
+        outcome.arguments = tuple(word.replace(homes[0], "").replace(homes[1], "") for word in words)
         began = time.monotonic()
         with Mailbox(folder / "mailbox") as box, started(words, folder) as qemu:
             _Session(qemu, box, folder, outcome, sink, freeze, note, began).serve(limit)

@@ -10,6 +10,7 @@ from linuxmm.model.alloc.freelist import (
     NOTHING,
     Zone,
     account,
+    add_head,
     add_isolated,
     free_order,
     is_free_block,
@@ -113,6 +114,28 @@ def split_free_page(rules: Rules, zone: Zone, pfn: int, order: int, offset: int)
         offset -= 1 << piece
         if offset == 0:
             offset = end - at
+    return zone
+
+
+def capture_block(rules: Rules, zone: Zone, pfn: int, order: int) -> Zone:
+    """Take a block that has just become free for the task that compacts memory for it.
+
+    The kernel takes it before it merges any further; a buddy that it has merged with here goes to the head of
+    its list again.
+    Requires  pfn is aligned to the order and lies in a free block of at least that order
+    Source    mm/page_alloc.c:compaction_capture; 5.1 to 6.12
+    """
+    head, size = large_buddy(rules, zone, pfn)
+    migratetype = pageblock_type(zone, head)
+    zone = remove(account(zone, -(1 << order), migratetype), head, size)
+    while size > order:
+        size -= 1
+        half = head + (1 << size)
+        if pfn < half:
+            zone = add_head(zone, half, size, migratetype)
+        else:
+            zone = add_head(zone, head, size, migratetype)
+            head = half
     return zone
 
 

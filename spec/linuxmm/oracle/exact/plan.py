@@ -20,6 +20,7 @@ _FIRST_PROBE: Final = int(Kind.COMMIT)
 _TYPE_MASK: Final = 7
 
 _MAY_DIFFER: Final = GFP_DIRECT_RECLAIM_BIT | GFP_HARDWALL_BIT
+_RELEASES: Final = frozenset({Kind.MM_PAGE_PCPU_DRAIN, Kind.FREEONE, Kind.FREEOK, Kind.SPLITL, Kind.PUTISO})
 INSIDE: Final = frozenset({Kind.MM_PAGE_ALLOC_ZONE_LOCKED, Kind.MM_PAGE_ALLOC_EXTFRAG})
 """Events that happen inside the request which a later mm_page_alloc reports."""
 
@@ -29,6 +30,7 @@ class Plan:
     """Relations among rows, by row number.
 
     attempts    mm_page_alloc -> the attempt that answered it; attempt that found nothing -> itself
+    captured    last release inside a block that compaction captured -> the mm_page_alloc that reports it
     balanced    whether kswapd's work is recorded
     request_of  row inside a request -> the mm_page_alloc that reports it
     inside      mm_page_alloc -> its events under the zone's lock
@@ -47,6 +49,7 @@ class Plan:
     """
 
     attempts: dict[int, Row] = field(default_factory=dict)
+    captured: dict[int, int] = field(default_factory=dict)
     balanced: bool = False
     request_of: dict[int, int] = field(default_factory=dict)
     inside: dict[int, list[int]] = field(default_factory=dict)
@@ -80,6 +83,7 @@ def plan(rows: list[Row], version: Version, balanced: bool = False) -> Plan:
     _find_drains(rows, made)
     _find_locked(rows, made)
     _find_splits(rows, made)
+    _find_captured(rows, made)
     return made
 
 
@@ -89,17 +93,23 @@ def _thread(row: Row) -> tuple[int, int]:
 
 
 def _find_attempts(rows: list[Row], made: Plan, version: Version) -> None:
-    """Attempts of a request precede its report; those of an interrupt come between, with their own report."""
+    """Attempts of a request precede its report; those of an interrupt come between, with their own report.
+
+    A report that follows compaction, without another attempt, tells of a block that compaction captured.
+    """
     open_ones: dict[tuple[int, int], list[Row]] = {}
+    compacted: dict[tuple[int, int], int] = {}
     for row in rows:
-        if row.kind == Kind.ATTEMPT:
+        if row.kind == Kind.COMPACTZONE:
+            compacted[_thread(row)] = row.number
+        elif row.kind == Kind.ATTEMPT:
             open_ones.setdefault(_thread(row), []).append(row)
         elif row.kind == Kind.MM_PAGE_ALLOC:
             waiting = open_ones.get(_thread(row), [])
             mine: list[Row] = []
             while waiting and _same_request(waiting[-1], row, version):
                 mine.append(waiting.pop())
-            if mine and row.pfn >= 0:
+            if mine and row.pfn >= 0 and compacted.get(_thread(row), -1) < mine[0].number:
                 made.attempts[row.number] = mine.pop(0)._replace(number=row.number, pfn=row.pfn)
             made.attempts.update((failed.number, failed) for failed in mine)
 
@@ -217,6 +227,25 @@ def _find_splits(rows: list[Row], made: Plan) -> None:
                 made.caused.add(row.number)
         elif row.kind == Kind.MM_PAGE_ALLOC:
             freed.pop((thread, row.pfn), None)
+
+
+def _find_captured(rows: list[Row], made: Plan) -> None:
+    """Blocks that compaction captured for its task: reported without an attempt at the free lists."""
+    if not any(row.kind == Kind.ATTEMPT for row in rows):
+        return
+    released: dict[tuple[int, int], list[Row]] = {}
+    for row in rows:
+        thread = _thread(row)
+        if row.kind == Kind.COMPACTZONE:
+            released[thread] = []
+        elif row.kind in _RELEASES and thread in released:
+            released[thread].append(row)
+        elif row.kind == Kind.MM_PAGE_ALLOC and row.pfn >= 0 and row.number not in made.attempts:
+            end = row.pfn + (1 << row.order)
+            inside = (seen.number for seen in reversed(released.get(thread, [])) if row.pfn <= seen.pfn < end)
+            last = next(inside, -1)
+            if last >= 0:
+                made.captured[last] = row.number
 
 
 def _find_locked(rows: list[Row], made: Plan) -> None:

@@ -13,7 +13,12 @@ from typing import Final
 from linuxmm.fast import engine as codes
 from linuxmm.fast.engine import Engine, LogEntry
 from linuxmm.fast.events import LOG_EXTFRAG, LOG_PCPU_DRAIN, LOG_ZONE_LOCKED
-from linuxmm.model.alloc.isolate import isolate_pageblock, split_free_page, unisolate_pageblock
+from linuxmm.model.alloc.isolate import (
+    capture_block,
+    isolate_pageblock,
+    split_free_page,
+    unisolate_pageblock,
+)
 from linuxmm.oracle.exact import adopt
 from linuxmm.oracle.exact.addresses import Addresses
 from linuxmm.oracle.exact.gaps import DRIFT, INTERRUPTED
@@ -128,6 +133,9 @@ class Replay:
             self._operation(self.rows[begun])
         if row.number not in self._plan.deferred:
             self._operation(row)
+        captured = self._plan.captured.get(row.number)
+        if captured is not None:
+            self._capture(self.rows[captured])
 
     def _operation(self, row: Row) -> None:
         kind = row.kind
@@ -307,6 +315,15 @@ class Replay:
     def _balanced(self, row: Row) -> None:
         for zone, boost in self._boosts.pop(row.pid, {}).items():
             self.engine.set_boost(zone, max(self.engine.boost(zone) - boost, 0))
+
+    def _capture(self, row: Row) -> None:
+        """Compaction gave its task a block that a release completed, past the free lists."""
+        head = self.engine.free_block(row.pfn)
+        if not self._sound(row) or head < 0 or self.engine.free_order(head) < row.order:
+            return
+        zone = self.engine.zone_of(row.pfn)
+        self.engine.interpret(capture_block, zone, row.pfn, row.order)
+        self._done[row.number] = row.pfn
 
     # ---- everything else ---------------------------------------------------------------------------------
 
