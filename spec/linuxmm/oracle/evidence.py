@@ -7,10 +7,19 @@ from typing import Final
 
 from linuxmm.spec.registry import register_evidence
 
+_LISTS: Final = ("F001", "F003", "F012", "F013", "F014", "F016", "F017", "F020", "F027")
+_ON_BOTH: Final[dict[str, tuple[str, ...]]] = {
+    "alloc-churn": _LISTS,
+    "alloc-compaction": (*_LISTS, "F039"),
+    "alloc-fallback": (*_LISTS, "F018"),
+    "alloc-hugetlb": _LISTS,
+    "alloc-numa": (*_LISTS, "F002", "F018"),
+    "alloc-pressure": (*_LISTS, "F018"),
+    "alloc-smp": _LISTS,
+}
 JUDGED: Final[dict[str, tuple[str, ...]]] = {
-    "alloc-churn-6.1": ("F001", "F003", "F012", "F013", "F014", "F016", "F017", "F020", "F027"),
-    "alloc-churn-6.12": ("F001", "F003", "F012", "F013", "F014", "F016", "F017", "F020", "F027"),
-    "alloc-movable-6.1": ("F001", "F003", "F012", "F013", "F014", "F016", "F017", "F020", "F027"),
+    "alloc-movable-6.1": _LISTS,
+    **{f"{name}-{kernel}": features for name, features in _ON_BOTH.items() for kernel in ("6.1", "6.12")},
 }
 """Capture under tests/real -> features whose clauses and predictions it exercised."""
 
