@@ -10,6 +10,7 @@ from types import FunctionType
 from typing import Final, NamedTuple
 
 from linuxmm.fast import arena
+from linuxmm.fast.arena import FastZone
 from linuxmm.fast.link import RULES, Linked
 from linuxmm.fast.machine import PRIMITIVES, FastMachine, pack, unpack, zone_at
 from linuxmm.model.alloc.buddy import free_one_page
@@ -141,12 +142,21 @@ class Snapshot(NamedTuple):
 _NO_REQUEST: Final = Request(0, 0, 0, 0, 0, 0, -1, 0)
 
 
+def _plain(zone: FastZone) -> FastZone:
+    """A zone whose numbers are plain ints, which are quicker to read one at a time."""
+    return FastZone(zone.mem, zone.st, zone.log, *(int(word) for word in zone[3:]))
+
+
 class Engine:
-    """A machine that runs compiled operations; its state can be read back at any time."""
+    """A machine that runs compiled operations; its state can be read back at any time.
+
+    zones  the zones in the arena, by number
+    """
 
     def __init__(self, rules: Rules, machine: Machine) -> None:
         self.rules = rules
         self.arrays = pack(machine)
+        self.zones = tuple(_plain(zone_at(self.arrays, index)) for index in range(self.arrays.nr_zones))
         self._step = _compiled(rules)
         self._link = Relinker(PRIMITIVES)
         self._interpreted = Rules._make(
@@ -186,7 +196,7 @@ class Engine:
         step  a function of (rules, zone, *arguments); its events replace those of the last operation
         """
         self.arrays.log[0] = 1
-        self._link(step)(self._interpreted, zone_at(self.arrays, zone), *arguments)
+        self._link(step)(self._interpreted, self.zones[zone], *arguments)
 
     def snapshot(self) -> Snapshot:
         """The state and the log as they are."""
@@ -208,8 +218,7 @@ class Engine:
 
     def zone_of(self, pfn: int) -> int:
         """Zone number of the zone whose span holds pfn, or -1."""
-        for index in range(self.arrays.nr_zones):
-            zone = zone_at(self.arrays, index)
+        for index, zone in enumerate(self.zones):
             if zone.start <= pfn < zone.end:
                 return index
         return -1
@@ -254,7 +263,7 @@ class Engine:
     def next_cached(self, zone: int, cpu: int, order: int, migratetype: int) -> int:
         """The block that a CPU's list hands out next, or -1."""
         index = self.rules.pcp_index(order, migratetype)
-        return int(arena.pcp_head(zone_at(self.arrays, zone), cpu, index))
+        return int(arena.pcp_head(self.zones[zone], cpu, index))
 
     def free_block(self, pfn: int) -> int:
         """The first pfn of the free block that holds pfn, or -1."""
@@ -269,7 +278,7 @@ class Engine:
 
         Requires  free_order(pfn) >= 0
         """
-        zone = zone_at(self.arrays, self.zone_of(pfn))
+        zone = self.zones[self.zone_of(pfn)]
         tag = int(self.arrays.mem[arena.WORDS * pfn + arena.TAG])
         migratetype = tag >> arena.TYPE_SHIFT & arena.TYPE_MASK
         return int(zone.heads) + (tag & arena.ORDER_MASK) * NR_MIGRATETYPES + migratetype
@@ -283,39 +292,39 @@ class Engine:
 
     def pcp_vars(self, zone: int, cpu: int) -> PcpVars:
         """The numbers of a CPU's list in a zone."""
-        return PcpVars(*(int(word) for word in arena.pcp_vars(zone_at(self.arrays, zone), cpu)))
+        return PcpVars(*(int(word) for word in arena.pcp_vars(self.zones[zone], cpu)))
 
     def set_pcp_vars(self, zone: int, cpu: int, numbers: PcpVars) -> None:
         """Give a CPU's list in a zone other numbers."""
-        arena.set_pcp_vars(zone_at(self.arrays, zone), cpu, numbers)
+        arena.set_pcp_vars(self.zones[zone], cpu, numbers)
 
     def set_flags(self, zone: int, reclaim_active: bool, below_high: bool) -> None:
         """Give a zone other flags."""
-        counters = zone_at(self.arrays, zone).counters
+        counters = self.zones[zone].counters
         self.arrays.st[counters + arena.RECLAIM_ACTIVE] = reclaim_active
         self.arrays.st[counters + arena.BELOW_HIGH] = below_high
 
     def boost(self, zone: int) -> int:
         """The watermark boost of a zone, in pages."""
-        return int(arena.boost_of(zone_at(self.arrays, zone)))
+        return int(arena.boost_of(self.zones[zone]))
 
     def set_boost(self, zone: int, pages: int) -> None:
         """Give a zone another watermark boost."""
-        arena.set_boost(zone_at(self.arrays, zone), pages)
+        arena.set_boost(self.zones[zone], pages)
 
     def free_order(self, pfn: int) -> int:
         """The order of the free block that starts at pfn, or -1."""
         index = self.zone_of(pfn)
-        return -1 if index < 0 else int(arena.free_order(zone_at(self.arrays, index), pfn))
+        return -1 if index < 0 else int(arena.free_order(self.zones[index], pfn))
 
     def node_of(self, zone: int) -> int:
         """The node of a zone."""
-        return int(self.arrays.st[zone_at(self.arrays, zone).counters + arena.NODE])
+        return int(self.arrays.st[self.zones[zone].counters + arena.NODE])
 
     def start_of(self, zone: int) -> int:
         """The first pfn of a zone."""
-        return int(zone_at(self.arrays, zone).start)
+        return int(self.zones[zone].start)
 
     def pageblock_type(self, pfn: int) -> int:
         """The type of the pageblock that holds pfn."""
-        return int(arena.pageblock_type(zone_at(self.arrays, max(self.zone_of(pfn), 0)), pfn))
+        return int(arena.pageblock_type(self.zones[max(self.zone_of(pfn), 0)], pfn))

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from linuxmm.fast import arena
 from linuxmm.fast.engine import CHOOSE, Engine, LogEntry
-from linuxmm.fast.machine import PRIMITIVES, walk, zone_at
+from linuxmm.fast.machine import PRIMITIVES, walk
 from linuxmm.model.alloc.movement import count_block
 from linuxmm.spec.alloc.migratetype import enough_to_retag
 from linuxmm.spec.alloc.pcp import PcpVars, with_factor, with_high, with_pages
@@ -60,7 +60,7 @@ def rotate(engine: Engine, first: int, before: int) -> bool:
     Source    mm/compaction.c:move_freelist_head, move_freelist_tail do this to a whole list
     """
     order, m = engine.free_order(first), engine.arrays
-    zone = zone_at(m, max(engine.zone_of(first), 0))
+    zone = engine.zones[max(engine.zone_of(first), 0)]
     if order < 0 or engine.free_order(before) != order or engine.zone_of(before) != engine.zone_of(first):
         return False
     head = engine.list_of(first)
@@ -166,7 +166,7 @@ def assume_movable(engine: Engine, pfn: int, movable: bool) -> None:
 
 def would_claim(engine: Engine, pfn: int, migratetype: int) -> bool:
     """Whether the model would claim the pageblock of pfn for a type, as far as pages in use are known."""
-    zone = zone_at(engine.arrays, engine.zone_of(pfn))
+    zone = engine.zones[engine.zone_of(pfn)]
     block = 1 << zone.block_order
     start = pfn & ~(block - 1)
     free, movable = _count_block(zone, start, min(start + block, int(zone.end)))
@@ -211,7 +211,7 @@ def _learn(
     limits: tuple[int, ...],
 ) -> Learnt:
     """The nearest numbers with the seen outcome: as they are, other flags, another factor, another limit."""
-    z = zone_at(engine.arrays, zone)
+    z = engine.zones[zone]
     now = engine.pcp_vars(zone, cpu)
     flags = (bool(arena.is_reclaim_active(z)), bool(arena.is_below_high(z)))
     bounds = (now.high, *limits, seen + now.pages + now.batch, now.high_min, now.high_max)
@@ -254,7 +254,7 @@ def learn_boost(engine: Engine, zone: int, agrees: Callable[[], bool]) -> bool:
 
 def drift(engine: Engine, zone: int) -> int:
     """Pages by which the kernel's own view of a zone's free pages may be off, on all CPUs together."""
-    z = zone_at(engine.arrays, zone)
+    z = engine.zones[zone]
     counters = engine.arrays.st[z.counters : z.counters + arena.PCP_VARS]
     cpus, (minimum, low) = engine.nr_cpus, counters[arena.WATERMARK : arena.WATERMARK + 2].tolist()
     normal = stat_threshold(cpus, int(counters[arena.MANAGED]), PAGE_SHIFT)
@@ -287,8 +287,8 @@ def may_choose(engine: Engine, request: Request, flags: int, zone: int) -> bool:
 
 def free_pages(engine: Engine, zone: int) -> int:
     """NR_FREE_PAGES of a zone."""
-    return int(engine.arrays.st[zone_at(engine.arrays, zone).counters + arena.NR_FREE])
+    return int(engine.arrays.st[engine.zones[zone].counters + arena.NR_FREE])
 
 
 def _set_free(engine: Engine, zone: int, pages: int) -> None:
-    engine.arrays.st[zone_at(engine.arrays, zone).counters + arena.NR_FREE] = pages
+    engine.arrays.st[engine.zones[zone].counters + arena.NR_FREE] = pages
