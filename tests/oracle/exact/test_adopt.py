@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linuxmm.fast.engine import Engine
@@ -37,6 +37,7 @@ def longest(start: Machine) -> tuple[int, int, int]:
     )
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_rotating_a_list_moves_what_stood_before_to_its_tail(data: st.DataObject) -> None:
     start = machine()
@@ -65,6 +66,7 @@ def test_blocks_of_two_lists_are_not_rotated() -> None:
     assert run.machine == start
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2000), st.integers(0, 2000))
 def test_a_boost_is_lowered_to_the_most_that_agrees(boost: int, most: int) -> None:
     run = engine(machine())
@@ -80,6 +82,7 @@ def test_a_boost_that_explains_nothing_stays() -> None:
     assert run.boost(0) == 512
 
 
+@settings(deadline=None)
 @given(st.integers(0, 420), st.integers(0, 60), st.booleans(), st.booleans())
 def test_learning_from_a_drain_makes_it_agree_or_changes_nothing(
     pages: int, seen: int, reclaim: bool, below: bool
