@@ -54,6 +54,7 @@ def counted_size(order: int, migratetype: int) -> int:
     "Merging once takes as many counted pages off the lists as the block in hand gains.  Not claimed before "
     "4.6, when isolated and other pageblocks could merge.",
     proves=(merge_once, absorb_not_across_isolated, absorb_mergeable),
+    clauses=("alloc.zone.free-counter",),
     features=("F012", "F016"),
     method="inductive",
     bounds="any memory size (52-bit pfns), orders 0 to 10, pageblocks of order 9, rules of 4.6 to 6.12, "
@@ -99,6 +100,7 @@ def merging_counts(
     "alloc.count.put-step",
     "A block that is freed and does not merge is counted as what its list gains, and not at all for ISOLATE.",
     proves=(free_one_page, account),
+    clauses=("alloc.zone.free-counter",),
     features=("F012", "F016"),
     bounds=ANY_MEMORY,
     primitives=COUNTED,
@@ -124,6 +126,7 @@ def freeing_counts(
     "A block that a refill takes off the free lists, split from a larger one, is counted as what the lists "
     "lose: at once since 6.10, with the batch before.",
     proves=(rmqueue_bulk, rmqueue_smallest, expand, account_removed_at_once, account_done_total),
+    clauses=("alloc.zone.free-counter",),
     features=("F012", "F017", "F020"),
     method="inductive",
     bounds=ANY_MEMORY + ", a block of order 0, 3 or 9 from a block of any order, rules up to 6.9 and since "

@@ -76,6 +76,10 @@ def type_changes_at(before: Zone, after: Zone, page: int, pfn: int, migratetype:
     "Claiming a pageblock gives it the type and moves exactly the free blocks that start in it to the lists "
     "of that type; pages free stay free, in one block each, and NR_FREE_PAGES is what it was.",
     proves=(claim_block, move_freepages, account),
+    clauses=(
+        "alloc.zone.list-agrees",
+        "alloc.zone.free-counter",
+    ),
     features=("F016", "F018", "F038"),
     method="bounded",
     bounds=SMALL + ", free blocks of orders 0 to 10, types other than ISOLATE",
@@ -139,6 +143,10 @@ def claims_block(
     "Isolating a pageblock keeps its free pages free and puts exactly its free blocks on the lists of "
     "ISOLATE; NR_FREE_PAGES shrinks by exactly the pages that left the other lists.",
     proves=(isolate_pageblock, _retag_block, move_freepages, account),
+    clauses=(
+        "alloc.zone.isolate-kept",
+        "alloc.zone.free-counter",
+    ),
     features=("F016", "F039"),
     method="bounded",
     bounds=SMALL + ", no free block across its ends, every generation from 2.6.24 to 6.12",
@@ -195,6 +203,10 @@ def isolates_pageblock(
     "Undoing the isolation without a merge keeps the pages free, puts exactly the pageblock's free blocks on "
     "the lists of its new type, and NR_FREE_PAGES grows by exactly the pages that came back.",
     proves=(unisolate_pageblock, unisolate_moving, unisolate_merging, _retag_block),
+    clauses=(
+        "alloc.zone.isolate-kept",
+        "alloc.zone.free-counter",
+    ),
     features=("F016", "F039"),
     method="bounded",
     bounds=SMALL + ", no free block across its ends, the pageblock not free together with its buddy, every "

@@ -92,6 +92,11 @@ def pages_starting(zone: Zone, pfn: int) -> int:
     "new type, and nothing if there is none: pages free stay free, in one block each, and no other block "
     "changes its list.  Since 6.10 the counters follow the lists at once; before, the caller counts.",
     proves=(move_freepages, move_to_tail, move_to_tail_counted, account),
+    clauses=(
+        "alloc.buddy.aligned",
+        "alloc.buddy.disjoint",
+        "alloc.list.owned-page",
+    ),
     features=("F016", "F038"),
     method="inductive",
     bounds=ANY_MEMORY + ", the ways of moving of 2.6.24 to 6.9 and since 6.10",
@@ -166,6 +171,7 @@ SUMMED: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
     "A range is moved block by block without leaving one out: every free block that starts in it, and no "
     "other, ends on the list of the new type, and the answer is the sum of their pages.",
     proves=(move_freepages,),
+    clauses=("alloc.list.owned-page",),
     features=("F016", "F038"),
     method="bounded",
     bounds="any memory size (52-bit pfns), free blocks of orders 0 to 10, ranges of 2 pages",
