@@ -26,6 +26,7 @@ CORE: Final = frozenset(
         "mutant",
         "paths",
         "prover",
+        "rewrite",
         "runner",
         "source",
         "sym",
