@@ -13,9 +13,7 @@ from functools import cache
 from types import CodeType, FunctionType
 from typing import Any, Final, Literal, NamedTuple
 
-import z3
-
-from linuxmm.proofs.sym import SymB, SymW, number
+from linuxmm.proofs.sym import SymB, choose
 from linuxmm.proofs.theorem import join
 
 Function = Callable[..., Any]
@@ -225,5 +223,4 @@ def _truth(test: Callable[[], Any]) -> Any:
 def _choose(decided: Any, then: Callable[[], Any], otherwise: Any) -> Any:
     if not isinstance(decided, SymB):
         return then() if decided else otherwise
-    one, other = (SymW(z3.BitVecVal(v, WORD)) if type(v) is int else v for v in (then(), otherwise))
-    return number(z3.If(decided.term, one.term, one.operand(other, "a choice")), one.signed)
+    return choose(decided, then(), otherwise, WORD)
