@@ -1,7 +1,7 @@
 """A function taken apart at one of its loops, or with its small decisions merged: its own text, run in parts.
 
-Induction over a loop needs the loop's turn by itself: `before` gives what holds when the loop begins, `turn`
-makes one turn from any state, `after` what follows once the loop is left.  What each turn keeps, the loop
+Induction over a loop needs the loop's turn by itself: `begin` gives what holds when the loop begins, `turn`
+makes one turn from any state, `finish` what follows once the loop is left.  What each turn keeps, the loop
 keeps.  The parts are cut from the function that is linked, so a mutant is cut the same way.
 """
 
@@ -30,7 +30,7 @@ class Turn(NamedTuple):
     value: Any = None
 
 
-def before(function: Function, *arguments: object, loop: int = 0) -> State:
+def begin(function: Function, *arguments: object, loop: int = 0) -> State:
     """Run what stands before a loop; the local variables there."""
     made: State = _part(function, "before", loop)(*arguments)
     return made
@@ -51,7 +51,7 @@ def whole(function: Function, state: State, loop: int) -> State:
     return made
 
 
-def after(function: Function, state: State, loop: int = 0) -> Any:
+def finish(function: Function, state: State, loop: int = 0) -> Any:
     """Run what stands behind a loop, once it is left in `state`."""
     return _part(function, "after", loop)(**state)
 

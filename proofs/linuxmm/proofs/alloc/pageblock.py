@@ -1,26 +1,24 @@
-"""Theorems about pageblocks that change lists as a whole: stolen, claimed, isolated, and given back.
+"""Theorems about ranges of pages and whole pageblocks whose free blocks change lists.
 
-One position of the loop is proved for blocks of any order; a whole pageblock is proved where it is small.
+By induction: a theorem about any turn of a loop, in any state that the loop's invariant allows.  It is kept
+from the beginning (nothing is done yet), each turn gets further, and at the end everything is done.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from linuxmm.model.alloc.freelist import NOTHING, Zone, account, add_head, add_tail, remove
-from linuxmm.model.alloc.isolate import account_isolated_after, account_isolated_while_moving
+from linuxmm.model.alloc.freelist import ISOLATE, account
+from linuxmm.model.alloc.isolate import _retag_block
 from linuxmm.model.alloc.movement import (
+    claim_block,
     move_freepages,
     move_to_head,
     move_to_tail,
     move_to_tail_counted,
 )
-from linuxmm.model.alloc.rules import Rules
-from linuxmm.proofs.alloc.counted import COUNTED, counts_right, free_order
+from linuxmm.proofs.alloc.counted import COUNTED, counts_right, typed_right
 from linuxmm.proofs.alloc.ghost import (
     ANY_MEMORY,
     BLOCKS,
-    MAX_ORDER,
     NO_BLOCKS,
     SMALL_STATE,
     AnyType,
@@ -29,90 +27,61 @@ from linuxmm.proofs.alloc.ghost import (
     Ghost,
     Page,
     PageblockTypes,
-    disjoint_at,
     ghost_of,
-    is_free,
-    is_head,
-    list_type,
-    put_block,
-    rules_of,
     zone_of,
 )
-from linuxmm.proofs.alloc.ghost import remove as remove_block
-from linuxmm.proofs.domain import Word, each
+from linuxmm.proofs.alloc.retag import (
+    MOVING,
+    SMALL_RANGE,
+    Generation,
+    Range,
+    Ranged,
+    assume_begun,
+    counters_follow,
+    kept,
+    move_range,
+    moved_pages,
+    moving_rules,
+    pages_starting,
+    same_heads,
+    type_changes_at,
+)
+from linuxmm.proofs.domain import SignedWord, each
 from linuxmm.proofs.mutant import Mutant
-from linuxmm.proofs.theorem import assume, implies, no, theorem
-from linuxmm.spec.alloc.buddy import is_aligned
+from linuxmm.proofs.rewrite import begin, finish, turn
+from linuxmm.proofs.theorem import assume, no, theorem
 
-Generation = Annotated[int, each((1, 2))]
-"""5.10 to 6.9, and since 6.10.  Up to 5.9 blocks go to heads of lists, which the twin does not tell apart."""
-OtherOrder = Annotated[int, Word(8, below=11)]
-
-
-def moving_rules(generation: int, pageblock_order: int) -> Rules:
-    """How a generation moves a free block and counts isolated pages."""
-    return rules_of(4 if generation == 2 else 3, pageblock_order)._replace(
-        place_moved=(move_to_head, move_to_tail, move_to_tail_counted)[generation],
-        account_isolated=account_isolated_while_moving if generation == 2 else account_isolated_after,
-    )
-
-
-def starts_within(order: int, index: int, start: int, pages: int) -> bool:
-    """Whether the block (order, index) starts at one of `pages` pages from start on."""
-    within = False
-    for size in range(MAX_ORDER + 1):
-        for head in range(pages):
-            starts = is_aligned(start + head, size) & (index == (start + head) >> size)
-            within = within | ((order == size) & starts)
-    return within
-
-
-def relisted(
-    before: Zone, after: Zone, order: int, index: int, start: int, pages: int, migratetype: int
-) -> bool:
-    """The block is free after exactly if it was before, on the list of the new type if it starts within the
-    pages and on its old list otherwise."""
-    moved = starts_within(order, index, start, pages)
-    kind = list_type(after, order, index)
-    return (is_head(after, order, index) == is_head(before, order, index)) & implies(
-        is_head(before, order, index),
-        (moved & (kind == migratetype)) | (no(moved) & (kind == list_type(before, order, index))),
-    )
-
-
-def pages_starting(zone: Zone, pfn: int) -> int:
-    """Pages of the free block that starts at pfn, 0 if none does."""
-    order = free_order(zone, pfn)
-    return 0 if order == NOTHING else 1 << order
+Moved = Annotated[int, SignedWord(64)]
+PageblockOrder = Annotated[int, each(range(11))]
+ANY_PAGEBLOCK: Final = "any memory size (52-bit pfns), free blocks and pageblocks of orders 0 to 10"
 
 
 @theorem(
-    "alloc.movement.move-step",
-    "At each page the loop over a range moves the free block that starts there, whole, to the list of the "
-    "new type, and nothing if there is none: pages free stay free, in one block each, and no other block "
-    "changes its list.  Since 6.10 the counters follow the lists at once; before, the caller counts.",
-    proves=(move_freepages, move_to_tail, move_to_tail_counted, account),
+    "alloc.movement.move-loop",
+    "Every turn of the loop over a range gets further and moves the free block that starts there, whole, to "
+    "the list of the new type, and nothing if there is none: so at the end every free block that starts in "
+    "the range, and no other, stands there, pages free stay free, in one block each, and the answer is the "
+    "sum of their pages.  Since 6.10 the counters follow the lists at once; before, the caller counts.",
+    proves=(move_freepages, move_to_head, move_to_tail, move_to_tail_counted, account),
     clauses=(
         "alloc.buddy.aligned",
         "alloc.buddy.disjoint",
         "alloc.list.owned-page",
+        "alloc.zone.free-counter",
+        "alloc.zone.typed-counters",
     ),
     features=("F016", "F038"),
     method="inductive",
-    bounds=ANY_MEMORY + ", the ways of moving of 2.6.24 to 6.9 and since 6.10",
+    bounds=ANY_MEMORY + ", ranges of any length" + MOVING,
     primitives=COUNTED,
     logic=BLOCKS,
-    witness={
-        **SMALL_STATE,
-        "pfn": 7,
-        "page": 7,
-        "other_order": 0,
-        "other": 7,
-        "migratetype": 1,
-        "generation": 2,
-    },
+    witness=SMALL_RANGE,
     mutants=(
-        Mutant(move_freepages, "counts a page too many", "moved += 1 << order", "moved += (1 << order) + 1"),
+        Mutant(move_freepages, "goes too far without a block", "pfn += 1\n", "pfn += 2\n"),
+        Mutant(move_freepages, "goes too far behind a block", "pfn += 1 << order", "pfn += 2 << order"),
+        Mutant(move_freepages, "stays at a block", "pfn += 1 << order", "pfn += 0"),
+        Mutant(move_freepages, "stops early", "pfn < end", "pfn < end - 1"),
+        Mutant(move_freepages, "remembers the last block only", "moved += 1", "moved = 1"),
         Mutant(move_freepages, "moves one order too low", "pfn, order, migratetype)", "pfn, 0, migratetype)"),
         Mutant(
             move_to_tail_counted, "forgets the old type", "    zone = account(zone, -(1 << order), was)\n", ""
@@ -125,91 +94,179 @@ def pages_starting(zone: Zone, pfn: int) -> int:
         ),
     ),
 )
-def move_step(
+def move_loop(
     free: Blocks,
+    before: BlockTypes,
     lists: BlockTypes,
     types: PageblockTypes,
-    pfn: Page,
-    page: Page,
-    other_order: OtherOrder,
-    other: Page,
+    start: Page,
+    at: Page,
+    end: Page,
+    head: Page,
+    was: AnyType,
     migratetype: AnyType,
+    moved: Moved,
     generation: Generation,
 ) -> bool:
+    assume((moved >= 0) & (moved < 1 << 52))
     zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, 9))
-    assume(disjoint_at(zone, page) & disjoint_at(zone, pfn))
-    after, moved = move_freepages(moving_rules(generation, 9), zone, pfn, pfn + 1, migratetype)
+    done = Range(start, at, end, migratetype, head, before, was)
+    assume_begun(zone, done)
+    rules = moving_rules(generation, 9)
+    state = {"rules": rules, "zone": zone, "start": start, "end": end, "migratetype": migratetype}
+    how, state, _ = turn(move_freepages, {**state, "pfn": at, "moved": moved})
+    first = begin(move_freepages, rules, zone, start, end, migratetype)
+    if (first["pfn"] != start) | (first["moved"] != 0):
+        return False
+    if how == "left":
+        return (at >= end) & (finish(move_freepages, state) == (zone, moved))
+    further = Range(start, state["pfn"], end, migratetype, head, before, was)
+    pages = pages_starting(zone, at)
     return (
-        ghost_of(after).sound
-        & disjoint_at(after, page)
-        & (is_free(after, page) == is_free(zone, page))
-        & relisted(zone, after, other_order, other, pfn, 1, migratetype)
-        & (moved == pages_starting(zone, pfn))
-        & (counts_right(after) if generation == 2 else ghost_of(after).nr_free == 0)
+        (at < end)
+        & (state["pfn"] > at)
+        & kept(zone, state["zone"], further)
+        & (state["moved"] == moved + pages)
+        & moved_pages(state["zone"], pages, was, migratetype)
+        & counters_follow(state["zone"], generation)
     )
 
 
-RANGE: Final = 2
-
-
-def put_summed(zone: Zone, pfn: int, order: int, migratetype: int) -> Zone:
-    """add_head and add_tail; `listed` sums the pages put on any list."""
-    ghost = ghost_of(put_block(zone, pfn, order, migratetype))
-    return zone_of(replace(ghost, listed=ghost.listed + (1 << order)))
-
-
-SUMMED: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
-    **COUNTED,
-    add_head: put_summed,
-    add_tail: put_summed,
-    remove: remove_block,
-}
-
-
 @theorem(
-    "alloc.movement.move-range",
-    "A range is moved block by block without leaving one out: every free block that starts in it, and no "
-    "other, ends on the list of the new type, and the answer is the sum of their pages.",
-    proves=(move_freepages,),
-    clauses=("alloc.list.owned-page",),
-    features=("F016", "F038"),
-    method="bounded",
-    bounds="any memory size (52-bit pfns), free blocks of orders 0 to 10, ranges of 2 pages",
-    primitives=SUMMED,
+    "alloc.movement.retag-loop",
+    "Isolating a pageblock, or undoing it, gives the pageblock its type and goes through it in the same way: "
+    "every turn gets further and moves the free block that starts there, whole, so that none is left out.",
+    proves=(_retag_block, move_freepages),
+    clauses=("alloc.buddy.aligned", "alloc.buddy.disjoint", "alloc.list.owned-page"),
+    features=("F016", "F039"),
+    method="inductive",
+    bounds=ANY_PAGEBLOCK + MOVING + ", the pageblock within the zone",
+    primitives=COUNTED,
     logic=BLOCKS,
     witness={
-        **SMALL_STATE,
-        "pfn": 6,
+        **{name: value for name, value in SMALL_RANGE.items() if name not in ("start", "end")},
+        "pfn": 7,
         "page": 7,
-        "other_order": 0,
-        "other": 7,
-        "migratetype": 1,
+        "pageblock_order": 0,
     },
     mutants=(
-        Mutant(move_freepages, "goes too far without a block", "pfn += 1\n", "pfn += 2\n"),
-        Mutant(move_freepages, "goes too far behind a block", "pfn += 1 << order", "pfn += 2 << order"),
-        Mutant(move_freepages, "stops early", "pfn < end", "pfn < end - 1"),
-        Mutant(move_freepages, "remembers the last block only", "moved += 1", "moved = 1"),
+        Mutant(_retag_block, "begins behind the first page", "at = start\n", "at = start + 1\n"),
+        Mutant(_retag_block, "keeps the type", "    zone = set_pageblock_type(zone, pfn, migratetype)\n", ""),
+        Mutant(_retag_block, "remembers the last block only", "moved += pages", "moved = pages"),
+        Mutant(_retag_block, "ends in the middle", "at < start + block", "at < start + block // 2"),
+        Mutant(_retag_block, "leaves out pages", "at += 1\n", "at += 2\n"),
     ),
 )
-def move_range(
+def retag_loop(
     free: Blocks,
+    before: BlockTypes,
     lists: BlockTypes,
     types: PageblockTypes,
     pfn: Page,
+    at: Page,
     page: Page,
-    other_order: OtherOrder,
-    other: Page,
+    head: Page,
+    was: AnyType,
     migratetype: AnyType,
+    moved: Moved,
+    generation: Generation,
+    pageblock_order: PageblockOrder,
 ) -> bool:
-    zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, 9))
-    for at in (page, *(pfn + offset for offset in range(RANGE))):
-        assume(disjoint_at(zone, at))
-    after, moved = move_freepages(moving_rules(1, 9), zone, pfn, pfn + RANGE, migratetype)
+    assume((moved >= 0) & (moved < 1 << 52))
+    zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, pageblock_order))
+    rules = moving_rules(generation, pageblock_order)
+    begun = begin(_retag_block, rules, zone, pfn, migratetype)
+    start = (pfn >> pageblock_order) << pageblock_order
+    end = start + (1 << pageblock_order)
+    if (begun["at"] != start) | (begun["moved"] != 0):
+        return False
+    if no(type_changes_at(zone, begun["zone"], page, pfn, migratetype)):
+        return False
+    done = Range(start, at, end, migratetype, head, before, was)
+    assume_begun(zone, done)
+    how, state, _ = turn(_retag_block, {**begun, "zone": zone, "at": at, "moved": moved})
+    if how == "left":
+        return (at >= end) & (finish(_retag_block, state) == (zone, moved))
+    further = Range(start, state["at"], end, migratetype, head, before, was)
+    pages = pages_starting(zone, at)
     return (
-        ghost_of(after).sound
-        & disjoint_at(after, page)
-        & (is_free(after, page) == is_free(zone, page))
-        & relisted(zone, after, other_order, other, pfn, RANGE, migratetype)
-        & (moved == ghost_of(after).listed)
+        (at < end)
+        & (state["at"] > at)
+        & kept(zone, state["zone"], further)
+        & (state["moved"] == moved + pages)
+        & moved_pages(state["zone"], pages, was, migratetype)
+        & counters_follow(state["zone"], generation)
+    )
+
+
+@theorem(
+    "alloc.movement.claim-block",
+    "Claiming a pageblock gives it the type and moves exactly the free blocks that start in it to the lists "
+    "of that type, with all counters.",
+    proves=(claim_block,),
+    clauses=("alloc.zone.list-agrees", "alloc.zone.free-counter", "alloc.zone.typed-counters"),
+    features=("F016", "F018", "F038"),
+    method="inductive",
+    bounds=ANY_PAGEBLOCK + ", since 6.10; the loop over the pageblock as alloc.movement.move-loop proves it",
+    primitives={**COUNTED, move_freepages: move_range},
+    logic=BLOCKS,
+    witness={
+        **SMALL_STATE,
+        "then": SMALL_STATE["lists"],
+        "pfn": 5,
+        "page": 7,
+        "head": 7,
+        "was": 0,
+        "migratetype": 1,
+        "moved": 0,
+        "pageblock_order": 0,
+    },
+    mutants=(
+        Mutant(
+            claim_block, "keeps the type", "return set_pageblock_type(zone, pfn, migratetype)", "return zone"
+        ),
+        Mutant(
+            claim_block,
+            "begins at the page",
+            "move_freepages(rules, zone, start, ",
+            "move_freepages(rules, zone, pfn, ",
+        ),
+        Mutant(
+            claim_block,
+            "goes beyond the end",
+            "start + (1 << rules.pageblock_order)",
+            "start + (2 << rules.pageblock_order)",
+        ),
+    ),
+)
+def claims_block(
+    free: Blocks,
+    lists: BlockTypes,
+    then: BlockTypes,
+    types: PageblockTypes,
+    pfn: Page,
+    page: Page,
+    head: Page,
+    was: AnyType,
+    migratetype: AnyType,
+    moved: Moved,
+    pageblock_order: PageblockOrder,
+) -> bool:
+    ghost = Ranged(
+        free, lists, types, NO_BLOCKS, pageblock_order, then=then, moved=moved, looked_at=head, was=was
+    )
+    zone = zone_of(ghost)
+    assume((moved >= 0) & (moved < 1 << 52))
+    assume(no(migratetype == ISOLATE) & no(was == ISOLATE))
+    claimed = claim_block(moving_rules(2, pageblock_order), zone, pfn, migratetype)
+    start = (pfn >> pageblock_order) << pageblock_order
+    end = start + (1 << pageblock_order)
+    whole = Range(start, end, end, migratetype, head, lists, was)
+    return (
+        same_heads(zone, claimed, head)
+        & whole.listed_right(claimed)
+        & type_changes_at(zone, claimed, page, pfn, migratetype)
+        & counts_right(claimed)
+        & typed_right(claimed)
+        & (ghost_of(claimed).nr_free == 0)
     )
