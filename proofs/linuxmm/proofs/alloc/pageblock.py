@@ -4,10 +4,18 @@ By induction: a theorem about any turn of a loop, in any state that the loop's i
 from the beginning (nothing is done yet), each turn gets further, and at the end everything is done.
 """
 
+from dataclasses import replace
 from typing import Annotated, Final
 
-from linuxmm.model.alloc.freelist import ISOLATE, account
-from linuxmm.model.alloc.isolate import _retag_block
+from linuxmm.model.alloc.buddy import free_one_page
+from linuxmm.model.alloc.freelist import ISOLATE, Zone, account
+from linuxmm.model.alloc.isolate import (
+    _retag_block,
+    isolate_pageblock,
+    unisolate_merging,
+    unisolate_moving,
+    unisolate_pageblock,
+)
 from linuxmm.model.alloc.movement import (
     claim_block,
     move_freepages,
@@ -19,6 +27,7 @@ from linuxmm.proofs.alloc.counted import COUNTED, counts_right, typed_right
 from linuxmm.proofs.alloc.ghost import (
     ANY_MEMORY,
     BLOCKS,
+    MAX_ORDER,
     NO_BLOCKS,
     SMALL_STATE,
     AnyType,
@@ -27,7 +36,9 @@ from linuxmm.proofs.alloc.ghost import (
     Ghost,
     Page,
     PageblockTypes,
+    disjoint_at,
     ghost_of,
+    is_head,
     zone_of,
 )
 from linuxmm.proofs.alloc.retag import (
@@ -43,16 +54,19 @@ from linuxmm.proofs.alloc.retag import (
     moved_pages,
     moving_rules,
     pages_starting,
+    put_unmerged,
+    retag_block,
     same_heads,
     type_changes_at,
 )
-from linuxmm.proofs.domain import SignedWord, each
+from linuxmm.proofs.domain import SignedWord, Word, each, table
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.rewrite import begin, finish, turn
-from linuxmm.proofs.theorem import assume, no, theorem
+from linuxmm.proofs.theorem import assume, implies, no, theorem
 
 Moved = Annotated[int, SignedWord(64)]
 PageblockOrder = Annotated[int, each(range(11))]
+UsualOrder = Annotated[int, each((0, 9, 10))]
 ANY_PAGEBLOCK: Final = "any memory size (52-bit pfns), free blocks and pageblocks of orders 0 to 10"
 
 
@@ -74,7 +88,6 @@ ANY_PAGEBLOCK: Final = "any memory size (52-bit pfns), free blocks and pageblock
     method="inductive",
     bounds=ANY_MEMORY + ", ranges of any length" + MOVING,
     primitives=COUNTED,
-    logic=BLOCKS,
     witness=SMALL_RANGE,
     mutants=(
         Mutant(move_freepages, "goes too far without a block", "pfn += 1\n", "pfn += 2\n"),
@@ -136,15 +149,16 @@ def move_loop(
     "alloc.movement.retag-loop",
     "Isolating a pageblock, or undoing it, gives the pageblock its type and goes through it in the same way: "
     "every turn gets further and moves the free block that starts there, whole, so that none is left out.",
-    proves=(_retag_block, move_freepages),
-    clauses=("alloc.buddy.aligned", "alloc.buddy.disjoint", "alloc.list.owned-page"),
+    proves=(_retag_block,),
+    clauses=("alloc.buddy.disjoint", "alloc.list.owned-page"),
     features=("F016", "F039"),
     method="inductive",
-    bounds=ANY_PAGEBLOCK + MOVING + ", the pageblock within the zone",
-    primitives=COUNTED,
-    logic=BLOCKS,
+    bounds="any memory size (52-bit pfns), free blocks of orders 0 to 10, pageblocks of order 0, 9 and 10 "
+    "within the zone; moving one block as alloc.movement.move-loop proves it",
+    primitives={**COUNTED, move_freepages: move_range},
     witness={
-        **{name: value for name, value in SMALL_RANGE.items() if name not in ("start", "end")},
+        **{name: value for name, value in SMALL_RANGE.items() if name not in ("start", "end", "generation")},
+        "then": table({(0, 7): 1}, 0),
         "pfn": 7,
         "page": 7,
         "pageblock_order": 0,
@@ -161,6 +175,7 @@ def retag_loop(
     free: Blocks,
     before: BlockTypes,
     lists: BlockTypes,
+    then: BlockTypes,
     types: PageblockTypes,
     pfn: Page,
     at: Page,
@@ -169,33 +184,31 @@ def retag_loop(
     was: AnyType,
     migratetype: AnyType,
     moved: Moved,
-    generation: Generation,
-    pageblock_order: PageblockOrder,
+    pageblock_order: UsualOrder,
 ) -> bool:
     assume((moved >= 0) & (moved < 1 << 52))
-    zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, pageblock_order))
-    rules = moving_rules(generation, pageblock_order)
+    ghost = Ranged(free, lists, types, NO_BLOCKS, pageblock_order, then=then, looked_at=head, was=was)
+    zone, rules = zone_of(ghost), moving_rules(1, pageblock_order)
     begun = begin(_retag_block, rules, zone, pfn, migratetype)
     start = (pfn >> pageblock_order) << pageblock_order
     end = start + (1 << pageblock_order)
-    if (begun["at"] != start) | (begun["moved"] != 0):
-        return False
-    if no(type_changes_at(zone, begun["zone"], page, pfn, migratetype)):
+    first = (begun["at"] == start) & (begun["moved"] == 0)
+    if no(first & type_changes_at(zone, begun["zone"], page, pfn, migratetype)):
         return False
     done = Range(start, at, end, migratetype, head, before, was)
     assume_begun(zone, done)
+    pages = pages_starting(zone, at)
+    zone = zone_of(replace(ghost, moved=pages))
     how, state, _ = turn(_retag_block, {**begun, "zone": zone, "at": at, "moved": moved})
     if how == "left":
         return (at >= end) & (finish(_retag_block, state) == (zone, moved))
     further = Range(start, state["at"], end, migratetype, head, before, was)
-    pages = pages_starting(zone, at)
     return (
         (at < end)
         & (state["at"] > at)
         & kept(zone, state["zone"], further)
         & (state["moved"] == moved + pages)
         & moved_pages(state["zone"], pages, was, migratetype)
-        & counters_follow(state["zone"], generation)
     )
 
 
@@ -269,4 +282,152 @@ def claims_block(
         & counts_right(claimed)
         & typed_right(claimed)
         & (ghost_of(claimed).nr_free == 0)
+    )
+
+
+# ---- isolation -------------------------------------------------------------------------------------------
+
+ISOLATING: Final = {**COUNTED, _retag_block: retag_block, free_one_page: put_unmerged}
+Isolated = Annotated[int, Word(64, below=1 << 52)]
+
+
+@theorem(
+    "alloc.isolate.pageblock",
+    "Isolating a pageblock keeps its free pages free and puts exactly its free blocks on the lists of "
+    "ISOLATE; NR_FREE_PAGES and the counters of CMA and HIGHATOMIC shrink by exactly the pages that left the "
+    "other lists.",
+    proves=(isolate_pageblock,),
+    clauses=("alloc.zone.isolate-kept", "alloc.zone.free-counter", "alloc.zone.typed-counters"),
+    features=("F016", "F039"),
+    method="inductive",
+    bounds="any memory size (52-bit pfns), pageblocks of order 0, 9 and 10 within the zone, whose free "
+    "blocks stand on the list of its type; the loop as alloc.movement.retag-loop proves it" + MOVING,
+    primitives=ISOLATING,
+    logic=BLOCKS,
+    witness={
+        **SMALL_STATE,
+        "then": SMALL_STATE["lists"],
+        "pfn": 5,
+        "page": 7,
+        "head": 7,
+        "moved": 0,
+        "isolated": 0,
+        "generation": 1,
+        "pageblock_order": 0,
+    },
+    mutants=(
+        Mutant(isolate_pageblock, "counts the pages twice", "zone, -moved, was)", "zone, -2 * moved, was)"),
+        Mutant(isolate_pageblock, "does not count the pageblock", "was), 1)", "was), 0)"),
+        Mutant(isolate_pageblock, "counts another type", "-moved, was)", "-moved, 1)"),
+    ),
+)
+def isolates_pageblock(
+    free: Blocks,
+    lists: BlockTypes,
+    then: BlockTypes,
+    types: PageblockTypes,
+    pfn: Page,
+    page: Page,
+    head: Page,
+    moved: Moved,
+    isolated: Isolated,
+    generation: Generation,
+    pageblock_order: UsualOrder,
+) -> bool:
+    was = types[pfn >> pageblock_order]
+    ghost = Ranged(free, lists, types, NO_BLOCKS, pageblock_order, nr_isolated=isolated, then=then)
+    zone = zone_of(replace(ghost, moved=moved, looked_at=head, was=was))
+    assume((moved >= 0) & (moved < 1 << 52) & no(was == ISOLATE))
+    done = isolate_pageblock(moving_rules(generation, pageblock_order), zone, pfn)
+    return (
+        whole_block(zone, pfn, head, ISOLATE).listed_right(done)
+        & same_heads(zone, done, head)
+        & type_changes_at(zone, done, page, pfn, ISOLATE)
+        & counts_right(done)
+        & typed_right(done)
+        & (ghost_of(done).nr_isolated == isolated + 1)
+    )
+
+
+def whole_block(zone: Zone, pfn: int, head: int, migratetype: int) -> Range:
+    """The pageblock that holds pfn, all of it done."""
+    order = ghost_of(zone).pageblock_order
+    start = (pfn >> order) << order
+    end = start + (1 << order)
+    return Range(start, end, end, migratetype, head, ghost_of(zone).lists, 0)
+
+
+@theorem(
+    "alloc.isolate.undo",
+    "Undoing the isolation keeps the pages free, puts exactly the pageblock's free blocks on the lists of "
+    "its new type, and NR_FREE_PAGES and the counters of CMA and HIGHATOMIC grow by exactly the pages that came "
+    "back, whether a free pageblock merges then or not.",
+    proves=(unisolate_pageblock, unisolate_moving, unisolate_merging),
+    clauses=("alloc.zone.isolate-kept", "alloc.zone.free-counter", "alloc.zone.typed-counters"),
+    features=("F016", "F039"),
+    method="inductive",
+    bounds="any memory size (52-bit pfns), pageblocks of order 0, 9 and 10 within the zone, no free block "
+    "across its ends, its free blocks on the list of ISOLATE; the loop as alloc.movement.retag-loop proves it"
+    + MOVING,
+    primitives=ISOLATING,
+    logic=BLOCKS,
+    witness={
+        **SMALL_STATE,
+        "lists": table({(0, 7): ISOLATE}, 0),
+        "then": table({(0, 7): 1}, 0),
+        "types": table({7: ISOLATE}, 0),
+        "pfn": 7,
+        "page": 7,
+        "head": 7,
+        "moved": 1,
+        "migratetype": 1,
+        "isolated": 1,
+        "generation": 1,
+        "merging": True,
+        "pageblock_order": 0,
+    },
+    mutants=(
+        Mutant(unisolate_moving, "forgets to count", "zone, moved, migratetype)", "zone, 0, migratetype)"),
+        Mutant(unisolate_pageblock, "does not count the pageblock", "migratetype), -1", "migratetype), 0"),
+        Mutant(unisolate_pageblock, "keeps its isolation", "- 1), migratetype)", "- 1), 4)"),
+        Mutant(unisolate_merging, "leaves the block listed", "remove(zone, start, order)", "zone"),
+    ),
+)
+def undoes_isolation(
+    free: Blocks,
+    lists: BlockTypes,
+    then: BlockTypes,
+    types: PageblockTypes,
+    pfn: Page,
+    page: Page,
+    head: Page,
+    moved: Moved,
+    migratetype: AnyType,
+    isolated: Isolated,
+    generation: Generation,
+    merging: Annotated[bool, each((False, True))],
+    pageblock_order: UsualOrder,
+) -> bool:
+    ghost = Ranged(free, lists, types, NO_BLOCKS, pageblock_order, nr_isolated=isolated, then=then)
+    zone = zone_of(replace(ghost, moved=moved, looked_at=head, was=ISOLATE))
+    assume((moved >= 0) & (moved < 1 << 52) & no(migratetype == ISOLATE) & (isolated >= 1))
+    start = (pfn >> pageblock_order) << pageblock_order
+    for order in range(MAX_ORDER + 1):
+        here = is_head(zone, order, start >> order)
+        assume(
+            no(here) if order > pageblock_order else implies(here, lists[order, start >> order] == ISOLATE)
+        )
+    assume(disjoint_at(zone, head) & disjoint_at(zone, start))
+    rules = moving_rules(generation, pageblock_order)._replace(
+        unisolate=unisolate_merging if merging else unisolate_moving
+    )
+    done = unisolate_pageblock(rules, zone, pfn, migratetype)
+    return (
+        ghost_of(done).sound
+        & whole_block(zone, pfn, head, migratetype).listed_right(done)
+        & same_heads(zone, done, head)
+        & type_changes_at(zone, done, page, pfn, migratetype)
+        & counts_right(done)
+        & typed_right(done)
+        & (ghost_of(done).nr_isolated == isolated - 1)
     )

@@ -8,11 +8,19 @@ never changes.  All of it is stated at one block, so a theorem about an arbitrar
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
-from linuxmm.model.alloc.freelist import CMA, HIGHATOMIC, ISOLATE, NOTHING, Zone
+from linuxmm.model.alloc.freelist import (
+    CMA,
+    HIGHATOMIC,
+    ISOLATE,
+    NOTHING,
+    Zone,
+    account,
+    set_pageblock_type,
+)
 from linuxmm.model.alloc.isolate import account_isolated_after, account_isolated_while_moving
 from linuxmm.model.alloc.movement import move_to_head, move_to_tail, move_to_tail_counted
 from linuxmm.model.alloc.rules import Rules
-from linuxmm.proofs.alloc.counted import counts_right, free_order, pages_if, typed_right
+from linuxmm.proofs.alloc.counted import counts_right, free_order, pages_if, put_counted, typed_right
 from linuxmm.proofs.alloc.ghost import (
     MAX_ORDER,
     NO_BLOCKS,
@@ -31,10 +39,10 @@ from linuxmm.proofs.sym import as_state
 from linuxmm.proofs.theorem import assume, implies, no
 from linuxmm.spec.alloc.buddy import is_aligned
 
-Generation = Annotated[int, each((0, 1, 2))]
-"""2.6.24 to 5.9, 5.10 to 6.9, and since 6.10."""
+Generation = Annotated[int, each((1, 2))]
+"""5.10 to 6.9, and since 6.10.  Up to 5.9 blocks go to heads of lists, which the twin does not tell apart."""
 OtherOrder = Annotated[int, Word(8, below=11)]
-MOVING: Final = ", the ways of moving of 2.6.24 to 5.9, of 5.10 to 6.9 and since 6.10"
+MOVING: Final = ", the ways of moving of 2.6.24 to 6.9 and since 6.10"
 
 
 def moving_rules(generation: int, pageblock_order: int) -> Rules:
@@ -99,8 +107,8 @@ def assume_begun(zone: Zone, part: Range) -> None:
 
 
 def kept(before: Zone, after: Zone, part: Range) -> bool:
-    """The invariant after a turn that began with `before`: a block is free exactly if it was, so the same pages
-    are, in one block each; and the free block at `head` stands on the list that `part` says."""
+    """The invariant after a turn that began with `before`: a block is free exactly if it was, so the same
+    pages are, in one block each; and the free block at `head` stands on the list that `part` says."""
     return ghost_of(after).sound & same_heads(before, after, part.head) & part.listed_right(after)
 
 
@@ -176,6 +184,19 @@ def move_range(rules: Rules, zone: Zone, start: int, end: int, migratetype: int)
     whole = Range(start, end, end, migratetype, ghost.looked_at, ghost.lists, ghost.was)
     assume(whole.listed_right(zone_of(after)))
     return zone_of(after), ghost.moved
+
+
+def retag_block(rules: Rules, zone: Zone, pfn: int, migratetype: int) -> tuple[Zone, int]:
+    """Stands for _retag_block: what theorem alloc.movement.retag-loop says of it."""
+    start = (pfn >> rules.pageblock_order) << rules.pageblock_order
+    zone = set_pageblock_type(zone, pfn, migratetype)
+    return move_range(rules, zone, start, start + (1 << rules.pageblock_order), migratetype)
+
+
+def put_unmerged(rules: Rules, zone: Zone, pfn: int, order: int, migratetype: int, to_tail: bool) -> Zone:
+    """Stands for free_one_page: that a block merges changes neither which pages are free nor what is counted
+    (theorems alloc.buddy.merge-step, alloc.count.merge-step)."""
+    return put_counted(account(zone, 1 << order, migratetype), pfn, order, migratetype)
 
 
 def type_changes_at(before: Zone, after: Zone, page: int, pfn: int, migratetype: int) -> bool:
