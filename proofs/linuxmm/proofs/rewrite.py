@@ -22,6 +22,10 @@ How = Literal["again", "left", "returned"]
 WORD: Final = 64
 
 
+class LoopGoesOn(Exception):
+    """A loop does not end where a theorem says that it does."""
+
+
 class Turn(NamedTuple):
     """How a turn ended, and the local variables then; `value` holds what a return inside the loop gave."""
 
@@ -41,19 +45,25 @@ def turn(function: Function, state: State, loop: int = 0) -> Turn:
 
     loop  the number of the loop in the text; a turn of a `for` finds its targets in `state`
     """
-    how, now, value = _part(function, "turn", loop)(**state)
+    how, now, value = _run(_part(function, "turn", loop), state)
     return Turn(how, {**state, **now}, value)
 
 
-def whole(function: Function, state: State, loop: int) -> State:
-    """Run one loop of the function to its end."""
-    made: State = _part(function, "whole", loop)(**state)
-    return made
+def whole(function: Function, state: State, loop: int, most: int) -> State:
+    """Run one loop of the function to its end; the local variables there.
+
+    Errors    LoopGoesOn when it makes more than `most` turns
+    """
+    for _ in range(most + 1):
+        how, state, _value = turn(function, state, loop)
+        if how == "left":
+            return state
+    raise LoopGoesOn(f"loop {loop} of {function.__name__} makes more than {most} turns")
 
 
 def finish(function: Function, state: State, loop: int = 0) -> Any:
     """Run what stands behind a loop, once it is left in `state`."""
-    return _part(function, "after", loop)(**state)
+    return _run(_part(function, "after", loop), state)
 
 
 def merged(function: Function, *arguments: object) -> Any:
@@ -69,6 +79,11 @@ def merged(function: Function, *arguments: object) -> Any:
 
 def _part(function: Function, part: str, loop: int) -> Function:
     return _linked(function, _part_code(function.__code__, function, part, loop))
+
+
+def _run(part: Function, state: State) -> Any:
+    """Run a part; variables that the function does not have are left out."""
+    return part(**{name: value for name, value in state.items() if name in part.__code__.co_varnames})
 
 
 def _linked(function: Function, code: CodeType) -> Function:
@@ -101,8 +116,6 @@ def _part_code(code: CodeType, function: Function, part: str, loop: int) -> Code
         at = node.body.index(cut)
         node.body = [*node.body[:at], *_parse("return locals()")] if part == "before" else node.body[at + 1 :]
         node.body = node.body or [ast.Pass()]
-    elif part == "whole":
-        node.body = [cut, *_parse("return locals()")]
     else:
         node.body = [_one_turn(cut), *_parse("return 'left', locals(), None")]
     if part != "before":

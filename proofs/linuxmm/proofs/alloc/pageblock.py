@@ -360,8 +360,8 @@ def whole_block(zone: Zone, pfn: int, head: int, migratetype: int) -> Range:
 @theorem(
     "alloc.isolate.undo",
     "Undoing the isolation keeps the pages free, puts exactly the pageblock's free blocks on the lists of "
-    "its new type, and NR_FREE_PAGES and the counters of CMA and HIGHATOMIC grow by exactly the pages that came "
-    "back, whether a free pageblock merges then or not.",
+    "its new type, and NR_FREE_PAGES and the counters of CMA and HIGHATOMIC grow by exactly the pages "
+    "that came back, whether a free pageblock merges then or not.",
     proves=(unisolate_pageblock, unisolate_moving, unisolate_merging),
     clauses=("alloc.zone.isolate-kept", "alloc.zone.free-counter", "alloc.zone.typed-counters"),
     features=("F016", "F039"),

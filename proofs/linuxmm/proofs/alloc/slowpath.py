@@ -242,8 +242,8 @@ RANK: Final = {
     "alloc.slowpath.step",
     "Nobody asks anything without __GFP_DIRECT_RECLAIM.  A reclaimer (PF_MEMALLOC) never enters direct "
     "reclaim again, unless it says __GFP_NOFAIL.  A __GFP_NOFAIL request that may reclaim is refused only "
-    "where no zone is permitted at all.  A __GFP_NORETRY request without it never loops: each of its questions comes "
-    "later than the one before, none is about killing, so at most four are asked.",
+    "where no zone is permitted at all.  A __GFP_NORETRY request without it never loops: each of its "
+    "questions comes later than the one before, none is about killing, so at most four are asked.",
     proves=(
         enter_limited,
         resume_limited,
