@@ -39,6 +39,7 @@ from linuxmm.proofs.domain import MapOf, Table, Truth, Word, each
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.sym import as_state
 from linuxmm.proofs.theorem import assume, implies, no, theorem
+from linuxmm.spec.alloc import retry
 from linuxmm.spec.alloc.gfp import (
     GFP_DIRECT_RECLAIM_BIT,
     GFP_NOFAIL_BIT,
@@ -59,6 +60,7 @@ class World:
     zones    is a zone permitted
     reserve  has the high-order atomic reserve something to give back
     enough   would the request succeed if everything reclaimable were free
+    again    does compaction seem worth another round;  kill: may somebody be killed
     tried    attempts so far
     """
 
@@ -66,6 +68,8 @@ class World:
     zones: bool
     reserve: bool
     enough: bool
+    again: bool
+    kill: bool
     tried: int = 0
 
 
@@ -104,6 +108,18 @@ def unreserve_highatomic(
     return machine, as_state(machine, World).reserve
 
 
+def compact_again(
+    order: int, result: int, suitable: bool, priority: int, retries: int
+) -> tuple[bool, int, int]:
+    """Stands for the rule of 4.8 to 6.12: any answer, which the progress carries as `suitable`."""
+    return suitable, priority, retries
+
+
+def oom_may_kill(order: int, gfp: int, class_index: int, dumping_core: bool) -> bool:
+    """Stands for the rule of 4.13 to 6.12: any answer, which the task carries as `dumping_core`."""
+    return dumping_core
+
+
 def would_do(path: Path, machine: Machine, p: Progress) -> bool:
     return as_state(machine, World).enough
 
@@ -116,6 +132,8 @@ ANY_ZONES: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
     slowpath.wake: wake,
     slowpath.woken: woken,
     slowpath._would_do: would_do,
+    retry.compact_again: compact_again,
+    retry.oom_may_kill: oom_may_kill,
     unreserve.unreserve_highatomic: unreserve_highatomic,
 }
 
@@ -128,10 +146,12 @@ class Era(NamedTuple):
     result: Compaction = Compaction.SKIPPED
 
 
-RESULTS: Final = (Compaction.SKIPPED, Compaction.DEFERRED, Compaction.SUCCESS)
+ANY_RESULT: Final = (Compaction.SKIPPED, Compaction.DEFERRED, Compaction.SUCCESS)
+"""All that the slow path tells apart, but for whether to compact again, which is left open."""
 LIMITED: Final = tuple(
     [Era(True, stage) for stage in (None, Stage.RECLAIM, Stage.OOM)]
-    + [Era(True, stage, r) for stage in (Stage.FIRST_COMPACTION, Stage.COMPACTION) for r in RESULTS]
+    + [Era(True, Stage.FIRST_COMPACTION, result) for result in ANY_RESULT]
+    + [Era(True, Stage.COMPACTION, result) for result in (Compaction.SKIPPED, Compaction.SUCCESS)]
 )
 BY_PROGRESS: Final = tuple(
     [Era(False, stage) for stage in (None, Stage.RECLAIM, Stage.OOM)]
@@ -154,8 +174,8 @@ Flags = Annotated[int, Word(16)]
 Order = Annotated[int, Word(16, below=11)]
 Count = Annotated[int, Word(16, below=1 << 15)]
 ANY_STATE: Final = (
-    "every GFP word, order, task, flags and count of rounds (below 2**15), compaction skipped, "
-    "deferred or successful, the slow paths of 3.19 to 4.6 and since 4.7, any contents of the zones"
+    "every GFP word, order, task, flags and count of rounds (below 2**15), any result of "
+    "compaction and killing, the slow paths of 3.19 to 4.6 and since 4.7, any contents of the zones"
 )
 
 NO_WORLD: Final[Mapping[str, object]] = {
@@ -163,6 +183,8 @@ NO_WORLD: Final[Mapping[str, object]] = {
     "zones": True,
     "reserve": False,
     "enough": False,
+    "again": False,
+    "kill": False,
     "gfp": 0x400,
     "order": 0,
     "flags": 0,
@@ -196,11 +218,12 @@ def step(
     asked = Request(order, gfp, 0, 2, 0, 0, -1, 0)
     at = Progress(
         asked,
-        Task(memalloc, victim),
+        Task(memalloc, victim, dumping_core=world.kill),
         era.stage or Stage.RECLAIM,
         flags,
         loops,
         result=era.result,
+        suitable=world.again,
         reclaimed=last,
         last=last,
     )
@@ -275,11 +298,11 @@ RANK: Final = {
     ),
 )
 def any_step(
-    finds: Finds, zones: Flag, reserve: Flag, enough: Flag, gfp: Gfp, order: Order, flags: Flags,
-    memalloc: Flag, victim: Flag, loops: Count, last: Count, era: AnyWhere,
+    finds: Finds, zones: Flag, reserve: Flag, enough: Flag, again: Flag, kill: Flag, gfp: Gfp, order: Order,
+    flags: Flags, memalloc: Flag, victim: Flag, loops: Count, last: Count, era: AnyWhere,
 ) -> bool:  # fmt: skip
     assume(reachable(era, gfp, memalloc))
-    world = World(finds, zones, reserve, enough)
+    world = World(finds, zones, reserve, enough, again, kill)
     outcome = step(era, world, gfp, order, flags, memalloc, victim, loops, last).result
     may: bool = gfp & GFP_DIRECT_RECLAIM_BIT != 0
     if isinstance(outcome, Failed):
@@ -314,11 +337,11 @@ def any_step(
     ),
 )
 def rounds_end(
-    finds: Finds, zones: Flag, enough: Flag, gfp: Gfp, order: Order, flags: Flags,
-    memalloc: Flag, victim: Flag, loops: Count, era: Limited,
+    finds: Finds, zones: Flag, enough: Flag, again: Flag, kill: Flag, gfp: Gfp, order: Order,
+    flags: Flags, memalloc: Flag, victim: Flag, loops: Count, era: Limited,
 ) -> bool:  # fmt: skip
     assume(reachable(era, gfp, memalloc) & (gfp & GFP_NOFAIL_BIT == 0))
-    world = World(finds, zones, False, enough)
+    world = World(finds, zones, False, enough, again, kill)
     outcome = step(era, world, gfp, order, flags, memalloc, victim, loops, 0).result
     if not isinstance(outcome, Asks):
         return True
