@@ -141,13 +141,14 @@ def drain_loops(
     found = whole(drain, state, SEARCH, LISTS[era])
     how, given, _ = turn(drain, {**found, "size": 1 << rules.pcp_order(found["at"], 9)}, GIVE)
     held, after = as_state(zone, Held), as_state(given["zone"], Held)
+    there: bool = (blocks[found["at"]] > 0) & (given["pages"] == least - after.given)
+    enough: bool = given["pages"] <= after.pages
     return (
         (least <= held.pages)
         & (how == "again")
-        & (blocks[found["at"]] > 0)
+        & there
         & (after.given > 0)
-        & (given["pages"] == least - after.given)
-        & (given["pages"] <= after.pages)
+        & enough
         & (after.pages == counted(rules, after.blocks))
         & (after.pages + after.given == held.pages)
     )

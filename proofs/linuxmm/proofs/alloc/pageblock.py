@@ -4,8 +4,9 @@ By induction: a theorem about any turn of a loop, in any state that the loop's i
 from the beginning (nothing is done yet), each turn gets further, and at the end everything is done.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from linuxmm.model.alloc.buddy import free_one_page
 from linuxmm.model.alloc.freelist import ISOLATE, Zone, account
@@ -70,6 +71,11 @@ UsualOrder = Annotated[int, each((0, 9, 10))]
 ANY_PAGEBLOCK: Final = "any memory size (52-bit pfns), free blocks and pageblocks of orders 0 to 10"
 
 
+def unchanged(answer: tuple[Zone, int], zone: Zone, moved: int) -> bool:
+    """Whether a loop that is left gives the zone as it was then and the pages moved."""
+    return (answer[0] is zone) & (answer[1] == moved)
+
+
 @theorem(
     "alloc.movement.move-loop",
     "Every turn of the loop over a range gets further and moves the free block that starts there, whole, to "
@@ -126,20 +132,19 @@ def move_loop(
     done = Range(start, at, end, migratetype, head, before, was)
     assume_begun(zone, done)
     rules = moving_rules(generation, 9)
-    state = {"rules": rules, "zone": zone, "start": start, "end": end, "migratetype": migratetype}
-    how, state, _ = turn(move_freepages, {**state, "pfn": at, "moved": moved})
     first = begin(move_freepages, rules, zone, start, end, migratetype)
     if (first["pfn"] != start) | (first["moved"] != 0):
         return False
+    how, state, _ = turn(move_freepages, {**first, "pfn": at, "moved": moved})
     if how == "left":
-        return (at >= end) & (finish(move_freepages, state) == (zone, moved))
+        return at >= end and unchanged(finish(move_freepages, state), zone, moved)
     further = Range(start, state["pfn"], end, migratetype, head, before, was)
     pages = pages_starting(zone, at)
+    nearer: bool = (state["pfn"] > at) & (state["moved"] == moved + pages)
     return (
         (at < end)
-        & (state["pfn"] > at)
+        & nearer
         & kept(zone, state["zone"], further)
-        & (state["moved"] == moved + pages)
         & moved_pages(state["zone"], pages, was, migratetype)
         & counters_follow(state["zone"], generation)
     )
@@ -201,13 +206,13 @@ def retag_loop(
     zone = zone_of(replace(ghost, moved=pages))
     how, state, _ = turn(_retag_block, {**begun, "zone": zone, "at": at, "moved": moved})
     if how == "left":
-        return (at >= end) & (finish(_retag_block, state) == (zone, moved))
+        return at >= end and unchanged(finish(_retag_block, state), zone, moved)
     further = Range(start, state["at"], end, migratetype, head, before, was)
+    nearer: bool = (state["at"] > at) & (state["moved"] == moved + pages)
     return (
         (at < end)
-        & (state["at"] > at)
+        & nearer
         & kept(zone, state["zone"], further)
-        & (state["moved"] == moved + pages)
         & moved_pages(state["zone"], pages, was, migratetype)
     )
 
@@ -287,7 +292,11 @@ def claims_block(
 
 # ---- isolation -------------------------------------------------------------------------------------------
 
-ISOLATING: Final = {**COUNTED, _retag_block: retag_block, free_one_page: put_unmerged}
+ISOLATING: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
+    **COUNTED,
+    _retag_block: retag_block,
+    free_one_page: put_unmerged,
+}
 Isolated = Annotated[int, Word(64, below=1 << 52)]
 
 

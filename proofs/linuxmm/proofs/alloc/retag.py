@@ -203,7 +203,8 @@ def type_changes_at(before: Zone, after: Zone, page: int, pfn: int, migratetype:
     """The pageblock of pfn has the type now; that of any other page is as it was."""
     shift = ghost_of(before).pageblock_order
     same = page >> shift == pfn >> shift
-    kind, old = (ghost_of(zone).types[page >> shift] for zone in (after, before))
+    kind: int = ghost_of(after).types[page >> shift]
+    old: int = ghost_of(before).types[page >> shift]
     return (same & (kind == migratetype)) | (no(same) & (kind == old))
 
 

@@ -1,4 +1,4 @@
-"""Theorems about how far a zone's counters may lag behind its free lists."""
+"""Theorems about how far a zone's counters may lag behind its free lists, and how far a boost may go."""
 
 from typing import Annotated
 
@@ -6,7 +6,8 @@ from linuxmm.proofs.domain import Integer, each
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, theorem
 from linuxmm.spec.alloc.vmstat import stat_pressure_threshold, stat_threshold
-from linuxmm.spec.arith import floor_log2
+from linuxmm.spec.alloc.watermark import boosted
+from linuxmm.spec.arith import floor_log2, mult_frac
 
 Pages = Annotated[int, Integer(least=0)]
 Cpus = Annotated[int, Integer(least=1)]
@@ -57,3 +58,36 @@ def pressure_hides_little(cpus: Cpus, minimum: Pages, low: Pages) -> bool:
     assume(minimum <= low)
     result = stat_pressure_threshold(cpus, minimum, low)
     return (result >= 1) & (result <= 125) & implies(low - minimum >= cpus, cpus * result <= low - minimum)
+
+
+@theorem(
+    "alloc.watermark.boost-any",
+    "Whatever the boost was, even above a maximum that was lowered since, boosting leaves it between the "
+    "smaller and the larger of the two, and adds at most a pageblock.",
+    proves=(boosted,),
+    features=("F019",),
+    bounds="any boost, high watermark, zone and watermark_boost_factor, pageblocks of 1, 512 and 1024 pages",
+    witness={"boost": 9000, "high": 5000, "managed": 100000, "order": 9, "factor": 15000, "small": False},
+    mutants=(
+        Mutant(
+            boosted, "has no limit", "min(boost + pageblock_nr_pages, maximum)", "boost + pageblock_nr_pages"
+        ),
+        Mutant(
+            boosted, "adds two pageblocks", "boost + pageblock_nr_pages", "boost + 2 * pageblock_nr_pages"
+        ),
+        Mutant(boosted, "forgets the boost so far", "boost + pageblock_nr_pages", "pageblock_nr_pages"),
+    ),
+)
+def boost_any(
+    boost: Pages,
+    high: Pages,
+    managed: Pages,
+    order: Annotated[int, each((0, 9, 10))],
+    factor: Pages,
+    small: Annotated[bool, each((False, True))],
+) -> bool:
+    maximum = max(1 << order, mult_frac(high, factor, 10000))
+    result = boosted(boost, high, managed, 1 << order, factor, small)
+    return (
+        (result >= min(boost, maximum)) & (result <= max(boost, maximum)) & (result <= boost + (1 << order))
+    )
