@@ -5,7 +5,7 @@ import inspect
 import pkgutil
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from linuxmm.oracle.experiment_command import load_experiments
 from linuxmm.oracle.experiments.plot import draw
 from linuxmm.oracle.experiments.record import read
 from linuxmm.oracle.theorems import read_theorems
+from linuxmm.proofs.ledger import Entry, entries_by_clause, find_ledger, read_ledger
 from linuxmm.spec.alloc.page_state import Layout, Pages, Span, all_free, learn_owned
 from linuxmm.spec.alloc.pages import Alloc, Done, Free, Granted, Observed, Op, apply, permits
 from linuxmm.spec.claim_table import CLAIMS, find_claim
@@ -35,6 +36,9 @@ RELEASES: Final = (
 DOCUMENTED: Final = ("linuxmm.spec", "linuxmm.model")
 RECORDS: Final = Path(__file__).parents[1] / "experiments"
 """What `linuxmm experiment CLAIM --json` printed, by claim."""
+
+Proofs = Mapping[str, tuple[Entry, ...]]
+"""Clause -> the theorems of the ledger that name it and hold."""
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -62,12 +66,13 @@ def generate(target: Path) -> None:
 
 def _pages() -> Iterator[tuple[str, str]]:
     theorems = read_theorems()
+    proofs = entries_by_clause(read_ledger(find_ledger()).theorems)
     yield "features/index.md", _feature_index()
     for feature in FEATURES:
         built = built_of(feature.id)
         if built.behaviours:
             yield f"features/{feature.id}.svg", timeline(built.behaviours)
-        yield f"features/{feature.id}.md", feature_page(feature, built)
+        yield f"features/{feature.id}.md", feature_page(feature, built, proofs)
     load_experiments()
     yield "claims.md", _claims_page()
     for experiment in experiments():
@@ -75,7 +80,7 @@ def _pages() -> Iterator[tuple[str, str]]:
         title = f"{experiment.claim}: {experiment.title}"
         yield f"claims/{experiment.claim}.svg", draw(outcome.curves, title, ".svg").decode()
         yield f"claims/{experiment.claim}.md", claim_page(experiment, outcome)
-    yield "clauses.md", _clauses_page(theorems)
+    yield "clauses.md", _clauses_page(proofs)
     yield "behaviours.md", _behaviours_page()
     yield "page-states.md", _page_states()
     yield "lab.md", lab_page()
@@ -84,7 +89,7 @@ def _pages() -> Iterator[tuple[str, str]]:
     yield from _outputs()
 
 
-def feature_page(feature: Feature, built: Built) -> str:
+def feature_page(feature: Feature, built: Built, proofs: Proofs) -> str:
     """One feature: definition, versions, sources, what differs from the seed, and all that is registered."""
     releases = f"since {feature.since}" if feature.since else "none"
     if feature.until:
@@ -103,8 +108,7 @@ def feature_page(feature: Feature, built: Built) -> str:
         parts.append(f"## What differs from the seed\n\n{md(feature.corrects)}\n")
     if built.clauses:
         rows = [
-            (f"`{c.id}`", md(c.sentence), proof_status(c, built.theorems), f"`{c.source}`")
-            for c in built.clauses
+            (f"`{c.id}`", md(c.sentence), proof_status(c, proofs), f"`{c.source}`") for c in built.clauses
         ]
         parts.append("## Clauses\n\n" + _table(("clause", "property", "proof", "source"), rows))
     if built.behaviours:
@@ -123,10 +127,14 @@ def feature_page(feature: Feature, built: Built) -> str:
     return "\n".join(parts)
 
 
-def proof_status(clause: Clause, theorems: Iterable[Theorem]) -> str:
-    """Results of the theorems that carry the clause's name, or a dash."""
-    found = [t for t in theorems if t.id == clause.id or t.id.startswith(clause.id + ".")]
-    return ", ".join(f"{t.result} ({t.method})" for t in found) or "-"
+def proof_status(clause: Clause, proofs: Proofs) -> str:
+    """By which theorems of the ledger the clause is proved, and by which only within bounds."""
+    parts = []
+    for word, bounded in (("proved", False), ("bounded", True)):
+        ids = [f"`{t.id}`" for t in proofs.get(clause.id, ()) if (t.result != "proved") == bounded]
+        if ids:
+            parts.append(f"**{word}**: {', '.join(ids)}")
+    return "; ".join(parts) or "checked by tests only"
 
 
 def timeline(entries: tuple[Behaviour, ...]) -> str:
@@ -243,19 +251,23 @@ def _figure_table(figures: Iterable[Figure]) -> str:
     )
 
 
-def _clauses_page(theorems: tuple[Theorem, ...]) -> str:
+def _clauses_page(proofs: Proofs) -> str:
     rows = [
         (
             f"`{c.id}`",
             md(c.sentence),
             _links(c.features),
             md(_span(c)),
-            proof_status(c, theorems),
+            proof_status(c, proofs),
             f"`{c.source}`",
         )
         for c in clauses()
     ]
-    return "# Clauses\n\n" + _table(("clause", "property", "features", "releases", "proof", "source"), rows)
+    text = (
+        "# Clauses\n\nA theorem may prove a clause for some of the steps that it speaks of; the "
+        "[ledger](ledger.md) has its sentence and its bounds.\n\n"
+    )
+    return text + _table(("clause", "property", "features", "releases", "proof", "source"), rows)
 
 
 def _behaviours_page() -> str:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
@@ -13,10 +14,11 @@ sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 from linuxmm_docs import feature_page, generate, md, timeline  # noqa: E402
 
 from linuxmm.oracle.built import built_of  # noqa: E402
+from linuxmm.proofs.ledger import entries_by_clause, find_ledger, read_ledger  # noqa: E402
 from linuxmm.spec.feature_table import FEATURES, find_feature  # noqa: E402
 from linuxmm.spec.invariant import clauses  # noqa: E402
 from linuxmm.spec.kernel import behaviours  # noqa: E402
-from linuxmm.spec.registry import Built, Theorem  # noqa: E402
+from linuxmm.spec.registry import Built  # noqa: E402
 
 
 def test_every_feature_and_clause_has_its_place(tmp_path: Path) -> None:
@@ -67,20 +69,30 @@ def test_the_states_of_a_page_are_found_by_asking_the_rules(tmp_path: Path) -> N
 
 
 def test_a_feature_without_registrations_says_so() -> None:
-    page = feature_page(find_feature("F074"), Built((), (), (), (), (), (), ()))
+    page = feature_page(find_feature("F074"), Built((), (), (), (), (), (), ()), {})
     assert page.endswith("Nothing of this feature is specified yet.\n")
     assert "| Releases | since 4.0 |" in page
 
 
 def test_a_clause_shows_its_proof() -> None:
     have = built_of("F012")
-    theorem = Theorem(
-        "alloc.buddy.disjoint", "no page is in two blocks", "f", "inductive", "proved", ("F012",)
+    built = Built(have.clauses, (), (), (), (), (), ())
+    some = next(entry for entry in read_ledger(find_ledger()).theorems if entry.result == "proved")
+    entries = [
+        replace(some, id="alloc.one", clauses=("alloc.buddy.disjoint",)),
+        replace(some, id="alloc.two", clauses=("alloc.buddy.disjoint", "alloc.buddy.coalesced")),
+        replace(some, id="alloc.small", clauses=("alloc.buddy.disjoint",), result="bounded"),
+        replace(some, id="alloc.false", clauses=("alloc.buddy.aligned",), result="refuted"),
+    ]
+    page = feature_page(find_feature("F012"), built, entries_by_clause(entries))
+    assert (
+        "| `alloc.buddy.disjoint` | No page lies in two free blocks. | **proved**: `alloc.one`, `alloc.two`; "
+        "**bounded**: `alloc.small` |" in page
     )
-    proved = Built(have.clauses, (), (), (), (theorem,), (), ())
-    page = feature_page(find_feature("F012"), proved)
-    assert "| `alloc.buddy.disjoint` | No page lies in two free blocks. | proved (inductive) |" in page
-    assert "| `alloc.buddy.aligned` | Every free block starts at a multiple of its size. | - |" in page
+    assert (
+        "| `alloc.buddy.aligned` | Every free block starts at a multiple of its size. | "
+        "checked by tests only |" in page
+    )
 
 
 def test_a_timeline_has_a_bar_for_each_release_of_a_behaviour() -> None:

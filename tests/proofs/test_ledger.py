@@ -9,6 +9,7 @@ import pytest
 from linuxmm.proofs.ledger import (
     Entry,
     compare,
+    entries_by_clause,
     find_ledger,
     read_ledger,
     rounded_rlimit,
@@ -53,6 +54,7 @@ def test_an_unchanged_theorem_has_no_complaint() -> None:
         (changed(statement="0" * 16), "stale: the statement of the theorem has changed"),
         (changed(property="Another."), "property is 'Another.'"),
         (changed(bounds="up to 8"), "bounds is 'up to 8'"),
+        (changed(clauses=("area.law",)), "clauses is ('area.law',)"),
         (changed(result="unknown"), "the result is unknown"),
         (changed(result="refuted"), "the result is refuted"),
         (changed(vacuity="vacuous"), "the premises are vacuous"),
@@ -69,6 +71,24 @@ def test_each_planted_difference_is_named(found: Entry, reason: str) -> None:
 def test_a_missing_and_an_orphaned_entry_are_named() -> None:
     assert compare([], [ENTRY]) == {"area.subject.claim": ["not in the ledger; run with --update"]}
     assert compare([ENTRY], []) == {"area.subject.claim": ["in the ledger, but no such theorem exists"]}
+
+
+def test_a_clause_is_joined_to_the_theorems_that_name_it_and_hold() -> None:
+    whole = changed(id="area.whole", clauses=("area.law", "area.rule"))
+    small = changed(id="area.small", clauses=("area.law",), result="bounded")
+    false = changed(id="area.false", clauses=("area.law",), result="refuted")
+    assert entries_by_clause([whole, small, false, ENTRY]) == {
+        "area.law": (small, whole),
+        "area.rule": (whole,),
+    }
+
+
+def test_an_entry_without_clauses_is_written_as_before_there_were_any(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.json"
+    write_ledger(path, [ENTRY])
+    assert "clauses" not in path.read_text()
+    write_ledger(path, [changed(clauses=("area.law",))])
+    assert read_ledger(path).theorems == (changed(clauses=("area.law",)),)
 
 
 def test_writing_and_reading_give_the_same_entries_in_order(tmp_path: Path) -> None:

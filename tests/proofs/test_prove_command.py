@@ -14,6 +14,7 @@ KEYS = {
     "id",
     "property",
     "function",
+    "clauses",
     "features",
     "method",
     "result",

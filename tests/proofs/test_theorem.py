@@ -1,14 +1,16 @@
 """The prover proves what holds, refutes the false with values that replay, and calls the rest unknown."""
 
+import importlib
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
 
+from linuxmm.proofs import theorem as registry
 from linuxmm.proofs.domain import Integer, MapOf, Table, Truth, Word, each, table
 from linuxmm.proofs.mutant import BadMutant, Mutant, code_text
 from linuxmm.proofs.prover import Report, prove, refute
-from linuxmm.proofs.theorem import Theorem, assume, build, implies
+from linuxmm.proofs.theorem import Theorem, assume, build, check_clauses, implies
 from linuxmm.spec.arith import align_down, clamp
 
 Whole = Annotated[int, Integer()]
@@ -64,6 +66,17 @@ def test_a_false_theorem_is_refuted_by_values_that_fail_on_ints() -> None:
     exec(report.pytest, namespace)
     with pytest.raises(AssertionError):
         namespace["test_test_theorem"]()
+
+
+def test_a_theorem_that_names_an_unknown_clause_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = stated(within, clauses=("alloc.buddy.disjoint",))
+    monkeypatch.setattr(registry, "_THEOREMS", {"test.theorem": named})
+    importlib.import_module("linuxmm.spec.alloc.buddy")
+    check_clauses()
+    wrong = stated(within, clauses=("alloc.buddy.disjiont",))
+    monkeypatch.setattr(registry, "_THEOREMS", {"test.theorem": wrong})
+    with pytest.raises(ValueError, match=r"test\.theorem.*disjiont.*alloc\.buddy\.disjoint"):
+        check_clauses()
 
 
 def test_premises_that_cannot_hold_are_vacuous() -> None:

@@ -85,6 +85,7 @@ def _as_json(findings: list[runner.Finding], failures: dict[str, list[str]]) -> 
                 "id": finding.entry.id,
                 "property": finding.entry.property,
                 "function": ", ".join(finding.entry.functions),
+                "clauses": list(finding.entry.clauses),
                 "features": list(finding.entry.features),
                 "method": finding.entry.method,
                 "result": finding.entry.result,

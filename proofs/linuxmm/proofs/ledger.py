@@ -14,6 +14,7 @@ from linuxmm.spec.errors import BadEvidence
 FORMAT: Final = 1
 COMPARED: Final = (
     "property",
+    "clauses",
     "features",
     "method",
     "bounds",
@@ -27,7 +28,7 @@ Result = Literal["proved", "bounded", "confirmed", "refuted", "unknown"]
 Method = Literal["inductive", "formula", "bounded", "crosshair"]
 
 
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One theorem or CrossHair condition.
 
     functions        qualified name -> hash of its source and of all that it calls
@@ -35,6 +36,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rlimit           power of ten above the resources of the hardest query; 0 where z3 was not asked
     vacuity          witnessed, or what is wrong with the premises
     mutants          faults that were planted; mutants_refuted of them were found
+    clauses          the registered clauses that it proves, wholly or in part
     """
 
     id: str
@@ -49,6 +51,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vacuity: str
     mutants: tuple[str, ...]
     mutants_refuted: int
+    clauses: tuple[str, ...] = ()
 
 
 def area_of(entry: Entry) -> str:
@@ -61,6 +64,16 @@ class Ledger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     format: int
     theorems: tuple[Entry, ...]
+
+
+def entries_by_clause(entries: Iterable[Entry]) -> dict[str, tuple[Entry, ...]]:
+    """Clause -> the theorems that name it and hold, by id."""
+    found: dict[str, list[Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.id):
+        if entry.result in FINE:
+            for id in entry.clauses:
+                found.setdefault(id, []).append(entry)
+    return {id: tuple(own) for id, own in found.items()}
 
 
 def find_ledger() -> Path:
@@ -149,16 +162,7 @@ def _differences(recorded: Entry, found: Entry) -> list[str]:
             reasons.append(f"stale: {name} or something that it calls has changed")
     if recorded.statement != found.statement:
         reasons.append("stale: the statement of the theorem has changed")
-    for field in (
-        "property",
-        "features",
-        "method",
-        "bounds",
-        "result",
-        "vacuity",
-        "mutants",
-        "mutants_refuted",
-    ):
+    for field in COMPARED:
         before, now = getattr(recorded, field), getattr(found, field)
         if before != now:
             reasons.append(f"{field} is {now!r}, the ledger says {before!r}")

@@ -6,6 +6,7 @@ not count), so that a mutant breaks loudly when the function changes.
 
 import ast
 import inspect
+import linecache
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Mutant:
     new: str
 
     def build(self) -> Function:
-        """The faulty function, sharing the globals of the real one.
+        """The faulty function, sharing the globals of the real one; its text can be read like any other's.
 
         Errors    BadMutant
         """
@@ -50,7 +51,9 @@ class Mutant:
         if ast.dump(tree) == ast.dump(ast.parse(text)):
             raise BadMutant(f"mutant {self.fault!r} of {name} changes nothing")
         namespace: dict[str, Any] = dict(self.function.__globals__)
-        exec(compile(tree, f"<mutant of {name}: {self.fault}>", "exec"), namespace)
+        file = f"<mutant of {name}: {self.fault}>"
+        linecache.cache[file] = (len(changed), None, changed.splitlines(keepends=True), file)
+        exec(compile(tree, file, "exec"), namespace)
         mutated: Function = namespace[self.function.__name__]
         return mutated
 

@@ -8,12 +8,13 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Final
 
+from linuxmm.oracle.built import load_clauses
 from linuxmm.proofs import crosshair
 from linuxmm.proofs.ledger import Entry, rounded_rlimit
 from linuxmm.proofs.mutant import Function
 from linuxmm.proofs.prover import Report, prove
 from linuxmm.proofs.source import source_hash
-from linuxmm.proofs.theorem import Theorem, find_theorem, theorems
+from linuxmm.proofs.theorem import Theorem, check_clauses, find_theorem, theorems
 
 CORE: Final = frozenset(
     {
@@ -25,6 +26,7 @@ CORE: Final = frozenset(
         "mutant",
         "paths",
         "prover",
+        "rewrite",
         "runner",
         "source",
         "sym",
@@ -46,11 +48,16 @@ class Finding:
 
 
 def load() -> None:
-    """Import every module with theorems."""
+    """Import every module with theorems; what they name has to be registered.
+
+    Errors    ValueError for a theorem that names an unknown clause
+    """
     package = importlib.import_module("linuxmm.proofs")
     for module in pkgutil.walk_packages(package.__path__, "linuxmm.proofs."):
         if module.name.split(".")[2] not in CORE:
             importlib.import_module(module.name)
+    load_clauses()
+    check_clauses()
 
 
 def qualified(function: Function) -> str:
@@ -64,6 +71,7 @@ def finding_of(theorem: Theorem, report: Report, recorded_rlimit: int = 0) -> Fi
     entry = Entry(
         id=theorem.id,
         property=theorem.sentence,
+        clauses=theorem.clauses,
         features=theorem.features,
         functions={qualified(function): source_hash(function) for function in theorem.proves},
         statement=source_hash(theorem.function, ours=own),

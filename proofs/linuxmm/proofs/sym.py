@@ -435,6 +435,17 @@ class SymW:
         return f"SymW({self.term})"
 
 
+def choose(decided: "SymB | bool", then: Any, otherwise: Any, bits: int = 0, signed: bool = False) -> Any:
+    """`then` if `decided`, else `otherwise`, without forking the path; two plain ints become words of `bits`,
+    or unbounded integers."""
+    if not isinstance(decided, SymB):
+        return then if decided else otherwise
+    sort = z3.BitVecSort(bits) if bits else z3.IntSort()
+    sample = next((v for v in (then, otherwise) if isinstance(v, SymW)), SymW(z3.Const("_", sort), signed))
+    one, other = sample.operand(then, "a choice"), sample.operand(otherwise, "a choice")
+    return number(z3.If(decided.term, one, other), sample.signed)
+
+
 def as_int(proxy: "SymW | int") -> int:
     """The proxy, typed as the int it stands for."""
     return cast(int, proxy)

@@ -78,7 +78,9 @@ class SymMap:
         """The map that gives `value` at `key` and is otherwise the same."""
         symbol = self._symbol
         term = _convert(value, symbol.function.range())
-        return SymMap(symbol, (*self._writes, (symbol.terms(key), term)))
+        at = symbol.terms(key)
+        kept = (w for w in self._writes if not all(a.eq(b) for a, b in zip(w[0], at, strict=True)))
+        return SymMap(symbol, (*kept, (at, term)))
 
     def __hash__(self) -> int:
         raise TypeError("a symbolic map was hashed")

@@ -18,6 +18,7 @@ from linuxmm.proofs.domain import Domain
 from linuxmm.proofs.mutant import Function, Mutant
 from linuxmm.proofs.paths import CURRENT, PremiseFails, joined
 from linuxmm.proofs.sym import SymB, as_bool, bool_term, truth
+from linuxmm.spec.invariant import find_clause
 from linuxmm.spec.relink import Relinker
 
 F = TypeVar("F", bound=Callable[..., bool])
@@ -36,6 +37,7 @@ class Theorem:
     function  states premises and claim
     domains   what each parameter ranges over
     proves    the functions of spec or model that it is about
+    clauses   the registered clauses and invariants that it proves, wholly or in part
     method    inductive (one step of any run), formula (every value), bounded (values up to `bounds`)
     bounds    for which sizes it holds, in words
     witness   concrete arguments that satisfy the premises
@@ -49,6 +51,7 @@ class Theorem:
     function: Callable[..., bool]
     domains: Mapping[str, Domain]
     proves: tuple[Function, ...]
+    clauses: tuple[str, ...]
     features: tuple[str, ...]
     method: Method
     bounds: str
@@ -84,6 +87,7 @@ def theorem(
     proves: tuple[Function, ...],
     mutants: tuple[Mutant, ...],
     witness: Mapping[str, object],
+    clauses: tuple[str, ...] = (),
     features: tuple[str, ...] = (),
     method: Method = "formula",
     bounds: str = "every value",
@@ -104,6 +108,7 @@ def theorem(
             proves=proves,
             mutants=mutants,
             witness=witness,
+            clauses=clauses,
             features=features,
             method=method,
             bounds=bounds,
@@ -127,6 +132,7 @@ def build(
     proves: tuple[Function, ...],
     mutants: tuple[Mutant, ...],
     witness: Mapping[str, object],
+    clauses: tuple[str, ...] = (),
     features: tuple[str, ...] = (),
     method: Method = "formula",
     bounds: str = "every value",
@@ -151,6 +157,7 @@ def build(
         function,
         domains,
         proves,
+        clauses,
         features,
         method,
         bounds,
@@ -176,6 +183,20 @@ def _domains(id: str, function: Callable[..., bool]) -> dict[str, Domain]:
 def theorems() -> tuple[Theorem, ...]:
     """Every registered theorem, by id."""
     return tuple(_THEOREMS[id] for id in sorted(_THEOREMS))
+
+
+def check_clauses() -> None:
+    """Whether every clause that a theorem names is registered.
+
+    Requires  whatever registers clauses has been imported
+    Errors    ValueError naming the theorem and the nearest clauses
+    """
+    for entry in theorems():
+        for id in entry.clauses:
+            try:
+                find_clause(id)
+            except KeyError as error:
+                raise ValueError(f"theorem {entry.id!r}: {error.args[0]}") from error
 
 
 def find_theorem(id: str) -> Theorem:

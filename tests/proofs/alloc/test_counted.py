@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from immutables import Map
 
 from linuxmm.model.alloc import freelist
-from linuxmm.model.alloc.freelist import ISOLATE, Zone
+from linuxmm.model.alloc.freelist import CMA, HIGHATOMIC, ISOLATE, Zone
 from linuxmm.proofs.alloc import counted
 from linuxmm.proofs.alloc.ghost import Ghost, ghost_of, zone_of
 from linuxmm.proofs.domain import Table
@@ -35,6 +35,10 @@ def counted_pages(zone: Zone) -> int:
     return sum(1 << order for order, kind in zone.free.values() if kind != ISOLATE)
 
 
+def pages_of(zone: Zone, migratetype: int) -> int:
+    return sum(1 << order for order, kind in zone.free.values() if kind == migratetype)
+
+
 @given(
     st.lists(st.tuples(st.integers(0, BLOCKS - 1), st.integers(0, ORDERS), st.integers(0, 7)), max_size=12)
 )
@@ -54,6 +58,8 @@ def test_the_twin_counts_and_finds_what_the_lists_hold(turns: list[tuple[int, in
             twin = counted.remove_counted(twin, pfn, held)
         assert ghost_of(twin).sound
         assert ghost_of(twin).listed == counted_pages(zone) == freelist.nr_free_pages(zone)
+        typed = (freelist.nr_free_cma(zone), freelist.nr_free_highatomic(zone))
+        assert ghost_of(twin).listed_typed == typed == tuple(map(pages_of, (zone, zone), (CMA, HIGHATOMIC)))
         for at in range((BLOCKS << ORDERS) + 1):
             assert counted.free_order(twin, at) == freelist.free_order(zone, at)
             assert counted.free_list_of(twin, at) == freelist.free_list_of(zone, at)

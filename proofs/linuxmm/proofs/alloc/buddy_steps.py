@@ -58,6 +58,11 @@ Isolated = Annotated[int, Word(64)]
     "the block "
     "in hand aligned, and leaves no unmerged buddies.",
     proves=(merge_once,),
+    clauses=(
+        "alloc.buddy.aligned",
+        "alloc.buddy.coalesced",
+        "alloc.buddy.disjoint",
+    ),
     features=("F012",),
     method="inductive",
     bounds=ANY_MEMORY + ", every era's rules",
@@ -129,6 +134,11 @@ def merge_step(
     "without "
     "becoming anybody's unmerged buddy.",
     proves=(free_one_page, merge_once),
+    clauses=(
+        "alloc.buddy.aligned",
+        "alloc.buddy.coalesced",
+        "alloc.buddy.disjoint",
+    ),
     features=("F012",),
     method="inductive",
     bounds=ANY_MEMORY + ", every era's rules",
@@ -194,6 +204,11 @@ def put_step(
     "Splitting the block in hand keeps its lower half in hand and frees the upper one: no page lost, none "
     "in two blocks.",
     proves=(split_once,),
+    clauses=(
+        "alloc.buddy.aligned",
+        "alloc.buddy.coalesced",
+        "alloc.buddy.disjoint",
+    ),
     features=("F012",),
     method="inductive",
     bounds=ANY_MEMORY,
@@ -241,6 +256,13 @@ def split_step(
     "changes, none is in two blocks, no buddies are left apart, and the leftovers stay on lists of the same "
     "type.",
     proves=(rmqueue_smallest, take_block, split_once),
+    clauses=(
+        "alloc.buddy.aligned",
+        "alloc.buddy.coalesced",
+        "alloc.buddy.disjoint",
+        "alloc.page.double-allocation",
+        "alloc.page.misaligned",
+    ),
     features=("F012",),
     method="inductive",
     bounds=ANY_MEMORY + ", every order asked for and found",
@@ -407,6 +429,10 @@ def free_undoes_take(
     "alloc.buddy.isolated-never-taken",
     "A request for a type other than ISOLATE is never answered from a list of ISOLATE.",
     proves=(rmqueue_smallest,),
+    clauses=(
+        "alloc.list.isolated",
+        "alloc.page.set-aside",
+    ),
     features=("F016", "F038"),
     bounds=ANY_MEMORY + ", every order asked for and found",
     primitives=PRIMITIVES,

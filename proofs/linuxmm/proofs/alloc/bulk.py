@@ -189,6 +189,7 @@ ANY_REQUEST: Final = Request(0, 0, 0, 3, 0, 0, 1, 0)
     "alone if it is filled, and a page leaves the allocator exactly if it is the one in the entry; if none "
     "was popped, one ordinary allocation is tried.",
     proves=(fill_from_pcplist, fill_one),
+    clauses=("alloc.bulk.no-leak",),
     features=("F022", "F026", "F028"),
     method="inductive",
     bounds="any memory size (52-bit pfns), any contents of the lists; a longer array is a run of such turns",
@@ -261,6 +262,11 @@ PATTERNS: Final = tuple(
         with_entry,
         count_returned,
         at_least_one,
+    ),
+    clauses=(
+        "alloc.bulk.at-least-one",
+        "alloc.bulk.count",
+        "alloc.bulk.no-leak",
     ),
     features=("F022", "F026", "F028"),
     method="bounded",

@@ -13,9 +13,10 @@ from linuxmm.model.alloc.buddy import (
     merge_once,
     rmqueue_smallest,
 )
-from linuxmm.model.alloc.freelist import ISOLATE, account
+from linuxmm.model.alloc.fallback_steal import take_stealing
+from linuxmm.model.alloc.freelist import CMA, HIGHATOMIC, ISOLATE, account
 from linuxmm.model.alloc.pcp import rmqueue_bulk
-from linuxmm.proofs.alloc.counted import COUNTED, counts_right
+from linuxmm.proofs.alloc.counted import COUNTED, counts_right, pages_if, typed_right
 from linuxmm.proofs.alloc.ghost import (
     ANY_MEMORY,
     BLOCKS,
@@ -54,6 +55,7 @@ def counted_size(order: int, migratetype: int) -> int:
     "Merging once takes as many counted pages off the lists as the block in hand gains.  Not claimed before "
     "4.6, when isolated and other pageblocks could merge.",
     proves=(merge_once, absorb_not_across_isolated, absorb_mergeable),
+    clauses=("alloc.zone.free-counter",),
     features=("F012", "F016"),
     method="inductive",
     bounds="any memory size (52-bit pfns), orders 0 to 10, pageblocks of order 9, rules of 4.6 to 6.12, "
@@ -96,9 +98,63 @@ def merging_counts(
 
 
 @theorem(
+    "alloc.count.merge-typed",
+    "Merging once leaves the counters of CMA and of HIGHATOMIC right: a buddy that leaves such a list is of "
+    "the type that the block in hand will be listed as.",
+    proves=(merge_once, absorb_mergeable),
+    clauses=("alloc.zone.typed-counters",),
+    features=("F012", "F013", "F016"),
+    method="inductive",
+    bounds="any memory size (52-bit pfns), orders 0 to 10, pageblocks of order 9, rules of 5.18 to 6.12, "
+    "given that the block in hand and its free buddy are of type CMA or HIGHATOMIC exactly if their "
+    "pageblocks are",
+    primitives=COUNTED,
+    logic=BLOCKS,
+    witness={**SMALL_STATE, "case": (0, 3), "pfn": 6, "migratetype": 0},
+    mutants=(
+        Mutant(absorb_mergeable, "merges any types", "types_may_merge(migratetype, buddy_type)", "True"),
+        Mutant(merge_once, "asks above a pageblock only", "order >= rules.pageblock_order", "order > 9"),
+        Mutant(
+            merge_once,
+            "forgets to take the buddy off its list",
+            "    zone = remove(zone, buddy, order)\n    return zone, merged_pfn",
+            "    return zone, merged_pfn",
+        ),
+    ),
+)
+def merging_counts_types(
+    free: Blocks,
+    lists: BlockTypes,
+    types: PageblockTypes,
+    case: Annotated[tuple[int, int], each(case for case in MERGES if case[1] >= 3)],
+    pfn: Page,
+    migratetype: AnyType,
+) -> bool:
+    order, era = case
+    zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, 9))
+    buddy = buddy_of(pfn, order)
+    listed = lists[order, buddy >> order]
+    assume(is_aligned(pfn, order))
+    for kind in (CMA, HIGHATOMIC):
+        assume((migratetype == kind) == (types[pfn >> 9] == kind))
+        assume(implies(free[order, buddy >> order], (listed == kind) == (types[buddy >> 9] == kind)))
+    after, _, new_order, _ = merge_once(rules_of(era, 9), zone, pfn, order, migratetype)
+    gained = (1 << new_order) - (1 << order)
+    cma, highatomic = ghost_of(after).listed_typed
+    return (
+        ghost_of(after).sound
+        & (cma + pages_if(migratetype == CMA, gained) == 0)
+        & (highatomic + pages_if(migratetype == HIGHATOMIC, gained) == 0)
+        & (ghost_of(after).nr_typed == (0, 0))
+    )
+
+
+@theorem(
     "alloc.count.put-step",
-    "A block that is freed and does not merge is counted as what its list gains, and not at all for ISOLATE.",
+    "A block that is freed and does not merge is counted as what its list gains, and not at all for ISOLATE; "
+    "so it is in the counters of CMA and of HIGHATOMIC.",
     proves=(free_one_page, account),
+    clauses=("alloc.zone.free-counter", "alloc.zone.typed-counters"),
     features=("F012", "F016"),
     bounds=ANY_MEMORY,
     primitives=COUNTED,
@@ -116,25 +172,34 @@ def freeing_counts(
     assume(is_aligned(pfn, order) & no(free[order, pfn >> order]))
     assume(no(free[order, buddy_of(pfn, order) >> order]) if order < 10 else True)
     after = free_one_page(rules_of(3, 9), zone, pfn, order, migratetype, False)
-    return ghost_of(after).sound & counts_right(after)
+    return ghost_of(after).sound & counts_right(after) & typed_right(after)
 
 
 @theorem(
     "alloc.count.take-step",
     "A block that a refill takes off the free lists, split from a larger one, is counted as what the lists "
-    "lose: at once since 6.10, with the batch before.",
-    proves=(rmqueue_bulk, rmqueue_smallest, expand, account_removed_at_once, account_done_total),
+    "lose: at once since 6.10, with the batch before; so it is in the counters of CMA and of HIGHATOMIC.",
+    proves=(
+        rmqueue_bulk,
+        rmqueue_smallest,
+        expand,
+        account_removed_at_once,
+        account_done_total,
+        account_taken_cma,
+    ),
+    clauses=("alloc.zone.free-counter", "alloc.zone.typed-counters"),
     features=("F012", "F017", "F020"),
     method="inductive",
     bounds=ANY_MEMORY + ", a block of order 0, 3 or 9 from a block of any order, rules up to 6.9 and since "
-    "6.10, one type of list",
+    "6.10, lists of UNMOVABLE, HIGHATOMIC and CMA",
     primitives=COUNTED,
     logic=BLOCKS,
-    witness={**SMALL_STATE, "cached": NO_BLOCKS, "low": 0, "high": 0, "pfn": 7, "era": 4},
+    witness={**SMALL_STATE, "cached": NO_BLOCKS, "low": 0, "high": 0, "pfn": 7, "era": 4, "kind": 0},
     mutants=(
         Mutant(account_removed_at_once, "adds", "zone, -pages, migratetype", "zone, pages, migratetype"),
         Mutant(rmqueue_bulk, "counts blocks", "taken << order", "taken << 0"),
         Mutant(account_done_total, "forgets", "-pages", "0"),
+        Mutant(account_taken_cma, "adds", "migratetype, -pages", "migratetype, pages"),
     ),
 )
 def taking_counts(
@@ -146,15 +211,17 @@ def taking_counts(
     high: AnyOrder,
     pfn: Page,
     era: Annotated[int, each((3, 4))],
+    kind: Annotated[int, each((0, HIGHATOMIC, CMA))],
 ) -> bool:
     assume(low <= high)
-    zone = zone_of(Ghost(free, lists, types, cached, 9, head=pfn, head_order=high))
-    assume(is_aligned(pfn, high) & free[high, pfn >> high] & (lists[high, pfn >> high] == 0))
+    zone = zone_of(Ghost(free, lists, types, cached, 9, head=pfn, head_order=high, head_type=kind))
+    assume(is_aligned(pfn, high) & free[high, pfn >> high] & (lists[high, pfn >> high] == kind))
     assume(no(cached[low, pfn >> low]))
     for order in range(low, high):
         assume(no(free[order, (pfn >> order) + 1]))
-    rules = rules_of(era, 9)
+    rules = rules_of(era, 9)._replace(take=take_stealing)
     if era == 3:
         rules = rules._replace(account_taken=account_taken_cma, account_done=account_done_total)
-    after = rmqueue_bulk(rules, zone, 0, 1, low, 0, 0)
-    return ghost_of(after).sound & counts_right(after) & (ghost_of(after).nr_free == -(1 << low))
+    after = rmqueue_bulk(rules, zone, 0, 1, low, kind, 0)
+    counted = counts_right(after) & typed_right(after)
+    return ghost_of(after).sound & counted & (ghost_of(after).nr_free == -(1 << low))

@@ -68,6 +68,7 @@ class Ghost:
     span     first pfn of the zone and the first behind it
     nr_free  by how much NR_FREE_PAGES changed so far
     listed   by how much the pages on lists other than ISOLATE changed so far (COUNTED only)
+    nr_typed, listed_typed   the same of CMA and of HIGHATOMIC
     sound    whether every primitive so far was used as it requires
     """
 
@@ -84,6 +85,8 @@ class Ghost:
     span: tuple[int, int] = (0, 1 << PFN_BITS)
     nr_free: int = 0
     listed: int = 0
+    nr_typed: tuple[int, int] = (0, 0)
+    listed_typed: tuple[int, int] = (0, 0)
     sound: bool = True
 
 

@@ -29,6 +29,7 @@ GfpWord = Annotated[int, Word(32)]
     "A fallback is another mobility type, never ISOLATE, CMA or HIGHATOMIC; the two attempts differ, a "
     "third has none.",
     proves=(fallback_type,),
+    clauses=("alloc.fallback.type",),
     features=("F016",),
     bounds="every migratetype",
     witness={"kind": 1, "attempt": 0},
@@ -147,6 +148,7 @@ def retag_monotone(
     "An ISOLATE list serves nobody, a CMA list only who may use CMA, the HIGHATOMIC list only who may use "
     "that reserve.",
     proves=(list_may_serve,),
+    clauses=("alloc.page.set-aside",),
     features=("F016", "F038"),
     bounds="every migratetype",
     witness={"listed": 5, "kind": 1, "cma": True, "highatomic": False},

@@ -61,6 +61,11 @@ MODULAR = {**PRIMITIVES, free_one_page: put_unmerged}
     "A free block that changes lists stays free and whole, and stands on the list of its new type; nothing "
     "else changes.",
     proves=(move_to_head, move_to_tail, move_to_tail_counted),
+    clauses=(
+        "alloc.buddy.aligned",
+        "alloc.buddy.disjoint",
+        "alloc.list.owned-page",
+    ),
     features=("F016", "F038"),
     method="inductive",
     bounds=ANY_MEMORY + ", every way of moving",
@@ -171,6 +176,7 @@ ListOrder = Annotated[int, each((0, 3, 9))]
     "owned exactly "
     "as a partition: what was free or cached still is, nobody's page is touched.",
     proves=(rmqueue_bulk,),
+    clauses=("alloc.zone.partition",),
     features=("F020",),
     method="inductive",
     bounds=ANY_MEMORY + ", one block of order 0, 3 or 9 from a block of any order",
@@ -219,6 +225,7 @@ def refill_step(
     "stay the same, "
     "none is both, and it goes to the list of its pageblock when any pageblock is isolated.",
     proves=(give_back_tail,),
+    clauses=("alloc.zone.partition",),
     features=("F020", "F023"),
     method="inductive",
     bounds=ANY_MEMORY + ", blocks of order 0, 3 and 9, rules of 2.6.24 to 6.9 and since 6.10",
@@ -292,6 +299,10 @@ def drain_step(
     "alloc.pcp.pop-step",
     "What a CPU's list hands out becomes owned, and nothing else changes.",
     proves=(pop_pcplist,),
+    clauses=(
+        "alloc.zone.partition",
+        "alloc.page.double-allocation",
+    ),
     features=("F020",),
     method="inductive",
     bounds=ANY_MEMORY + ", blocks of order 0, 3 and 9 on the list",

@@ -1,22 +1,30 @@
-"""Theorems about pageblocks that change lists as a whole: stolen, claimed, isolated, and given back.
+"""Theorems about ranges of pages and whole pageblocks whose free blocks change lists.
 
-One position of the loop is proved for blocks of any order; a whole pageblock is proved where it is small.
+By induction: a theorem about any turn of a loop, in any state that the loop's invariant allows.  It is kept
+from the beginning (nothing is done yet), each turn gets further, and at the end everything is done.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
-from linuxmm.model.alloc.freelist import NOTHING, Zone, account, add_head, add_tail, remove
-from linuxmm.model.alloc.isolate import account_isolated_after, account_isolated_while_moving, retag_moving
+from linuxmm.model.alloc.buddy import free_one_page
+from linuxmm.model.alloc.freelist import ISOLATE, Zone, account
+from linuxmm.model.alloc.isolate import (
+    isolate_pageblock,
+    retag_moving,
+    unisolate_merging,
+    unisolate_moving,
+    unisolate_pageblock,
+)
 from linuxmm.model.alloc.movement import (
+    claim_block,
     move_freepages,
     move_to_head,
     move_to_tail,
     move_to_tail_counted,
 )
-from linuxmm.model.alloc.rules import Rules
-from linuxmm.proofs.alloc.counted import COUNTED, counts_right, free_order
+from linuxmm.proofs.alloc.counted import COUNTED, counts_right, typed_right
 from linuxmm.proofs.alloc.ghost import (
     ANY_MEMORY,
     BLOCKS,
@@ -31,84 +39,68 @@ from linuxmm.proofs.alloc.ghost import (
     PageblockTypes,
     disjoint_at,
     ghost_of,
-    is_free,
     is_head,
-    list_type,
-    put_block,
-    rules_of,
     zone_of,
 )
-from linuxmm.proofs.alloc.ghost import remove as remove_block
-from linuxmm.proofs.domain import Word, each
+from linuxmm.proofs.alloc.retag import (
+    MOVING,
+    SMALL_RANGE,
+    Generation,
+    Range,
+    Ranged,
+    assume_begun,
+    counters_follow,
+    kept,
+    move_range,
+    moved_pages,
+    moving_rules,
+    pages_starting,
+    put_unmerged,
+    retag_block,
+    same_heads,
+    type_changes_at,
+)
+from linuxmm.proofs.domain import SignedWord, Word, each, table
 from linuxmm.proofs.mutant import Mutant
+from linuxmm.proofs.rewrite import begin, finish, turn
 from linuxmm.proofs.theorem import assume, implies, no, theorem
-from linuxmm.spec.alloc.buddy import is_aligned
 
-Generation = Annotated[int, each((1, 2))]
-"""5.10 to 6.9, and since 6.10.  Up to 5.9 blocks go to heads of lists, which the twin does not tell apart."""
-OtherOrder = Annotated[int, Word(8, below=11)]
-
-
-def moving_rules(generation: int, pageblock_order: int) -> Rules:
-    """How a generation moves a free block and counts isolated pages."""
-    return rules_of(4 if generation == 2 else 3, pageblock_order)._replace(
-        place_moved=(move_to_head, move_to_tail, move_to_tail_counted)[generation],
-        retag_isolated=retag_moving,
-        account_isolated=account_isolated_while_moving if generation == 2 else account_isolated_after,
-    )
+Moved = Annotated[int, SignedWord(64)]
+PageblockOrder = Annotated[int, each(range(11))]
+UsualOrder = Annotated[int, each((0, 9, 10))]
+ANY_PAGEBLOCK: Final = "any memory size (52-bit pfns), free blocks and pageblocks of orders 0 to 10"
 
 
-def starts_within(order: int, index: int, start: int, pages: int) -> bool:
-    """Whether the block (order, index) starts at one of `pages` pages from start on."""
-    within = False
-    for size in range(MAX_ORDER + 1):
-        for head in range(pages):
-            starts = is_aligned(start + head, size) & (index == (start + head) >> size)
-            within = within | ((order == size) & starts)
-    return within
-
-
-def relisted(
-    before: Zone, after: Zone, order: int, index: int, start: int, pages: int, migratetype: int
-) -> bool:
-    """The block is free after exactly if it was before, on the list of the new type if it starts within the
-    pages and on its old list otherwise."""
-    moved = starts_within(order, index, start, pages)
-    kind = list_type(after, order, index)
-    return (is_head(after, order, index) == is_head(before, order, index)) & implies(
-        is_head(before, order, index),
-        (moved & (kind == migratetype)) | (no(moved) & (kind == list_type(before, order, index))),
-    )
-
-
-def pages_starting(zone: Zone, pfn: int) -> int:
-    """Pages of the free block that starts at pfn, 0 if none does."""
-    order = free_order(zone, pfn)
-    return 0 if order == NOTHING else 1 << order
+def unchanged(answer: tuple[Zone, int], zone: Zone, moved: int) -> bool:
+    """Whether a loop that is left gives the zone as it was then and the pages moved."""
+    return (answer[0] is zone) & (answer[1] == moved)
 
 
 @theorem(
-    "alloc.movement.move-step",
-    "At each page the loop over a range moves the free block that starts there, whole, to the list of the "
-    "new type, and nothing if there is none: pages free stay free, in one block each, and no other block "
-    "changes its list.  Since 6.10 the counters follow the lists at once; before, the caller counts.",
-    proves=(move_freepages, move_to_tail, move_to_tail_counted, account),
+    "alloc.movement.move-loop",
+    "Every turn of the loop over a range gets further and moves the free block that starts there, whole, to "
+    "the list of the new type, and nothing if there is none: so at the end every free block that starts in "
+    "the range, and no other, stands there, pages free stay free, in one block each, and the answer is the "
+    "sum of their pages.  Since 6.10 the counters follow the lists at once; before, the caller counts.",
+    proves=(move_freepages, move_to_head, move_to_tail, move_to_tail_counted, account),
+    clauses=(
+        "alloc.buddy.aligned",
+        "alloc.buddy.disjoint",
+        "alloc.list.owned-page",
+        "alloc.zone.free-counter",
+        "alloc.zone.typed-counters",
+    ),
     features=("F016", "F038"),
     method="inductive",
-    bounds=ANY_MEMORY + ", the ways of moving of 2.6.24 to 6.9 and since 6.10",
+    bounds=ANY_MEMORY + ", ranges of any length" + MOVING,
     primitives=COUNTED,
-    logic=BLOCKS,
-    witness={
-        **SMALL_STATE,
-        "pfn": 7,
-        "page": 7,
-        "other_order": 0,
-        "other": 7,
-        "migratetype": 1,
-        "generation": 2,
-    },
+    witness=SMALL_RANGE,
     mutants=(
-        Mutant(move_freepages, "counts a page too many", "moved += 1 << order", "moved += (1 << order) + 1"),
+        Mutant(move_freepages, "goes too far without a block", "pfn += 1\n", "pfn += 2\n"),
+        Mutant(move_freepages, "goes too far behind a block", "pfn += 1 << order", "pfn += 2 << order"),
+        Mutant(move_freepages, "stays at a block", "pfn += 1 << order", "pfn += 0"),
+        Mutant(move_freepages, "stops early", "pfn < end", "pfn < end - 1"),
+        Mutant(move_freepages, "remembers the last block only", "moved += 1", "moved = 1"),
         Mutant(move_freepages, "moves one order too low", "pfn, order, migratetype)", "pfn, 0, migratetype)"),
         Mutant(
             move_to_tail_counted, "forgets the old type", "    zone = account(zone, -(1 << order), was)\n", ""
@@ -121,90 +113,330 @@ def pages_starting(zone: Zone, pfn: int) -> int:
         ),
     ),
 )
-def move_step(
+def move_loop(
     free: Blocks,
+    before: BlockTypes,
     lists: BlockTypes,
     types: PageblockTypes,
-    pfn: Page,
-    page: Page,
-    other_order: OtherOrder,
-    other: Page,
+    start: Page,
+    at: Page,
+    end: Page,
+    head: Page,
+    was: AnyType,
     migratetype: AnyType,
+    moved: Moved,
     generation: Generation,
 ) -> bool:
+    assume((moved >= 0) & (moved < 1 << 52))
     zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, 9))
-    assume(disjoint_at(zone, page) & disjoint_at(zone, pfn))
-    after, moved = move_freepages(moving_rules(generation, 9), zone, pfn, pfn + 1, migratetype)
+    done = Range(start, at, end, migratetype, head, before, was)
+    assume_begun(zone, done)
+    rules = moving_rules(generation, 9)
+    first = begin(move_freepages, rules, zone, start, end, migratetype)
+    if (first["pfn"] != start) | (first["moved"] != 0):
+        return False
+    how, state, _ = turn(move_freepages, {**first, "pfn": at, "moved": moved})
+    if how == "left":
+        return at >= end and unchanged(finish(move_freepages, state), zone, moved)
+    further = Range(start, state["pfn"], end, migratetype, head, before, was)
+    pages = pages_starting(zone, at)
+    nearer: bool = (state["pfn"] > at) & (state["moved"] == moved + pages)
     return (
-        ghost_of(after).sound
-        & disjoint_at(after, page)
-        & (is_free(after, page) == is_free(zone, page))
-        & relisted(zone, after, other_order, other, pfn, 1, migratetype)
-        & (moved == pages_starting(zone, pfn))
-        & (counts_right(after) if generation == 2 else ghost_of(after).nr_free == 0)
+        (at < end)
+        & nearer
+        & kept(zone, state["zone"], further)
+        & moved_pages(state["zone"], pages, was, migratetype)
+        & counters_follow(state["zone"], generation)
     )
 
 
-RANGE: Final = 2
-
-
-def put_summed(zone: Zone, pfn: int, order: int, migratetype: int) -> Zone:
-    """add_head and add_tail; `listed` sums the pages put on any list."""
-    ghost = ghost_of(put_block(zone, pfn, order, migratetype))
-    return zone_of(replace(ghost, listed=ghost.listed + (1 << order)))
-
-
-SUMMED: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
-    **COUNTED,
-    add_head: put_summed,
-    add_tail: put_summed,
-    remove: remove_block,
-}
+@theorem(
+    "alloc.movement.retag-loop",
+    "Isolating a pageblock, or undoing it, gives the pageblock its type and goes through it in the same way: "
+    "every turn gets further and moves the free block that starts there, whole, so that none is left out.",
+    proves=(retag_moving,),
+    clauses=("alloc.buddy.disjoint", "alloc.list.owned-page"),
+    features=("F016", "F039"),
+    method="inductive",
+    bounds="any memory size (52-bit pfns), free blocks of orders 0 to 10, pageblocks of order 0, 9 and 10 "
+    "within the zone; moving one block as alloc.movement.move-loop proves it",
+    primitives={**COUNTED, move_freepages: move_range},
+    witness={
+        **{name: value for name, value in SMALL_RANGE.items() if name not in ("start", "end", "generation")},
+        "then": table({(0, 7): 1}, 0),
+        "pfn": 7,
+        "page": 7,
+        "pageblock_order": 0,
+    },
+    mutants=(
+        Mutant(retag_moving, "begins behind the first page", "at = start\n", "at = start + 1\n"),
+        Mutant(retag_moving, "keeps the type", "    zone = set_pageblock_type(zone, pfn, migratetype)\n", ""),
+        Mutant(retag_moving, "remembers the last block only", "moved += pages", "moved = pages"),
+        Mutant(retag_moving, "ends in the middle", "at < start + block", "at < start + block // 2"),
+        Mutant(retag_moving, "leaves out pages", "at += 1\n", "at += 2\n"),
+    ),
+)
+def retag_loop(
+    free: Blocks,
+    before: BlockTypes,
+    lists: BlockTypes,
+    then: BlockTypes,
+    types: PageblockTypes,
+    pfn: Page,
+    at: Page,
+    page: Page,
+    head: Page,
+    was: AnyType,
+    migratetype: AnyType,
+    moved: Moved,
+    pageblock_order: UsualOrder,
+) -> bool:
+    assume((moved >= 0) & (moved < 1 << 52))
+    ghost = Ranged(free, lists, types, NO_BLOCKS, pageblock_order, then=then, looked_at=head, was=was)
+    zone, rules = zone_of(ghost), moving_rules(1, pageblock_order)
+    begun = begin(retag_moving, rules, zone, pfn, migratetype)
+    start = (pfn >> pageblock_order) << pageblock_order
+    end = start + (1 << pageblock_order)
+    first = (begun["at"] == start) & (begun["moved"] == 0)
+    if no(first & type_changes_at(zone, begun["zone"], page, pfn, migratetype)):
+        return False
+    done = Range(start, at, end, migratetype, head, before, was)
+    assume_begun(zone, done)
+    pages = pages_starting(zone, at)
+    zone = zone_of(replace(ghost, moved=pages))
+    how, state, _ = turn(retag_moving, {**begun, "zone": zone, "at": at, "moved": moved})
+    if how == "left":
+        return at >= end and unchanged(finish(retag_moving, state), zone, moved)
+    further = Range(start, state["at"], end, migratetype, head, before, was)
+    nearer: bool = (state["at"] > at) & (state["moved"] == moved + pages)
+    return (
+        (at < end)
+        & nearer
+        & kept(zone, state["zone"], further)
+        & moved_pages(state["zone"], pages, was, migratetype)
+    )
 
 
 @theorem(
-    "alloc.movement.move-range",
-    "A range is moved block by block without leaving one out: every free block that starts in it, and no "
-    "other, ends on the list of the new type, and the answer is the sum of their pages.",
-    proves=(move_freepages,),
-    features=("F016", "F038"),
-    method="bounded",
-    bounds="any memory size (52-bit pfns), free blocks of orders 0 to 10, ranges of 2 pages",
-    primitives=SUMMED,
+    "alloc.movement.claim-block",
+    "Claiming a pageblock gives it the type and moves exactly the free blocks that start in it to the lists "
+    "of that type, with all counters.",
+    proves=(claim_block,),
+    clauses=("alloc.zone.list-agrees", "alloc.zone.free-counter", "alloc.zone.typed-counters"),
+    features=("F016", "F018", "F038"),
+    method="inductive",
+    bounds=ANY_PAGEBLOCK + ", since 6.10; the loop over the pageblock as alloc.movement.move-loop proves it",
+    primitives={**COUNTED, move_freepages: move_range},
     logic=BLOCKS,
     witness={
         **SMALL_STATE,
-        "pfn": 6,
+        "then": SMALL_STATE["lists"],
+        "pfn": 5,
         "page": 7,
-        "other_order": 0,
-        "other": 7,
+        "head": 7,
+        "was": 0,
         "migratetype": 1,
+        "moved": 0,
+        "pageblock_order": 0,
     },
     mutants=(
-        Mutant(move_freepages, "goes too far without a block", "pfn += 1\n", "pfn += 2\n"),
-        Mutant(move_freepages, "goes too far behind a block", "pfn += 1 << order", "pfn += 2 << order"),
-        Mutant(move_freepages, "stops early", "pfn < end", "pfn < end - 1"),
-        Mutant(move_freepages, "remembers the last block only", "moved += 1", "moved = 1"),
+        Mutant(
+            claim_block, "keeps the type", "return set_pageblock_type(zone, pfn, migratetype)", "return zone"
+        ),
+        Mutant(
+            claim_block,
+            "begins at the page",
+            "move_freepages(rules, zone, start, ",
+            "move_freepages(rules, zone, pfn, ",
+        ),
+        Mutant(
+            claim_block,
+            "goes beyond the end",
+            "start + (1 << rules.pageblock_order)",
+            "start + (2 << rules.pageblock_order)",
+        ),
     ),
 )
-def move_range(
+def claims_block(
     free: Blocks,
     lists: BlockTypes,
+    then: BlockTypes,
     types: PageblockTypes,
     pfn: Page,
     page: Page,
-    other_order: OtherOrder,
-    other: Page,
+    head: Page,
+    was: AnyType,
     migratetype: AnyType,
+    moved: Moved,
+    pageblock_order: PageblockOrder,
 ) -> bool:
-    zone = zone_of(Ghost(free, lists, types, NO_BLOCKS, 9))
-    for at in (page, *(pfn + offset for offset in range(RANGE))):
-        assume(disjoint_at(zone, at))
-    after, moved = move_freepages(moving_rules(1, 9), zone, pfn, pfn + RANGE, migratetype)
+    ghost = Ranged(
+        free, lists, types, NO_BLOCKS, pageblock_order, then=then, moved=moved, looked_at=head, was=was
+    )
+    zone = zone_of(ghost)
+    assume((moved >= 0) & (moved < 1 << 52))
+    assume(no(migratetype == ISOLATE) & no(was == ISOLATE))
+    claimed = claim_block(moving_rules(2, pageblock_order), zone, pfn, migratetype)
+    start = (pfn >> pageblock_order) << pageblock_order
+    end = start + (1 << pageblock_order)
+    whole = Range(start, end, end, migratetype, head, lists, was)
     return (
-        ghost_of(after).sound
-        & disjoint_at(after, page)
-        & (is_free(after, page) == is_free(zone, page))
-        & relisted(zone, after, other_order, other, pfn, RANGE, migratetype)
-        & (moved == ghost_of(after).listed)
+        same_heads(zone, claimed, head)
+        & whole.listed_right(claimed)
+        & type_changes_at(zone, claimed, page, pfn, migratetype)
+        & counts_right(claimed)
+        & typed_right(claimed)
+        & (ghost_of(claimed).nr_free == 0)
+    )
+
+
+# ---- isolation -------------------------------------------------------------------------------------------
+
+ISOLATING: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
+    **COUNTED,
+    retag_moving: retag_block,
+    free_one_page: put_unmerged,
+}
+Isolated = Annotated[int, Word(64, below=1 << 52)]
+
+
+@theorem(
+    "alloc.isolate.pageblock",
+    "Isolating a pageblock keeps its free pages free and puts exactly its free blocks on the lists of "
+    "ISOLATE; NR_FREE_PAGES and the counters of CMA and HIGHATOMIC shrink by exactly the pages that left the "
+    "other lists.",
+    proves=(isolate_pageblock,),
+    clauses=("alloc.zone.isolate-kept", "alloc.zone.free-counter", "alloc.zone.typed-counters"),
+    features=("F016", "F039"),
+    method="inductive",
+    bounds="any memory size (52-bit pfns), pageblocks of order 0, 9 and 10 within the zone, whose free "
+    "blocks stand on the list of its type; the loop as alloc.movement.retag-loop proves it" + MOVING,
+    primitives=ISOLATING,
+    logic=BLOCKS,
+    witness={
+        **SMALL_STATE,
+        "then": SMALL_STATE["lists"],
+        "pfn": 5,
+        "page": 7,
+        "head": 7,
+        "moved": 0,
+        "isolated": 0,
+        "generation": 1,
+        "pageblock_order": 0,
+    },
+    mutants=(
+        Mutant(isolate_pageblock, "counts the pages twice", "zone, -moved, was)", "zone, -2 * moved, was)"),
+        Mutant(isolate_pageblock, "does not count the pageblock", "was), 1)", "was), 0)"),
+        Mutant(isolate_pageblock, "counts another type", "-moved, was)", "-moved, 1)"),
+    ),
+)
+def isolates_pageblock(
+    free: Blocks,
+    lists: BlockTypes,
+    then: BlockTypes,
+    types: PageblockTypes,
+    pfn: Page,
+    page: Page,
+    head: Page,
+    moved: Moved,
+    isolated: Isolated,
+    generation: Generation,
+    pageblock_order: UsualOrder,
+) -> bool:
+    was = types[pfn >> pageblock_order]
+    ghost = Ranged(free, lists, types, NO_BLOCKS, pageblock_order, nr_isolated=isolated, then=then)
+    zone = zone_of(replace(ghost, moved=moved, looked_at=head, was=was))
+    assume((moved >= 0) & (moved < 1 << 52) & no(was == ISOLATE))
+    done = isolate_pageblock(moving_rules(generation, pageblock_order), zone, pfn)
+    return (
+        whole_block(zone, pfn, head, ISOLATE).listed_right(done)
+        & same_heads(zone, done, head)
+        & type_changes_at(zone, done, page, pfn, ISOLATE)
+        & counts_right(done)
+        & typed_right(done)
+        & (ghost_of(done).nr_isolated == isolated + 1)
+    )
+
+
+def whole_block(zone: Zone, pfn: int, head: int, migratetype: int) -> Range:
+    """The pageblock that holds pfn, all of it done."""
+    order = ghost_of(zone).pageblock_order
+    start = (pfn >> order) << order
+    end = start + (1 << order)
+    return Range(start, end, end, migratetype, head, ghost_of(zone).lists, 0)
+
+
+@theorem(
+    "alloc.isolate.undo",
+    "Undoing the isolation keeps the pages free, puts exactly the pageblock's free blocks on the lists of "
+    "its new type, and NR_FREE_PAGES and the counters of CMA and HIGHATOMIC grow by exactly the pages "
+    "that came back, whether a free pageblock merges then or not.",
+    proves=(unisolate_pageblock, unisolate_moving, unisolate_merging),
+    clauses=("alloc.zone.isolate-kept", "alloc.zone.free-counter", "alloc.zone.typed-counters"),
+    features=("F016", "F039"),
+    method="inductive",
+    bounds="any memory size (52-bit pfns), pageblocks of order 0, 9 and 10 within the zone, no free block "
+    "across its ends, its free blocks on the list of ISOLATE; the loop as alloc.movement.retag-loop proves it"
+    + MOVING,
+    primitives=ISOLATING,
+    logic=BLOCKS,
+    witness={
+        **SMALL_STATE,
+        "lists": table({(0, 7): ISOLATE}, 0),
+        "then": table({(0, 7): 1}, 0),
+        "types": table({7: ISOLATE}, 0),
+        "pfn": 7,
+        "page": 7,
+        "head": 7,
+        "moved": 1,
+        "migratetype": 1,
+        "isolated": 1,
+        "generation": 1,
+        "merging": True,
+        "pageblock_order": 0,
+    },
+    mutants=(
+        Mutant(unisolate_moving, "forgets to count", "zone, moved, migratetype)", "zone, 0, migratetype)"),
+        Mutant(unisolate_pageblock, "does not count the pageblock", "migratetype), -1", "migratetype), 0"),
+        Mutant(unisolate_pageblock, "keeps its isolation", "- 1), migratetype)", "- 1), 4)"),
+        Mutant(unisolate_merging, "leaves the block listed", "remove(zone, start, order)", "zone"),
+    ),
+)
+def undoes_isolation(
+    free: Blocks,
+    lists: BlockTypes,
+    then: BlockTypes,
+    types: PageblockTypes,
+    pfn: Page,
+    page: Page,
+    head: Page,
+    moved: Moved,
+    migratetype: AnyType,
+    isolated: Isolated,
+    generation: Generation,
+    merging: Annotated[bool, each((False, True))],
+    pageblock_order: UsualOrder,
+) -> bool:
+    ghost = Ranged(free, lists, types, NO_BLOCKS, pageblock_order, nr_isolated=isolated, then=then)
+    zone = zone_of(replace(ghost, moved=moved, looked_at=head, was=ISOLATE))
+    assume((moved >= 0) & (moved < 1 << 52) & no(migratetype == ISOLATE) & (isolated >= 1))
+    start = (pfn >> pageblock_order) << pageblock_order
+    for order in range(MAX_ORDER + 1):
+        here = is_head(zone, order, start >> order)
+        assume(
+            no(here) if order > pageblock_order else implies(here, lists[order, start >> order] == ISOLATE)
+        )
+    assume(disjoint_at(zone, head) & disjoint_at(zone, start))
+    rules = moving_rules(generation, pageblock_order)._replace(
+        unisolate=unisolate_merging if merging else unisolate_moving
+    )
+    done = unisolate_pageblock(rules, zone, pfn, migratetype)
+    return (
+        ghost_of(done).sound
+        & whole_block(zone, pfn, head, migratetype).listed_right(done)
+        & same_heads(zone, done, head)
+        & type_changes_at(zone, done, page, pfn, migratetype)
+        & counts_right(done)
+        & typed_right(done)
+        & (ghost_of(done).nr_isolated == isolated - 1)
     )

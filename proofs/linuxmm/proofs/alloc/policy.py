@@ -107,6 +107,10 @@ ONLY_ISOLATED: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
         steal_whole_pageblocks,
         find_fallback,
     ),
+    clauses=(
+        "alloc.list.isolated",
+        "alloc.page.set-aside",
+    ),
     features=("F016", "F038"),
     bounds="any memory size, orders 0, 3, 9 and 10, each mobility type, every set of flags, 2.4 to 6.12",
     primitives=ONLY_ISOLATED,

@@ -230,3 +230,45 @@ def fast_agrees(
     usable = free - rules.unusable_free(0, flags, highatomic, cma)
     assume(above_mark(usable, mark, reserve))
     return watermark_ok_any_block(rules, zone, 0, mark, 0, flags, free)
+
+
+@theorem(
+    "alloc.nofragment.same-test",
+    "The whole watermark test, free blocks included, does not look at ALLOC_NOFRAGMENT: a zone passes with "
+    "the flag exactly if it does without.",
+    proves=(watermark_ok_any_block, has_usable_block),
+    features=("F017", "F018", "F029"),
+    bounds="any memory size, orders 0 and 9, every set of flags, rules of 4.4 to 6.2 and since 6.3",
+    primitives=COUNTS,
+    witness={
+        "empty": Table(False),
+        "cma": 0,
+        "highatomic": 0,
+        "reserve": 0,
+        "order": 9,
+        "mark": 10,
+        "free": 10000,
+        "flags": 0,
+        "since_6_3": True,
+    },
+    mutants=(
+        Mutant(has_usable_block, "takes the flag for CMA", "if flags & ALLOC_CMA", "if flags & 0x100"),
+        Mutant(watermark_ok_any_block, "needs no block with the flag", "if order == 0:", "if flags & 0x100:"),
+    ),
+)
+def same_test(
+    empty: Lists,
+    cma: Pages,
+    highatomic: Pages,
+    reserve: Pages,
+    order: Annotated[int, each((0, 9))],
+    mark: Pages,
+    free: Pages,
+    flags: Flags,
+    since_6_3: Annotated[bool, each((False, True))],
+) -> bool:
+    assume(flags & ALLOC_NOFRAGMENT == 0)
+    zone, rules = as_state(Counted(empty, cma, highatomic, reserve), Zone), rules_with_test(since_6_3)
+    without = join(watermark_ok_any_block, rules, zone, order, mark, 0, flags, free)
+    with_flag = join(watermark_ok_any_block, rules, zone, order, mark, 0, flags | ALLOC_NOFRAGMENT, free)
+    return without == with_flag

@@ -113,6 +113,7 @@ def small_zone_min_bounds(managed: Pages) -> bool:
     "alloc.watermark.ordered",
     "min <= low <= high in every generation of the distances between watermarks.",
     proves=(low_high_quarters_of_min, low_high_quarters_of_share, low_high_scaled, watermarks_ordered),
+    clauses=("alloc.watermark.ordered",),
     features=("F017",),
     bounds=ANY_SIZE + ", any watermark_scale_factor",
     witness={"minimum": 10, "share": 40, "managed": 100000, "scale": 10, "generation": 2},
