@@ -70,7 +70,7 @@ def test_descriptors_bit_for_bit(level: int, fields: DescriptorFields, word: int
 @given(st.integers(1, 3), st.integers(0, (1 << 64) - 1), st.lists(st.booleans(), min_size=8, max_size=8))
 def test_decoding_undoes_encoding(level: int, word: int, flags: list[bool]) -> None:
     base = (word & 0xFFFFFFFFF000) >> level_shift(level) << level_shift(level)
-    fields = DescriptorFields(base, word >> 2 & 7, word & 3, *flags, word & SOFTWARE)
+    fields = DescriptorFields._make((base, word >> 2 & 7, word & 3, *flags, word & SOFTWARE))
     assert leaf_fields(level, leaf_entry(level, fields)) == fields
     if level < 3:
         part = split_entry(leaf_entry(level, fields), level, 5)

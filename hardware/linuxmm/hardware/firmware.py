@@ -140,8 +140,8 @@ def topology_of(srat: Srat, slit: Slit | None = None) -> Topology:
 
     slit: without one, a node is at LOCAL_DISTANCE from itself and REMOTE_DISTANCE from every other
 
-    Errors    BadEvidence for memory that two entries claim, distances that do not form a square or are too few,
-              or distances that Linux would not believe
+    Errors    BadEvidence for memory that two entries claim, distances that form no square or are too few, or
+              distances that Linux would not believe
     """
     nodes = _nodes(srat)
     ranges = _ranges(srat, nodes)

@@ -4,7 +4,8 @@ One walk serves the four formats.  It may start at any level, as it does when a 
 used.  Entries are checked and marked on the way down: present, reserved bits, then rights at the leaf; an
 entry that leads to a lower table is marked accessed when it is used, a leaf when the access is permitted.
 (The specification permits marking the upper entries of a walk that faults, and permits leaving them.)
-PAE reads its four top entries from memory like any others; that they may be stale is for the TLB.
+PAE reads its four top entries from memory like any others; the registers in which some CPUs keep them from
+one load of CR3 to the next are not described.
 
 Intel SDM 3A 4.3 to 4.8.  Linux: arch/x86/mm/fault.c.  Seed 2.3.1 (F001, F040).
 """

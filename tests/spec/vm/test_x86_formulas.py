@@ -133,7 +133,7 @@ def leaves(draw: st.DrawFn) -> tuple[X86Format, int, EntryFields]:
     flags = [draw(st.booleans()) for _ in range(6)]
     flags[2] = flags[2] or fmt is I386
     pat, ignored = draw(st.integers(0, 7)), draw(st.integers(0, (1 << 64) - 1)) & ignored_mask(fmt)
-    return fmt, level, EntryFields(base, *flags, pat, ignored)
+    return fmt, level, EntryFields._make((base, *flags, pat, ignored))
 
 
 @given(leaves())

@@ -21,8 +21,8 @@ class Flush(IntEnum):
     """What invalidates translations, by reach.
 
     ADDRESS          INVLPG: one address in the current PCID and among the globals; all cached tables of the
-                     PCID.  A page fault does the same for its address
-    ONE              INVPCID type 0: one address in one PCID, not the globals
+                     PCID
+    ONE              INVPCID type 0, and a page fault: one address in one PCID, not the globals
     CONTEXT          INVPCID type 1, MOV to CR3 without bit 63: one PCID, not the globals
     ALL              INVPCID type 2, a change of CR4.PGE, clearing CR4.PCIDE or CR0.PG: everything
     ALL_BUT_GLOBAL   INVPCID type 3: every PCID, not the globals
