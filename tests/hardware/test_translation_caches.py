@@ -260,7 +260,7 @@ def test_an_address_that_is_not_canonical_never_hits() -> None:
 def test_large_pages_are_held_by_their_size(fmt: X86Format) -> None:
     bus = Bus(physical_memory((Range(0x1000, 0x6000),)))
     table = 0x1000
-    for level in range(fmt.top, 1, -1):
+    for _ in range(fmt.top - 1):
         bus = store_entry(bus, table, 1 << fmt.entry_shift, table + 0x1000 | (1 if fmt is PAE else 0x67))
         table += 0x1000
     bus = store_entry(bus, table, 1 << fmt.entry_shift, 0x0040_0087)

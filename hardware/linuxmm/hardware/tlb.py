@@ -32,6 +32,7 @@ BANKS: Final = 4 * SIZES
 BANK_SHIFT: Final = 11
 """Base-2 logarithm of the slots set aside for a bank."""
 EMPTY: Final = 0
+LRU: Final = -1
 MISS: Final = SIZES
 """The level that `lookup` answers when no slot matches."""
 
@@ -167,7 +168,7 @@ def insert(
 ) -> Tlb:
     """Hold a translation: in place of one for the same page, else in an empty slot, else at `choice`.
 
-    choice  the rank to give up if the set is full, taken modulo its ways
+    choice  the rank to give up if the set is full, taken modulo its ways: LRU for the one used longest ago
     """
     ways = ways_of(shape, bank)
     if ways == 0:
