@@ -35,6 +35,8 @@ TRANSLATED: Final = 0
 PAGE_FAULT: Final = 1
 NOT_CANONICAL: Final = 2
 UNSERVED: Final = 3
+DESCENDS: Final = 4
+"""Of one step: the walk goes on in a lower table."""
 
 
 class Walk(NamedTuple):
@@ -58,6 +60,44 @@ class Walk(NamedTuple):
     code: int
 
 
+def look(
+    fmt: X86Format,
+    control: Control,
+    bus: Bus,
+    va: int,
+    kind: int,
+    user: bool,
+    level: int,
+    table: int,
+    rights: int,
+) -> tuple[Bus, Walk]:
+    """One step of a walk: the entry for `va` in the table of `level`, with the rights gathered above it.
+
+    Ensures   DESCENDS with the level, table and rights to go on with, or how the walk ends
+    """
+    size = 1 << fmt.entry_shift
+    at = entry_address(fmt, table, va, level)
+    bus, entry, fault = load_entry(bus, at, size)
+    if fault != SERVED:
+        return bus, Walk(UNSERVED, level, table, rights, 0, 0, fault)
+    if entry & PRESENT == 0:
+        code = error_code(fmt, control, kind, user, False, False)
+        return bus, Walk(PAGE_FAULT, level, table, rights, entry, 0, code)
+    if has_reserved(fmt, control, entry, level):
+        code = error_code(fmt, control, kind, user, True, True)
+        return bus, Walk(PAGE_FAULT, level, table, rights, entry, 0, code)
+    own = gathered(fmt, rights, entry, level)
+    if not is_leaf(fmt, control, entry, level):
+        bus = mark_entry(bus, at, size, entry, passed(fmt, entry, level))
+        return bus, Walk(DESCENDS, level - 1, table_base(entry), own, entry, own, 0)
+    if denied(control, kind, user, own):
+        code = error_code(fmt, control, kind, user, True, False)
+        return bus, Walk(PAGE_FAULT, level, table, rights, entry, 0, code)
+    marked = touched(entry, kind)
+    bus = mark_entry(bus, at, size, entry, marked)
+    return bus, Walk(TRANSLATED, level, table, rights, marked, own, 0)
+
+
 def walk_from(
     fmt: X86Format,
     control: Control,
@@ -73,30 +113,10 @@ def walk_from(
 
     Requires  va is canonical
     """
-    size = 1 << fmt.entry_shift
-    while True:
-        at = entry_address(fmt, table, va, level)
-        bus, entry, fault = load_entry(bus, at, size)
-        if fault != SERVED:
-            return bus, Walk(UNSERVED, level, table, rights, 0, 0, fault)
-        if entry & PRESENT == 0:
-            code = error_code(fmt, control, kind, user, False, False)
-            return bus, Walk(PAGE_FAULT, level, table, rights, entry, 0, code)
-        if has_reserved(fmt, control, entry, level):
-            code = error_code(fmt, control, kind, user, True, True)
-            return bus, Walk(PAGE_FAULT, level, table, rights, entry, 0, code)
-        own = gathered(fmt, rights, entry, level)
-        if is_leaf(fmt, control, entry, level):
-            if denied(control, kind, user, own):
-                code = error_code(fmt, control, kind, user, True, False)
-                return bus, Walk(PAGE_FAULT, level, table, rights, entry, 0, code)
-            marked = touched(entry, kind)
-            bus = mark_entry(bus, at, size, entry, marked)
-            return bus, Walk(TRANSLATED, level, table, rights, marked, own, 0)
-        bus = mark_entry(bus, at, size, entry, passed(fmt, entry, level))
-        rights = own
-        table = table_base(entry)
-        level -= 1
+    bus, found = look(fmt, control, bus, va, kind, user, level, table, rights)
+    while found.status == DESCENDS:
+        bus, found = look(fmt, control, bus, va, kind, user, found.level, found.table, found.above)
+    return bus, found
 
 
 @verb("F001", "F040", "F059", source="Intel SDM 3A 4.3 to 4.8; arch/x86/mm/fault.c:exc_page_fault")
