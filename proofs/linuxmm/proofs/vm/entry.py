@@ -52,7 +52,7 @@ Rights = Annotated[int, Word(64, below=8)]
     "Decoding an x86 leaf gives the fields that were encoded, no reserved bit is set, and it is a leaf.",
     proves=(leaf_entry, leaf_fields, leaf_base, has_reserved, is_leaf),
     features=("F001", "F040"),
-    bounds="every page address, every memory type, flags and ignored bits; all leaves of i386, PAE and x86-64",
+    bounds="every address, memory type and flag; all leaves of i386, PAE and x86-64",
     witness={"leaf": (X86_64, 1), "base": 0x4020_0000, "flags": 0b101011, "pat": 7, "ignored": 0x200},
     mutants=(
         Mutant(leaf_entry, "puts PAT in the bit of small pages", "PAT if level == 0 else PAT_LARGE", "PAT"),
@@ -88,8 +88,8 @@ def decodes(leaf: Leaf, base: Entry, flags: Flags, pat: Rights, ignored: Entry) 
     "Decoding an arm64 page or block descriptor gives the fields that were encoded, and it is a valid leaf.",
     proves=(arm64_leaf_entry, arm64_leaf_fields, output_base),
     features=("F001", "F040"),
-    bounds="every output address of 48 bits, levels 1 to 3, every attribute",
-    witness={"level": 2, "base": 0x4020_0000, "flags": 0b1010_1011, "attr": 5, "software": 1 << 55},
+    bounds="every output address of 48 bits, pages and blocks of 1 GiB, every attribute",
+    witness={"level": 1, "base": 0x4000_0000, "flags": 0b1010_1011, "attr": 5, "software": 1 << 55},
     mutants=(
         Mutant(arm64_leaf_entry, "makes every leaf a page", "TABLE if level == LAST else 0", "TABLE"),
         Mutant(
@@ -100,14 +100,14 @@ def decodes(leaf: Leaf, base: Entry, flags: Flags, pat: Rights, ignored: Entry) 
         ),
         Mutant(
             arm64_leaf_fields,
-            "takes a bit of SH for the attribute",
+            "drops a bit of the attribute",
             "(entry >> 2) & 7",
-            "(entry >> 2) & 15",
+            "(entry >> 2) & 3",
         ),
     ),
 )
 def decodes_arm64(
-    level: Annotated[int, each((1, 2, 3))],
+    level: Annotated[int, each((1, 3))],
     base: Entry,
     flags: Annotated[int, Word(64, below=256)],
     attr: Rights,
@@ -116,7 +116,7 @@ def decodes_arm64(
     assume((base >> 48 == 0) & (base & ((1 << arm64_level_shift(level)) - 1) == 0))
     assume(software & (((1 << 64) - 1) ^ SOFTWARE) == 0)
     bits = [flags & (1 << n) != 0 for n in range(8)]
-    fields = DescriptorFields(base, attr, attr & 3, *bits, software)
+    fields = DescriptorFields._make((base, attr, attr & 3, *bits, software))
     entry = arm64_leaf_entry(level, fields)
     back = arm64_leaf_fields(level, entry)
     same = (back.base == base) & (back.attr == attr) & (back.shareable == attr & 3)
@@ -132,7 +132,7 @@ def decodes_arm64(
     "type and ignored bits, and has no reserved bit.",
     proves=(split_entry, leaf_base, leaf_fields, gathered, has_reserved),
     features=("F040", "F056"),
-    bounds="every large leaf of i386, PAE and x86-64 without reserved bits (4 MiB pages below 4 GiB), every address in it",
+    bounds="every large leaf of i386, PAE and x86-64 without reserved bits (4 MiB pages below 4 GiB)",
     witness={"leaf": (X86_64, 1), "entry": 0x4020_11E7, "index": 5, "above": USER | WRITABLE},
     mutants=(
         Mutant(split_entry, "loses PAT", "flags |= PAT if pat else 0", "pass"),
@@ -169,7 +169,7 @@ def split_preserves(
 
 @theorem(
     "vm.rights.monotone",
-    "Taking a right away never permits an access that was denied; only a user's page may, for the supervisor.",
+    "Taking a right away never permits a denied access; for the supervisor USER, which it may lack, is fixed.",
     proves=(denied,),
     features=("F040", "F059"),
     bounds="every combination of control bits, access and rights",
@@ -211,7 +211,7 @@ def rights_monotone(
 
 @theorem(
     "vm.rights.gathered",
-    "A page is writable, and a user's, only if every level says so, and executable unless a level forbids it.",
+    "A page is writable and a user's only if every level says so, and executable unless a level forbids it.",
     proves=(gathered,),
     features=("F040",),
     bounds="every pair of entries of the formats with three or more levels",

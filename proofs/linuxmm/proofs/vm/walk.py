@@ -1,7 +1,7 @@
 """Theorems about the x86 walk, over any contents of memory: what it answers, marks and ignores.
 
 A walk is steps of `look`, from level to level until one does not descend.  Each theorem is about a step from
-any table with any rights gathered above; that a whole walk has the property follows by induction on the level.
+any table with any rights gathered above; for a whole walk it follows by induction on the level.
 """
 
 from typing import Annotated, Final
@@ -100,7 +100,7 @@ def walk_step(
 ) -> bool:
     fmt, level = step
     assume((at & 0x1F == 0) & is_canonical(fmt, va))
-    entry = entries[entry_address(fmt, at, va, level)]
+    entry: int = entries[entry_address(fmt, at, va, level)]
     assume(entry_is_word(fmt, entry) & (entry & PRESENT != 0))
     assume(no(join(has_reserved, fmt, CONTROL, entry, level)))
     _, found = look(fmt, CONTROL, bus_of(entries), va, kind, user, level, at, above)
@@ -132,7 +132,8 @@ def walk_step(
 
 @theorem(
     "vm.walk.error-code",
-    "A page fault's code tells a missing entry, a reserved bit and a denied access apart, and names the access.",
+    "A page fault's code tells a missing entry, a reserved bit and a denied access apart, and names the "
+    "access.",
     proves=(look, has_reserved),
     features=("F059",),
     method="inductive",
@@ -149,7 +150,7 @@ def fault_codes(
     step: Step, entries: AllEntries, at: TableAt, above: Rights, va: Address, kind: Kind, user: User
 ) -> bool:
     fmt, level = step
-    entry = entries[entry_address(fmt, at, va, level)]
+    entry: int = entries[entry_address(fmt, at, va, level)]
     assume(entry_is_word(fmt, entry))
     _, found = look(fmt, CONTROL, bus_of(entries), va, kind, user, level, at, above)
     assume(found.status == PAGE_FAULT)
@@ -197,7 +198,8 @@ def walk_marks(
 ) -> bool:
     fmt, level = step
     after, found = look(fmt, CONTROL, bus_of(entries), va, kind, user, level, at, above)
-    before, now = entries[other], entries_of(after)[other]
+    before: int = entries[other]
+    now: int = entries_of(after)[other]
     here = other == entry_address(fmt, at, va, level)
     if found.status == TRANSLATED:
         marks = ACCESSED | (DIRTY if kind == WRITE else 0)
@@ -289,22 +291,21 @@ def frame_law(
     bus = bus_of(entries)
     one_bus, one = look(fmt, CONTROL, bus, va, kind, user, level, at, above)
     two_bus, two = look(fmt, CONTROL, store_entry(bus, place, 8, value), va, kind, user, level, at, above)
-    return (
-        same_walk(one, two)
-        & (entries_of(one_bus)[other] == entries_of(two_bus)[other])
-        & (entries_of(two_bus)[place] == value)
-    )
+    before: int = entries_of(one_bus)[other]
+    now: int = entries_of(two_bus)[other]
+    kept: int = entries_of(two_bus)[place]
+    return same_walk(one, two) & (before == now) & (kept == value)
 
 
 @theorem(
     "vm.split.translates",
-    "Where a table of the parts stands in place of a large leaf, every address translates as before: the same "
-    "place, rights and denials.",
+    "Where a table of the parts stands in place of a large leaf, every address translates as before: the "
+    "same place, rights and denials.",
     proves=(look, split_entry, table_entry, denied),
     features=("F040", "F056"),
     method="inductive",
-    bounds="any large leaf of the four formats without reserved bits (4 MiB pages below 4 GiB), any address in "
-    "it, any rights above; the new table is not the table of the leaf",
+    bounds="any large leaf of the four formats without reserved bits (4 MiB pages below 4 GiB), any address "
+    "in it, any rights above; the new table is not the table of the leaf",
     primitives=SERVED,
     witness={
         "step": (X86_64, 1),
@@ -336,7 +337,7 @@ def split_translates(
     limit = 32 if fmt.entry_shift == 2 else fmt.phys_bits
     assume((at & 0xFFF == 0) & (fresh & 0xFFF == 0) & (fresh >> limit == 0) & no(at == fresh))
     place = entry_address(fmt, at, va, level)
-    entry = entries[place]
+    entry: int = entries[place]
     assume(entry_is_word(fmt, entry) & (entry & PRESENT != 0) & join(is_leaf, fmt, CONTROL, entry, level))
     assume(no(join(has_reserved, fmt, CONTROL, entry, level)) & (leaf_base(fmt, entry, level) >> limit == 0))
     part = split_entry(fmt, entry, level, index_of(fmt, va, level - 1))

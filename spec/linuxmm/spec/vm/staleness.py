@@ -53,12 +53,14 @@ def drops(flush: int, target: int, covers: bool, pcid: int, is_global: bool) -> 
     pcid, is_global  of the leaf
     """
     if flush == ADDRESS:
-        return covers and (is_global or pcid == target)
+        return covers & (is_global | (pcid == target))
     if flush == ONE:
-        return covers and pcid == target and not is_global
+        return covers & (pcid == target) & (is_global ^ True)
     if flush == CONTEXT:
-        return pcid == target and not is_global
-    return flush == ALL or (flush == ALL_BUT_GLOBAL and not is_global)
+        return (pcid == target) & (is_global ^ True)
+    if flush == ALL_BUT_GLOBAL:
+        return is_global ^ True
+    return flush == ALL
 
 
 @formula("F041", source="Intel SDM 3A 4.10.4.1 (paging-structure caches)")
@@ -67,7 +69,7 @@ def drops_table(flush: int, target: int, covers: bool, pcid: int) -> bool:
     if flush == ADDRESS or flush == CONTEXT:
         return pcid == target
     if flush == ONE:
-        return covers and pcid == target
+        return covers & (pcid == target)
     return flush == ALL or flush == ALL_BUT_GLOBAL
 
 
