@@ -68,6 +68,7 @@ static inline void insert(struct slot *tlb, int bank, int64_t page, int64_t pcid
 
 static inline int lookup(struct slot *tlb, int unit, int64_t va, int64_t pcid, struct slot **set, int *rank)
 {
+#pragma GCC unroll 3
 	for (int level = 0; level < SIZES; level++) {
 		int bank = unit * SIZES + level;
 		int64_t page;
@@ -238,17 +239,27 @@ static int64_t map_page(struct memory *m, int64_t root, int64_t va, int64_t leaf
 	return fresh;
 }
 
+static void finish(int64_t *state, int64_t checksum, int64_t hits, const struct use *use)
+{
+	state[CHECKSUM] = checksum;
+	state[BY] += hits;
+	state[LAST] = use->status;
+	state[LAST + 1] = use->address;
+	state[LAST + 2] = use->level;
+	state[LAST + 3] = use->code;
+}
+
 int64_t translate_run(int64_t *words, int64_t count, int64_t first, struct slot *tlb, const int64_t *contexts,
 		      const int64_t *ops, int64_t nr_ops, int64_t leaf, int64_t *state)
 {
 	struct memory m = { words, count, first };
 	int64_t root = contexts[2 * state[CONTEXT]], pcid = contexts[2 * state[CONTEXT] + 1];
-	int64_t checksum = state[CHECKSUM];
+	int64_t checksum = state[CHECKSUM], hits = 0;
+	struct use use = { 0 };
 
 	for (int64_t i = 0; i < nr_ops; i++) {
 		int64_t va = ops[i] >> 4;
 		int code = ops[i] & 15, kind = code & 3, user = !(code & SUPERVISOR);
-		struct use use;
 
 		if (code >= 8) {
 			if (code == 14) {
@@ -265,7 +276,7 @@ int64_t translate_run(int64_t *words, int64_t count, int64_t first, struct slot 
 			state[FAULTS]++;
 			if (leaf && !(use.code & 1)) {
 				if (state[FRESH] + (3 << 12) > first + (count << 3)) {
-					state[CHECKSUM] = checksum;
+					finish(state, checksum, hits, &use);
 					return i;
 				}
 				state[FRESH] = map_page(&m, root, va, state[NEXT] | leaf, state[FRESH]);
@@ -275,17 +286,16 @@ int64_t translate_run(int64_t *words, int64_t count, int64_t first, struct slot 
 			}
 		}
 		if (use.status == TRANSLATED) {
-			state[BY + use.by]++;
+			if (use.by == 0)
+				hits++;
+			else
+				state[BY + use.by]++;
 			checksum = (checksum * 31 + (use.address >> 12) + 7) & MASK;
 		} else {
 			state[REFUSED]++;
 			checksum = (checksum * 31 + use.status + use.code + 11) & MASK;
 		}
-		state[LAST] = use.status;
-		state[LAST + 1] = use.address;
-		state[LAST + 2] = use.level;
-		state[LAST + 3] = use.code;
 	}
-	state[CHECKSUM] = checksum;
+	finish(state, checksum, hits, &use);
 	return -1;
 }

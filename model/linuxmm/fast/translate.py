@@ -25,7 +25,7 @@ from linuxmm.hardware import mmu, tables, x86_walk
 from linuxmm.hardware import tlb as hardware_tlb
 from linuxmm.hardware.bus import Bus
 from linuxmm.hardware.memory import PhysicalMemory
-from linuxmm.hardware.mmu import Use, reference
+from linuxmm.hardware.mmu import BY_FIRST, Use, reference
 from linuxmm.hardware.tables import map_leaf
 from linuxmm.hardware.tlb import BANK_SHIFT, BANKS, EMPTY, LRU, SKYLAKE, Shape, Tlb, invalidate
 from linuxmm.hardware.x86_walk import PAGE_FAULT, TRANSLATED
@@ -142,6 +142,8 @@ def run(bus: Bus, tlb: Tlb, contexts: Int64s, words: Int64s, leaf: int, limit: i
     root = contexts[U(context * 2)]
     pcid = contexts[U(context * 2 + 1)]
     checksum = state[CHECKSUM]
+    hits = 0
+    use = Use(0, 0, 0, 0, 0)
     for at in range(words.size):
         word = words[U(at)]
         code = word & 15
@@ -161,38 +163,34 @@ def run(bus: Bus, tlb: Tlb, contexts: Int64s, words: Int64s, leaf: int, limit: i
             state[FAULTS] += 1
             if leaf != 0 and use.code & PF_PROT == 0:
                 if state[FRESH] + (FORMAT.top << 12) > limit:
-                    state[CHECKSUM] = checksum
+                    finish(state, checksum, hits, use)
                     return at
-                entry = state[NEXT] | leaf
-                bus, fresh = map_leaf(FORMAT, bus, root, va, entry, 0, state[FRESH])
+                bus, fresh = map_leaf(FORMAT, bus, root, va, state[NEXT] | leaf, 0, state[FRESH])
                 state[FRESH] = fresh
                 state[NEXT] += 4096
                 state[MAPPED] += 1
-                tlb, bus, use = reference(
-                    FORMAT,
-                    SHAPE,
-                    CONTROL,
-                    tlb,
-                    bus,
-                    root,
-                    pcid,
-                    va,
-                    kind,
-                    user,
-                    LRU,
-                )
+                tlb, bus, use = reference(FORMAT, SHAPE, CONTROL, tlb, bus, root, pcid, va, kind, user, LRU)
         if use.status == TRANSLATED:
-            state[U(BY + use.by)] += 1
+            if use.by == BY_FIRST:
+                hits += 1
+            else:
+                state[U(BY + use.by)] += 1
             checksum = (checksum * 31 + (use.address >> 12) + 7) & _MASK
         else:
             state[REFUSED] += 1
             checksum = (checksum * 31 + use.status + use.code + 11) & _MASK
-        state[LAST] = use.status
-        state[LAST + 1] = use.address
-        state[LAST + 2] = use.level
-        state[LAST + 3] = use.code
-    state[CHECKSUM] = checksum
+    finish(state, checksum, hits, use)
     return -1
+
+
+def finish(state: Int64s, checksum: int, hits: int, use: Use) -> None:
+    """Keep what a run counted, and its last reference."""
+    state[CHECKSUM] = checksum
+    state[BY] += hits
+    state[LAST] = use.status
+    state[LAST + 1] = use.address
+    state[LAST + 2] = use.level
+    state[LAST + 3] = use.code
 
 
 # ---- compiling -------------------------------------------------------------------------------------------

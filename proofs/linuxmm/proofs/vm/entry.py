@@ -169,7 +169,7 @@ def split_preserves(
 
 @theorem(
     "vm.rights.monotone",
-    "Taking a right away never permits a denied access; for the supervisor USER, which it may lack, is fixed.",
+    "Taking a right away never permits a denied access, where the supervisor's USER is left as it is.",
     proves=(denied,),
     features=("F040", "F059"),
     bounds="every combination of control bits, access and rights",

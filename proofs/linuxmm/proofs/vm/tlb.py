@@ -105,8 +105,8 @@ def finds(shape: Shape, tlb: Tlb, bank: int, ways: int, page: int, pcid: int) ->
 
 @theorem(
     "vm.tlb.stale-use.pages",
-    "After a flush no translation that it covers is found: INVLPG leaves none for its address in its PCID and "
-    "no global one, INVPCID of each type and loads of CR3 none in their reach, a toggle of CR4.PGE none.",
+    "After a flush no translation that it covers is found: INVLPG leaves none for its address in its PCID "
+    "and no global one, INVPCID and loads of CR3 none in their reach, a toggle of CR4.PGE none.",
     proves=(invalidate, survives, drops, find, page_number),
     features=("F041",),
     method="bounded",
