@@ -153,6 +153,22 @@ def find(tlb: Tlb, first: int, ways: int, page: int, pcid: int) -> int:
     return ways
 
 
+def room(tlb: Tlb, first: int, ways: int, page: int, pcid: int, choice: int) -> int:
+    """Rank that an insertion takes: of what answers for the page, else the first empty one, else `choice`."""
+    mine = tag_of(page, pcid, False)
+    shared = tag_of(page, pcid, True)
+    empty = ways
+    rank = 0
+    while rank < ways:
+        tag = slot_tag(tlb, first + rank)
+        if tag == mine or tag == shared:
+            return rank
+        if tag == EMPTY:
+            empty = min(empty, rank)
+        rank += 1
+    return empty if empty < ways else choice % ways
+
+
 def use(tlb: Tlb, first: int, rank: int, tag: int, data: int) -> Tlb:
     """Put (tag, data) first in the set; what stood at `rank` is gone, those before it move up."""
     while rank > 0:
@@ -174,13 +190,7 @@ def insert(
     if ways == 0:
         return tlb
     first = first_slot(shape, bank, page)
-    rank = find(tlb, first, ways, page, pcid)
-    if rank == ways:
-        rank = 0
-        while rank < ways and slot_tag(tlb, first + rank) != EMPTY:
-            rank += 1
-        if rank == ways:
-            rank = choice % ways
+    rank = room(tlb, first, ways, page, pcid, choice)
     return use(tlb, first, rank, tag_of(page, pcid, is_global), data)
 
 

@@ -15,6 +15,7 @@ from linuxmm.hardware.tlb import (
     first_slot,
     insert,
     invalidate,
+    room,
     shape_of,
     slot_data,
     slot_tag,
@@ -232,7 +233,7 @@ def no_stale_table(
     "vm.tlb.within.insert",
     "An insertion makes the page found, with its data, and changes the data of no other slot: what another "
     "page finds afterwards stood in its set before.",
-    proves=(insert, use, find, first_slot, tag_of, answers),
+    proves=(insert, room, use, find, first_slot, tag_of, answers),
     features=("F041",),
     method="bounded",
     bounds=SMALL_SETS + "; pages of 4 KiB, any victim",
@@ -261,6 +262,7 @@ def no_stale_table(
             "first_slot(shape, bank, page)",
             "first_slot(shape, bank, page ^ 1)",
         ),
+        Mutant(room, "puts it behind an older copy", "if tag == mine or tag == shared:", "if tag == EMPTY:"),
         Mutant(
             use,
             "mixes the data of slots",
