@@ -229,10 +229,16 @@ def no_stale_table(
     return no(found) if flush in (ALL, ALL_BUT_GLOBAL) else True
 
 
+def holds(tlb: Tlb, slot: int, page: int, pcid: int) -> bool:
+    """Whether a slot answers for a page."""
+    tag = slot_tag(tlb, slot)
+    return (tag == tag_of(page, pcid, False)) | (tag == tag_of(page, pcid, True))
+
+
 @theorem(
     "vm.tlb.within.insert",
-    "An insertion makes the page found, with its data, and changes the data of no other slot: what another "
-    "page finds afterwards stood in its set before.",
+    "An insertion makes the page found, once and with its data, and changes the data of no other slot: what "
+    "another page finds afterwards stood in its set before.",
     proves=(insert, room, use, find, first_slot, tag_of, answers),
     features=("F041",),
     method="bounded",
@@ -292,6 +298,8 @@ def insertion(
         & (slot_data(after, first) == value)
         & (slot_tag(after, first) == tag_of(page, pcid, shared))
     )
+    twice = holds(before, first, page, pcid) & holds(before, first + 1, page, pcid)
+    held = held & (twice | no(holds(after, first + 1, page, pcid)))
     place = first_slot(INSERTED, 0, other)
     rank = find(after, place, 2, other, under)
     if rank == 2:
