@@ -64,10 +64,13 @@ TableAt = Annotated[int, Word(64, below=1 << 52)]
 Rights = Annotated[int, Word(64, below=8)]
 Kind = Annotated[int, each((READ, WRITE, FETCH))]
 User = Annotated[bool, Truth()]
-STEPS: Final = tuple((fmt, level) for fmt in (I386, PAE, X86_64, X86_64_LA57) for level in range(fmt.top + 1))
+STEPS: Final = tuple((fmt, level) for fmt in (I386, PAE, X86_64) for level in range(fmt.top + 1))
+"""Every level of each format; that of LA57 above those of x86-64 is like the one below it."""
 Step = Annotated[tuple[X86Format, int], each(STEPS)]
 AnyFormat = Annotated[X86Format, each((I386, PAE, X86_64, X86_64_LA57))]
-ANY_TABLES: Final = "any contents of memory, any 64-bit address, any table; every level of the four formats"
+ANY_TABLES: Final = (
+    "any contents of memory, any 64-bit address, any table; every level of i386, PAE and x86-64"
+)
 START: Final = {"at": 0x4000, "above": USER | WRITABLE, "va": 0x5ABC}
 LEAF: Final = table({0x4000 + 8 * 5: 0x1234_5007}, 0)
 
@@ -120,7 +123,7 @@ def walk_step(
     permitted = permitted & (may_write if kind == WRITE else may_fetch if kind == FETCH else True)
     if found.status == TRANSLATED:
         size = 1 << level_shift(fmt, level)
-        base = (entry & 0xFFFF_FFFF_F000) if fmt is not X86_64_LA57 else (entry & 0x000F_FFFF_FFFF_F000)
+        base = entry & 0x000F_FFFF_FFFF_F000
         if fmt.entry_shift == 2 and level == 1:
             base = (entry & 0xFFC0_0000) | (((entry >> 13) & 0xFF) << 32)
         place = physical_address(fmt, va, found.level, found.entry)
@@ -304,8 +307,8 @@ def frame_law(
     proves=(look, split_entry, table_entry, denied),
     features=("F040", "F056"),
     method="inductive",
-    bounds="any large leaf of the four formats without reserved bits (4 MiB pages below 4 GiB), any address "
-    "in it, any rights above; the new table is not the table of the leaf",
+    bounds="any large leaf of i386, PAE and x86-64 without reserved bits (4 MiB pages below 4 GiB), any "
+    "address in it, any rights above; the new table is not the table of the leaf",
     primitives=SERVED,
     witness={
         "step": (X86_64, 1),
