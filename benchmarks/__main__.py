@@ -9,7 +9,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bench_allocator, bench_checker, bench_traces
+from benchmarks import bench_allocator, bench_checker, bench_traces, bench_translate
 
 Figures = Mapping[str, float | dict[str, float]]
 
@@ -17,6 +17,7 @@ AREAS: Final[dict[str, Callable[[], Mapping[str, Figures]]]] = {
     "alloc": bench_allocator.run,
     "traces": bench_traces.run,
     "checker": bench_checker.run,
+    "vm": bench_translate.run,
 }
 """What `--only` names."""
 

@@ -1,0 +1,1 @@
+"""Theorems about address translation: addresses, entries, walks, tables and TLBs."""
