@@ -326,7 +326,12 @@ Isolated = Annotated[int, Word(64, below=1 << 52)]
     },
     mutants=(
         Mutant(isolate_pageblock, "counts the pages twice", "zone, -moved, was)", "zone, -2 * moved, was)"),
-        Mutant(isolate_pageblock, "does not count the pageblock", "was), 1)", "was), 0)"),
+        Mutant(
+            isolate_pageblock,
+            "does not count the pageblock",
+            "add_isolated(zone, 1)",
+            "add_isolated(zone, 0)",
+        ),
         Mutant(isolate_pageblock, "counts another type", "-moved, was)", "-moved, 1)"),
     ),
 )
