@@ -18,7 +18,7 @@ from linuxmm.oracle.formats.events import Events
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Row
 from linuxmm.spec.alloc.gfp import gfp_zone_highest
-from linuxmm.spec.alloc.page_state import Chunk, Owned, Pages
+from linuxmm.spec.alloc.page_state import UNKNOWN, Chunk, Owned, Pages
 from linuxmm.spec.vocabulary import MigrateType
 
 OWNED: Final = 1
@@ -40,8 +40,8 @@ PAGE: Final = np.dtype(
     ],
     align=True,
 )
-"""The last grant or release of the block that a page heads (number -1: none); written, and read only for an
-event that is not plain, so that the scan waits for one byte a page."""
+"""The last grant or release of the block that a page heads (number -1: what the checker has); the scan writes
+it and never reads it, so that it waits for one byte a page."""
 
 MOST_PAGES: Final = 1 << 26
 _ALLOC: Final = int(Kind.MM_PAGE_ALLOC)
@@ -183,7 +183,7 @@ class Scanner:
     # ---- events ------------------------------------------------------------------------------------------
 
     def see(self, batch: Events, start: int, stop: int, first: int) -> None:
-        """Judge the rows `start` to `stop` - 1, none of them a mark; `first` numbers row 0 of the batch."""
+        """Judge the rows `start` to `stop` - 1, none a mark of a frozen state; `first` numbers row 0."""
         self._make_room(batch)
         layout = self.checker.pages.layout
         spans = np.array([(s.start, s.end, int(s.zone)) for s in layout.spans], np.int64).reshape(-1, 3)
@@ -226,8 +226,7 @@ class Scanner:
         for chunk in near:
             self._to_checker(chunk)
         self.checker.see(row)
-        for chunk in near:
-            self._from_checker(chunk)
+        self._from_checker(row.pfn // self._size)
         if row.kind in (Kind.SETPFB, Kind.SETMT):
             self._set_aside()
 
@@ -250,7 +249,7 @@ class Scanner:
         self.pages["number"] = -1
         self.states[:] = 0
         self.dirty[:] = 0
-        known = {pfn // self._size for pfn in self.checker.established} | set(self.checker.pages.chunks)
+        known = self.checker.pages.chunks
         self._grow(max((chunk for chunk in known if chunk < self._limit), default=-1) + 1)
         for chunk in known:
             self._from_checker(chunk)
@@ -289,51 +288,47 @@ class Scanner:
         self.aside[inside] = 1
 
     def _to_checker(self, chunk: int) -> None:
+        """Tell the checker what the scan changed in a chunk since it last knew."""
         base = chunk * self._size
-        part = self.pages[base : base + self._size]
         if not 0 <= base < self.pages.size or not self.dirty[chunk]:
             return
         self.dirty[chunk] = 0
+        part = self.pages[base : base + self._size]
         state = self.states[base : base + self._size]
+        changed = np.flatnonzero(part["number"] >= 0)
         known = self.checker.pages
+        established = self.checker.established
         with known.heads.mutate() as heads:
-            for pfn in range(base, base + self._size):
-                heads.pop(pfn, None)
-            for at in np.flatnonzero(state & HEAD).tolist():
-                heads[base + at] = Owned(int(state[at]) >> ORDER_SHIFT, int(part["asked"][at]))
+            for at, held, record in zip(
+                changed.tolist(), state[changed].tolist(), part[changed].tolist(), strict=True
+            ):
+                number, line, pid, cpu, kind, order, mt, asked = record
+                established[base + at] = Row(number, kind, cpu, pid, 0, line, base + at, order, mt, 0, 0, 0)
+                if held & HEAD:
+                    heads[base + at] = Owned(held >> ORDER_SHIFT, asked)
+                else:
+                    heads.pop(base + at, None)
             done = heads.finish()
+        part["number"][changed] = -1
         masks = Chunk(*(_mask(state, bit) for bit in (OWNED, FREE, ABSENT)))
         self.checker.pages = Pages(known.layout, done, known.chunks.set(chunk, masks), known.types)
-        established = self.checker.established
-        for at in np.flatnonzero(part["number"] >= 0).tolist():
-            number, line, pid, cpu, kind, order, mt, *_ = part[at].item()
-            established[base + at] = Row(number, kind, cpu, pid, 0, line, base + at, order, mt, 0, 0, 0)
 
     def _from_checker(self, chunk: int) -> None:
+        """Take over a chunk of which the scan has told everything."""
         base = chunk * self._size
         if not 0 <= base < self.pages.size:
             return
-        part = self.pages[base : base + self._size]
         known = self.checker.pages
-        masks = known.chunks.get(chunk, Chunk(0, 0, 0))
+        masks = known.chunks.get(chunk, UNKNOWN)
         state = self.states[base : base + self._size]
-        state[:] = sum(
-            _bits(mask, self._size) * bit for mask, bit in zip(masks, (OWNED, FREE, ABSENT), strict=True)
-        )
-        for pfn in range(base, base + self._size):
-            held = known.heads.get(pfn)
+        state[:] = 0
+        for mask, bit in zip(masks, (OWNED, FREE, ABSENT), strict=True):
+            if mask:
+                state |= _bits(mask, self._size) * np.uint8(bit)
+        for at in np.flatnonzero(state & OWNED).tolist():
+            held = known.heads.get(base + at)
             if held is not None:
-                state[pfn - base] |= HEAD | held.order << ORDER_SHIFT
-                part["asked"][pfn - base] = held.migratetype
-            row = self.checker.established.get(pfn)
-            if row is not None:
-                part[pfn - base]["number"] = row.number
-                part[pfn - base]["line"] = row.line
-                part[pfn - base]["pid"] = row.pid
-                part[pfn - base]["cpu"] = row.cpu
-                part[pfn - base]["kind"] = row.kind
-                part[pfn - base]["order"] = row.order
-                part[pfn - base]["mt"] = row.mt
+                state[at] |= HEAD | held.order << ORDER_SHIFT
 
 
 def _row(batch: Events, at: int, first: int, ours: tuple[int, ...]) -> Row:
