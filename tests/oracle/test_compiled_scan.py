@@ -11,7 +11,7 @@ from linuxmm.oracle.check import probes_of
 from linuxmm.oracle.checker import trace
 from linuxmm.oracle.checker.trace import TraceCheck
 from linuxmm.oracle.formats import Capture, Events, Kind, concat, open_evidence
-from linuxmm.oracle.formats.events import Lost
+from linuxmm.oracle.formats.events import Lost, empty
 from linuxmm.spec.verdict import Judgement
 
 REAL = Path(__file__).parents[1] / "real"
@@ -90,3 +90,27 @@ def test_lost_events_make_both_forget() -> None:
     lines = [int(whole.line[len(whole) // 3]), int(whole.line[len(whole) // 2]), -1]
     lost = tuple(Lost(0, 5, -1, -1, line, "overrun") for line in lines)
     _same(CAPTURES[0], [replace(whole, lost=lost), whole])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_any_events_in_a_small_memory(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = [Kind.MM_PAGE_ALLOC, Kind.MM_PAGE_FREE, Kind.MM_PAGE_ALLOC_ZONE_LOCKED, Kind.MM_PAGE_PCPU_DRAIN]
+    rare = [Kind.SPLIT, Kind.SETMT, Kind.SETPFB, Kind.TAKEOFF, Kind.BULKALLOC_R, Kind.ISOL_R, Kind.MARK]
+    batches = []
+    for number in range(2):
+        batch = replace(empty(1500), marks=("unfrozen",))
+        share = (0.47, 0.47, 0.02, 0.02) if seed % 2 else (0.4, 0.4, 0.05, 0.05)
+        chances = [*share, *[(1 - sum(share)) / len(rare)] * len(rare)]
+        batch.kind[:] = rng.choice(np.array([*kinds, *rare], np.uint8), 1500, p=chances)
+        batch.order[:] = rng.choice([0, 0, 0, 1, 2, 5, 10], 1500)
+        batch.pfn[:] = rng.integers(0, 4096, 1500) >> batch.order << batch.order
+        batch.mt[:] = rng.integers(-1, 5, 1500)
+        batch.a[:] = np.where(batch.kind == Kind.MARK, 0, rng.choice([0, 1, 2, 4], 1500))
+        batch.b[:] = np.where(batch.kind == Kind.MARK, rng.integers(0, 2, 1500), 7)
+        batch.line[:] = np.arange(number * 1500, (number + 1) * 1500)
+        batches.append(batch)
+    probes = frozenset({int(Kind.SPLIT), int(Kind.BULKALLOC_R), int(Kind.ISOL_R)} if seed < 4 else ())
+    by_row, scanned = (TraceCheck(probes=probes, compiled=one).run(batches) for one in (False, True))
+    assert by_row.divergences
+    assert by_row == scanned

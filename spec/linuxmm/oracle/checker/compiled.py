@@ -1,8 +1,9 @@
 """A compiled scan over plainly permitted events; everything else goes to `PageChecker`.
 
-Ownership is kept in arrays, one record a page.  The scan accepts what can be accepted without a second look
-and stops at the first other event; that event's neighbourhood is handed to the checker, judged there, and
-taken back.  Verdicts, tallies and divergences are those of the checker alone.
+Ownership is kept in arrays: a byte of state a page, and beside it the record of its last event.  The scan
+accepts what can be accepted without a second look and stops at the first other event; that event's
+neighbourhood is handed to the checker, judged there, and taken back.  Verdicts, tallies and divergences are
+those of the checker alone.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from linuxmm.oracle.formats.events import Events
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Row
 from linuxmm.spec.alloc.gfp import gfp_zone_highest
-from linuxmm.spec.alloc.page_state import Chunk, Owned, Pages
+from linuxmm.spec.alloc.page_state import UNKNOWN, Chunk, Owned, Pages
 from linuxmm.spec.vocabulary import MigrateType
 
 OWNED: Final = 1
@@ -36,13 +37,11 @@ PAGE: Final = np.dtype(
         ("order", np.int8),
         ("mt", np.int8),
         ("asked", np.int8),
-        ("state", np.uint8),
-        ("dirty", np.uint8),
     ],
     align=True,
 )
-"""What is known of a page: the last grant or release of the block that it heads (number -1: none), the
-migratetype asked for, state bits with the order of an owned head; `dirty` is set in a chunk's first page."""
+"""The last grant or release of the block that a page heads (number -1: what the checker has); the scan writes
+it and never reads it, so that it waits for one byte a page."""
 
 MOST_PAGES: Final = 1 << 26
 _ALLOC: Final = int(Kind.MM_PAGE_ALLOC)
@@ -72,6 +71,8 @@ _zone_highest = njit(inline="always")(gfp_zone_highest)
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _scan(
+    states: Any,
+    dirty: Any,
     pages: Any,
     spans: Any,
     aside: Any,
@@ -113,7 +114,7 @@ def _scan(
         mt = ours[number] if 0 <= number < ours.size else -1
         held = np.uint8(0)
         for page in range(pfn, pfn + size):
-            held |= pages[page].state
+            held |= states[page]
         if kind == _LOCKED or kind == _DRAIN:
             if held & OWNED or (kind == _LOCKED and mt == _ISOLATE):
                 return at
@@ -127,7 +128,7 @@ def _scan(
             span -= 1
         if pfn < spans[span, 0] or pfn + size > spans[span, 1]:
             return at
-        head = pages[pfn].state
+        head = states[pfn]
         if kind == _ALLOC:
             if held & (OWNED | ABSENT) or spans[span, 2] > _zone_highest(gfps[at]):
                 return at
@@ -135,8 +136,8 @@ def _scan(
                 if aside[block]:
                     return at
             for page in range(pfn, pfn + size):
-                pages[page].state = OWNED
-            pages[pfn].state = OWNED | HEAD | order << ORDER_SHIFT
+                states[page] = OWNED
+            states[pfn] = OWNED | HEAD | order << ORDER_SHIFT
             pages[pfn].asked = max(mt, 0)
             counts[0] += 1
         else:
@@ -145,7 +146,7 @@ def _scan(
             if not (head & HEAD and head >> ORDER_SHIFT == order) and held & (OWNED | FREE):
                 return at
             for page in range(pfn, pfn + size):
-                pages[page].state = FREE
+                states[page] = FREE
             counts[1] += 1
         record = pages[pfn]
         record.number = first + at
@@ -155,16 +156,23 @@ def _scan(
         record.kind = kind
         record.order = order
         record.mt = mt
-        pages[pfn >> max_order << max_order].dirty = 1
+        dirty[pfn >> max_order] = 1
         at += 1
     return at
 
 
 @dataclass(slots=True)
 class Scanner:
-    """The arrays of one judgement, and the checker that they are exchanged with."""
+    """The arrays of one judgement, and the checker that they are exchanged with.
+
+    states  what is known of each page: state bits, with the order of an owned head
+    dirty   chunks that the scan changed since the checker last saw them
+    aside   pageblocks that are ISOLATE or CMA
+    """
 
     checker: PageChecker
+    states: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    dirty: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     pages: NDArray[Any] = field(default_factory=lambda: _unknown(0))
     aside: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(4, np.int64))
@@ -176,7 +184,7 @@ class Scanner:
     # ---- events ------------------------------------------------------------------------------------------
 
     def see(self, batch: Events, start: int, stop: int, first: int) -> None:
-        """Judge the rows `start` to `stop` - 1, none of them a mark; `first` numbers row 0 of the batch."""
+        """Judge the rows `start` to `stop` - 1, none a mark of a frozen state; `first` numbers row 0."""
         self._make_room(batch)
         layout = self.checker.pages.layout
         spans = np.array([(s.start, s.end, int(s.zone)) for s in layout.spans], np.int64).reshape(-1, 3)
@@ -184,6 +192,8 @@ class Scanner:
         at = start
         while at < stop:
             at = _scan(
+                self.states,
+                self.dirty,
                 self.pages,
                 spans,
                 self.aside,
@@ -217,8 +227,7 @@ class Scanner:
         for chunk in near:
             self._to_checker(chunk)
         self.checker.see(row)
-        for chunk in near:
-            self._from_checker(chunk)
+        self._from_checker(row.pfn // self._size)
         if row.kind in (Kind.SETPFB, Kind.SETMT):
             self._set_aside()
 
@@ -239,9 +248,9 @@ class Scanner:
     def adopt(self) -> None:
         """Take over everything that the checker knows."""
         self.pages["number"] = -1
-        self.pages["state"] = 0
-        self.pages["dirty"] = 0
-        known = {pfn // self._size for pfn in self.checker.established} | set(self.checker.pages.chunks)
+        self.states[:] = 0
+        self.dirty[:] = 0
+        known = self.checker.pages.chunks
         self._grow(max((chunk for chunk in known if chunk < self._limit), default=-1) + 1)
         for chunk in known:
             self._from_checker(chunk)
@@ -250,7 +259,7 @@ class Scanner:
     def release(self) -> None:
         """Give everything back to the checker."""
         self.tally()
-        for chunk in np.flatnonzero(self.pages["dirty"][:: self._size]).tolist():
+        for chunk in np.flatnonzero(self.dirty).tolist():
             self._to_checker(chunk)
 
     @property
@@ -269,6 +278,8 @@ class Scanner:
         more = _unknown(size)
         more[: self.pages.size] = self.pages
         self.pages = more
+        self.states = _longer(self.states, size)
+        self.dirty = _longer(self.dirty, -(-size // self._size))
         self._set_aside()
 
     def _set_aside(self) -> None:
@@ -278,50 +289,47 @@ class Scanner:
         self.aside[inside] = 1
 
     def _to_checker(self, chunk: int) -> None:
+        """Tell the checker what the scan changed in a chunk since it last knew."""
         base = chunk * self._size
-        part = self.pages[base : base + self._size]
-        if not 0 <= base < self.pages.size or not part["dirty"][0]:
+        if not 0 <= base < self.pages.size or not self.dirty[chunk]:
             return
-        part["dirty"][0] = 0
-        state = part["state"]
+        self.dirty[chunk] = 0
+        part = self.pages[base : base + self._size]
+        state = self.states[base : base + self._size]
+        changed = np.flatnonzero(part["number"] >= 0)
         known = self.checker.pages
+        established = self.checker.established
         with known.heads.mutate() as heads:
-            for pfn in range(base, base + self._size):
-                heads.pop(pfn, None)
-            for at in np.flatnonzero(state & HEAD).tolist():
-                heads[base + at] = Owned(int(state[at]) >> ORDER_SHIFT, int(part["asked"][at]))
+            for at, held, record in zip(
+                changed.tolist(), state[changed].tolist(), part[changed].tolist(), strict=True
+            ):
+                number, line, pid, cpu, kind, order, mt, asked = record
+                established[base + at] = Row(number, kind, cpu, pid, 0, line, base + at, order, mt, 0, 0, 0)
+                if held & HEAD:
+                    heads[base + at] = Owned(held >> ORDER_SHIFT, asked)
+                else:
+                    heads.pop(base + at, None)
             done = heads.finish()
+        part["number"][changed] = -1
         masks = Chunk(*(_mask(state, bit) for bit in (OWNED, FREE, ABSENT)))
         self.checker.pages = Pages(known.layout, done, known.chunks.set(chunk, masks), known.types)
-        established = self.checker.established
-        for at in np.flatnonzero(part["number"] >= 0).tolist():
-            number, line, pid, cpu, kind, order, mt, *_ = part[at].item()
-            established[base + at] = Row(number, kind, cpu, pid, 0, line, base + at, order, mt, 0, 0, 0)
 
     def _from_checker(self, chunk: int) -> None:
+        """Take over a chunk of which the scan has told everything."""
         base = chunk * self._size
         if not 0 <= base < self.pages.size:
             return
-        part = self.pages[base : base + self._size]
         known = self.checker.pages
-        masks = known.chunks.get(chunk, Chunk(0, 0, 0))
-        part["state"] = sum(
-            _bits(mask, self._size) * bit for mask, bit in zip(masks, (OWNED, FREE, ABSENT), strict=True)
-        )
-        for pfn in range(base, base + self._size):
-            held = known.heads.get(pfn)
+        masks = known.chunks.get(chunk, UNKNOWN)
+        state = self.states[base : base + self._size]
+        state[:] = 0
+        for mask, bit in zip(masks, (OWNED, FREE, ABSENT), strict=True):
+            if mask:
+                state |= _bits(mask, self._size) * np.uint8(bit)
+        for at in np.flatnonzero(state & OWNED).tolist():
+            held = known.heads.get(base + at)
             if held is not None:
-                part["state"][pfn - base] |= HEAD | held.order << ORDER_SHIFT
-                part["asked"][pfn - base] = held.migratetype
-            row = self.checker.established.get(pfn)
-            if row is not None:
-                part[pfn - base]["number"] = row.number
-                part[pfn - base]["line"] = row.line
-                part[pfn - base]["pid"] = row.pid
-                part[pfn - base]["cpu"] = row.cpu
-                part[pfn - base]["kind"] = row.kind
-                part[pfn - base]["order"] = row.order
-                part[pfn - base]["mt"] = row.mt
+                state[at] |= HEAD | held.order << ORDER_SHIFT
 
 
 def _row(batch: Events, at: int, first: int, ours: tuple[int, ...]) -> Row:
@@ -354,4 +362,10 @@ def _bits(mask: int, size: int) -> NDArray[np.uint8]:
 def _unknown(pages: int) -> NDArray[Any]:
     made = np.zeros(pages, PAGE)
     made["number"] = -1
+    return made
+
+
+def _longer(array: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    made = np.zeros(size, np.uint8)
+    made[: array.size] = array
     return made

@@ -103,7 +103,8 @@ class TraceCheck:
 
     def _scan(self, scanner: "Scanner", batch: Events, losses: list[int]) -> None:
         first = self.judgement.events
-        stops = {int(at) for at in np.flatnonzero(batch.kind == Kind.MARK)}
+        marks = np.flatnonzero(batch.kind == Kind.MARK).tolist() if self.states else ()
+        stops = {at for at in marks if batch.marks[batch.a[at]] in self.states}
         lost = set()
         while losses:
             after = np.flatnonzero(batch.line >= losses[0])
