@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from numba import njit
+from numpy import uintp as u
 from numpy.typing import NDArray
 
 from linuxmm.oracle.checker.pages import GRANT, ISOLATED_LEAVES, LISTED_WHILE_OWNED, RELEASE, PageChecker
@@ -93,28 +94,31 @@ def _scan(
     types: Any,
     gfps: Any,
 ) -> int:
-    """Accept plain events from row `at` up to `stop`; the row of the first other event, or `stop`."""
+    """Accept plain events from row `at` up to `stop`; the row of the first other event, or `stop`.
+
+    Indices are unsigned: a signed one is tested for wrapping round, in every access.
+    """
     span = 0
     while at < stop:
-        kind = kinds[at]
-        if judged[kind]:
+        kind = kinds[u(at)]
+        if judged[u(kind)]:
             return at
         if kind != _ALLOC and kind != _FREE and kind != _LOCKED and kind != _DRAIN:
             at += 1
             continue
-        pfn = pfns[at]
-        order = np.int64(orders[at])
+        pfn = pfns[u(at)]
+        order = np.int64(orders[u(at)])
         if pfn < 0 and kind == _ALLOC:
             at += 1
             continue
         size = np.int64(1) << (order & 31)
         if order < 0 or order > max_order or pfn < 0 or pfn & (size - 1) or pfn + size > pages.size:
             return at
-        number = types[at]
-        mt = ours[number] if 0 <= number < ours.size else -1
+        number = types[u(at)]
+        mt = ours[u(number)] if 0 <= number < ours.size else -1
         held = np.uint8(0)
         for page in range(pfn, pfn + size):
-            held |= states[page]
+            held |= states[u(page)]
         if kind == _LOCKED or kind == _DRAIN:
             if held & OWNED or (kind == _LOCKED and mt == _ISOLATE):
                 return at
@@ -128,17 +132,17 @@ def _scan(
             span -= 1
         if pfn < spans[span, 0] or pfn + size > spans[span, 1]:
             return at
-        head = states[pfn]
+        head = states[u(pfn)]
         if kind == _ALLOC:
-            if held & (OWNED | ABSENT) or spans[span, 2] > _zone_highest(gfps[at]):
+            if held & (OWNED | ABSENT) or spans[span, 2] > _zone_highest(gfps[u(at)]):
                 return at
             for block in range(pfn >> block_order, ((pfn + size - 1) >> block_order) + 1):
-                if aside[block]:
+                if aside[u(block)]:
                     return at
             for page in range(pfn, pfn + size):
-                states[page] = OWNED
-            states[pfn] = OWNED | HEAD | order << ORDER_SHIFT
-            pages[pfn].asked = max(mt, 0)
+                states[u(page)] = OWNED
+            states[u(pfn)] = OWNED | HEAD | order << ORDER_SHIFT
+            pages[u(pfn)].asked = max(mt, 0)
             counts[0] += 1
         else:
             if held & ABSENT:
@@ -146,17 +150,17 @@ def _scan(
             if not (head & HEAD and head >> ORDER_SHIFT == order) and held & (OWNED | FREE):
                 return at
             for page in range(pfn, pfn + size):
-                states[page] = FREE
+                states[u(page)] = FREE
             counts[1] += 1
-        record = pages[pfn]
+        record = pages[u(pfn)]
         record.number = first + at
-        record.line = lines[at]
-        record.pid = pids[at]
-        record.cpu = cpus[at]
+        record.line = lines[u(at)]
+        record.pid = pids[u(at)]
+        record.cpu = cpus[u(at)]
         record.kind = kind
         record.order = order
         record.mt = mt
-        dirty[pfn >> max_order] = 1
+        dirty[u(pfn >> max_order)] = 1
         at += 1
     return at
 
