@@ -12,7 +12,6 @@ class Addresses:
     """Kernel addresses and numbers of a captured machine.
 
     zones      address of a struct zone -> zone number of the model's machine
-    pcps       address of a per_cpu_pages -> (zone number, CPU)
     nodes      address of a pglist_data -> node
     kinds      the kernel's number of a zone in its node -> ZoneType
     indices    zone number -> the kernel's number of that zone in its node
@@ -20,7 +19,6 @@ class Addresses:
     """
 
     zones: Mapping[int, int] = field(default_factory=dict)
-    pcps: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     nodes: Mapping[int, int] = field(default_factory=dict)
     kinds: Mapping[int, int] = field(default_factory=dict)
     indices: Mapping[int, int] = field(default_factory=dict)
@@ -36,12 +34,6 @@ def addresses_of(state: MachineState, cpu_nodes: Mapping[int, int]) -> Addresses
     managed = [zone for _, zone in state.zones() if zone.managed]
     return Addresses(
         zones={_signed(zone.address): at for at, zone in enumerate(managed) if zone.address is not None},
-        pcps={
-            _signed(pcp.address): (at, int(cpu))
-            for at, zone in enumerate(managed)
-            for cpu, pcp in zone.pcp.items()
-            if pcp.address is not None
-        },
         nodes={_signed(node.address): node.nid for node in state.nodes if node.address is not None},
         kinds={zone.idx: kind_of(zone) for _, zone in state.zones()},
         indices=dict(enumerate(zone.idx for zone in managed)),

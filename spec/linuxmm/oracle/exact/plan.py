@@ -17,7 +17,8 @@ from linuxmm.spec.kernel import Version
 
 _INTERRUPT: Final = int(Context.HARDIRQ | Context.SOFTIRQ | Context.NMI)
 _FIRST_PROBE: Final = int(Kind.COMMIT)
-_TYPE_MASK: Final = 7
+MIGRATE_MASK: Final = 7
+"""Bits of a pageblock's flags that hold its type."""
 
 _MAY_DIFFER: Final = GFP_DIRECT_RECLAIM_BIT | GFP_HARDWALL_BIT
 _RELEASES: Final = frozenset({Kind.MM_PAGE_PCPU_DRAIN, Kind.FREEONE, Kind.FREEOK, Kind.SPLITL, Kind.PUTISO})
@@ -72,7 +73,8 @@ def plan(rows: list[Row], version: Version, balanced: bool = False) -> Plan:
     version   of the kernel that recorded
     balanced  whether the recording would show when kswapd worked
     """
-    made = Plan(balanced=balanced)
+    searches = (row.number for row in rows if row.kind in (Kind.ISOL, Kind.COMPACTZONE))
+    made = Plan(balanced=balanced, compacted=next(searches, sys.maxsize))
     _find_attempts(rows, made, version)
     _bind_requests(rows, made)
     _count_refills(rows, made)
@@ -176,7 +178,7 @@ def _find_claims(rows: list[Row], made: Plan) -> None:
             if whole:
                 current[row.cpu] = row.pfn
                 waiting.setdefault(row.cpu, []).append((row.pfn, False))
-        elif row.kind == Kind.SETPFB and row.b & _TYPE_MASK and row.cpu in current:
+        elif row.kind == Kind.SETPFB and row.b & MIGRATE_MASK and row.cpu in current:
             made.caused.add(row.number)
             if waiting.get(row.cpu):
                 waiting[row.cpu][-1] = (current[row.cpu], True)
@@ -283,8 +285,6 @@ def _find_isolated(rows: list[Row], made: Plan) -> None:
     entered: dict[tuple[int, int], tuple[int, int]] = {}
     for row in rows:
         key = (row.cpu, row.pid)
-        if row.kind in (Kind.ISOL, Kind.COMPACTZONE):
-            made.compacted = min(made.compacted, row.number)
         if row.kind == Kind.ISOL:
             entered[key] = (row.pfn, row.order)
         elif row.kind == Kind.ISOL_R and key in entered:

@@ -22,7 +22,7 @@ from linuxmm.model.alloc.isolate import (
 from linuxmm.oracle.exact import adopt
 from linuxmm.oracle.exact.addresses import Addresses
 from linuxmm.oracle.exact.gaps import DRIFT, INTERRUPTED
-from linuxmm.oracle.exact.plan import INSIDE, plan
+from linuxmm.oracle.exact.plan import INSIDE, MIGRATE_MASK, plan
 from linuxmm.oracle.exact.requests import Requests, as_log
 from linuxmm.oracle.formats.events import Events
 from linuxmm.oracle.formats.kinds import Kind
@@ -33,8 +33,6 @@ from linuxmm.spec.alloc.request import request
 from linuxmm.spec.kernel import Version
 from linuxmm.spec.relink import Function
 from linuxmm.spec.vocabulary import NR_MIGRATETYPES, MigrateType
-
-_MIGRATE_MASK: Final = 7
 
 _LOG_KIND: Final = {
     Kind.MM_PAGE_ALLOC_ZONE_LOCKED: LOG_ZONE_LOCKED,
@@ -244,7 +242,7 @@ class Replay:
             if row.cpu == first.cpu and row.kind == Kind.MM_PAGE_ALLOC:
                 break
             if row.cpu == first.cpu and row.kind == Kind.COMMIT and row.c:
-                return row.c >> 8 & 0xFFFFFF if self.engine.zone_of(row.pfn) == zone else -1
+                return _held_and_high(row)[0] if self.engine.zone_of(row.pfn) == zone else -1
         return -1
 
     def _asked(self, number: int) -> Row:
@@ -294,7 +292,7 @@ class Replay:
         zone = self.engine.zone_of(row.pfn)
         self.engine.set_flags(zone, bool(row.c >> _RECLAIM_ACTIVE & 1), bool(row.c >> _BELOW_HIGH & 1))
         numbers = self.engine.pcp_vars(zone, row.cpu)
-        held, high = row.c >> 8 & 0xFFFFFF, row.c >> 32 & 0xFFFFFF
+        held, high = _held_and_high(row)
         if (held, high) != (numbers.pages, numbers.high):
             predicted = f"{numbers.pages} held, high {numbers.high}"
             adapts = numbers.high_min != numbers.high_max and held == numbers.pages
@@ -374,9 +372,9 @@ class Replay:
     def _retagged(self, row: Row) -> None:
         """A pageblock got a type: the model gave it already, or somebody outside the allocator asked."""
         zone = self.engine.zone_of(row.pfn)
-        if not row.b & _MIGRATE_MASK or zone < 0:
+        if not row.b & MIGRATE_MASK or zone < 0:
             return
-        number = row.a & _MIGRATE_MASK
+        number = row.a & MIGRATE_MASK
         migratetype = self.names.ours[number] if number < len(self.names.ours) else -1
         present = self.engine.pageblock_type(row.pfn)
         if migratetype < 0 or migratetype == present:
@@ -416,3 +414,8 @@ class Replay:
             return
         self.result.operations += 1
         self.engine.interpret(split_free_page, self.engine.zone_of(row.pfn), row.pfn, row.order, row.a)
+
+
+def _held_and_high(row: Row) -> tuple[int, int]:
+    """pcp->count and pcp->high at the beginning of a free, as the probe `commit` packs them."""
+    return row.c >> 8 & 0xFFFFFF, row.c >> 32 & 0xFFFFFF

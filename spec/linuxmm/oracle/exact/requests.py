@@ -35,7 +35,6 @@ from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES, MigrateType
 
 _FLAGS_MASK: Final = (1 << 24) - 1
 _HIGHEST_SHIFT: Final = 32
-_DIRTY_SHIFT: Final = 40
 NOTHING: Final = -1
 
 
