@@ -34,6 +34,7 @@ class Stretch:
     flags: int
     pgoff: int = 0
     file: int | None = None
+    anon: int | None = None
 
 
 ANON = Stretch(0x10000, 0x14000, RW)

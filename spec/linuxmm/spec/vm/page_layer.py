@@ -38,6 +38,7 @@ class Area(Protocol):
     pgoff       offset of `start` in the file, in pages; for anonymous memory of no meaning here
     file        number of the object that is mapped, None for anonymous memory; shared anonymous memory has
                 an object of its own
+    anon        identity of the anon_vma, None while the area has no private pages
     """
 
     @property
@@ -50,6 +51,8 @@ class Area(Protocol):
     def pgoff(self) -> int: ...
     @property
     def file(self) -> int | None: ...
+    @property
+    def anon(self) -> int | None: ...
 
 
 Find = Callable[[int], Area | None]
@@ -89,8 +92,12 @@ class Written:
 class PageLayer(Protocol):
     """The pages of all address spaces, and of the objects that they map."""
 
-    def zap(self, space: int, start: int, end: int) -> Self:
-        """Forget what is mapped in the range (munmap, MAP_FIXED)."""
+    def zap(self, space: int, start: int, end: int, floor: int = 0, ceiling: int = 0) -> Self:
+        """Forget what is mapped in the range (munmap, MAP_FIXED).
+
+        floor, ceiling  where the areas before and after end and start; page tables in between are freed
+                        (0 for none: what is beyond belongs to nobody)
+        """
 
     def move(self, space: int, old: int, new: int, length: int) -> Self:
         """Move what is mapped from `old` to `new`, where nothing is (mremap)."""

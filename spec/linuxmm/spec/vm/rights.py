@@ -1,26 +1,21 @@
 """Who may touch an area: the processor on behalf of its thread, another process, a debugger.
 
-The numbers of the flags are the kernel's own (include/linux/mm.h), the same in every release described.
-
 Linux: mm/memory.c, mm/gup.c, arch/x86/mm/fault.c.  Seed 2.8 (F001, F059).
 """
 
 from enum import IntEnum
-from typing import Final
 
 from linuxmm.spec.registry import formula
+from linuxmm.spec.vm.flags import (
+    VM_ACCESS,
+    VM_EXEC,
+    VM_MAYREAD,
+    VM_MAYWRITE,
+    VM_READ,
+    VM_SHARED,
+    VM_WRITE,
+)
 from linuxmm.spec.vm.x86_entry import FETCH, WRITE
-
-VM_READ: Final = 0x1
-VM_WRITE: Final = 0x2
-VM_EXEC: Final = 0x4
-VM_SHARED: Final = 0x8
-VM_MAYREAD: Final = 0x10
-VM_MAYWRITE: Final = 0x20
-VM_MAYEXEC: Final = 0x40
-VM_MAYSHARE: Final = 0x80
-VM_ACCESS: Final = VM_READ | VM_WRITE | VM_EXEC
-"""A page of the area can be mapped at all: PROT_NONE has none of them."""
 
 
 class Accessor(IntEnum):
