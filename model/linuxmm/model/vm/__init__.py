@@ -1,0 +1,1 @@
+"""Address spaces as Linux keeps them: areas, page tables, faults, copies on write."""
