@@ -12,6 +12,7 @@ from immutables import Map
 
 from linuxmm.hardware.bus import Bus, load_entry, store_entry
 from linuxmm.hardware.memory import PhysicalMemory, Range, physical_memory
+from linuxmm.spec.step import Event
 from linuxmm.spec.vm.x86_entry import Control
 from linuxmm.spec.vm.x86_format import X86_64, X86Format
 from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
@@ -22,6 +23,15 @@ PIN_BIAS: Final = 1024
 """GUP_PIN_COUNTING_BIAS: references that a FOLL_PIN takes, since 5.6."""
 CONTROL: Final = Control(smap=False)
 """Control bits of the modelled CPU; the kernel touches user memory where it may (stac)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlbFlush(Event):
+    """Translations of a range of an address space must go from every TLB before the step is over."""
+
+    space: int
+    start: int
+    end: int
 
 
 class Frames(Protocol):
@@ -137,6 +147,7 @@ class Pages:
     swap     slot -> (bytes, entries that name it)
     holds    handle -> hold
     tables   nr_page_table_pages, roots included
+    log      events of the step in progress
     """
 
     format: X86Format
@@ -151,6 +162,7 @@ class Pages:
     swap: Map[int, tuple[bytes, int]] = Map()  # noqa: RUF009 (immutable)
     holds: Map[int, Hold] = Map()  # noqa: RUF009 (immutable)
     tables: int = 0
+    log: tuple[Event, ...] = ()
 
     @property
     def entry_size(self) -> int:
@@ -175,6 +187,11 @@ def entry(pages: Pages, at: int) -> int:
 def with_entry(pages: Pages, at: int, value: int) -> Pages:
     """The pages after an entry was written."""
     return replace(pages, memory=store_entry(Bus(pages.memory), at, pages.entry_size, value).memory)
+
+
+def flushing(pages: Pages, space: int, start: int, end: int) -> Pages:
+    """The pages, with a flush noted."""
+    return replace(pages, log=(*pages.log, TlbFlush(space, start, end)))
 
 
 # ---- frames ----------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from linuxmm.model.vm.state import (
 from linuxmm.spec.registry import verb
 from linuxmm.spec.vm.folding import PGD, PMD, PTE, boundary, hardware_level, is_folded, is_table_free
 from linuxmm.spec.vm.x86_entry import LARGE, PRESENT, leaf_base, table_base, table_entry
-from linuxmm.spec.vm.x86_format import X86Format, entry_address, level_shift
+from linuxmm.spec.vm.x86_format import X86Format, entry_address, index_of, level_shift
 from linuxmm.spec.vocabulary import PAGE_SIZE
 
 # ---- the walk, on the primitives of memory alone ---------------------------------------------------------
@@ -140,31 +140,51 @@ def count_table(pages: Pages, space: int, level: int, by: int) -> Pages:
 
 def leaves(pages: Pages, space: int, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """(address, address of its entry, entry) of the page-table entries of a range that say something."""
-    fmt, va, size = pages.format, start, pages.entry_size
-    while va < end:
-        stop = boundary(fmt, PMD, va, end)
-        at = find(pages, space, va)
-        if at == NOTHING:
-            va = skipped(pages, space, va, end)
-            continue
-        for address in range(va, stop, PAGE_SIZE):
-            value = entry(pages, at)
-            if value:
-                yield address, at, value
-            at += size
-        va = stop
+    if start < end:
+        yield from _leaves_below(pages, pages.mms[space].root, PGD, start, end)
 
 
-def skipped(pages: Pages, space: int, va: int, end: int) -> int:
-    """Where a walk goes on that found a table missing: the boundary of the entry that is empty."""
+def _leaves_below(
+    pages: Pages, table: int, level: int, start: int, end: int
+) -> Iterator[tuple[int, int, int]]:
+    """Those below a table of a generic level that is not folded, which serves the whole range."""
     fmt = pages.format
-    for level in range(PGD, PTE, -1):
-        if is_folded(fmt, level - 1):
-            continue
-        at = find(pages, space, va, level)
-        if at == NOTHING or entry(pages, at) & PRESENT == 0:
-            return boundary(fmt, level, va, end)
-    return boundary(fmt, PMD, va, end)
+    depth = hardware_level(fmt, level)
+    shift = level_shift(fmt, depth)
+    first = index_of(fmt, start, depth)
+    base = (start >> shift << shift) - (first << shift)
+    for number, value in said(
+        pages, table + first * pages.entry_size, index_of(fmt, end - 1, depth) - first + 1
+    ):
+        va = base + (first + number << shift)
+        if level == PTE:
+            yield va, table + (first + number) * pages.entry_size, value
+        elif value & PRESENT and not value & LARGE:
+            below = next_level(fmt, level)
+            yield from _leaves_below(
+                pages, table_base(value), below, max(start, va), min(end, va + (1 << shift))
+            )
+
+
+def next_level(fmt: X86Format, level: int) -> int:
+    """The next generic level below that is not folded."""
+    below = level - 1
+    while is_folded(fmt, below):
+        below -= 1
+    return below
+
+
+def said(pages: Pages, at: int, most: int) -> Iterator[tuple[int, int]]:
+    """(number, entry) of those of `most` entries from `at` on, in one table, that say something."""
+    frame = pages.memory.frames.get(at // PAGE_SIZE)
+    if frame is None:
+        return
+    first = at % PAGE_SIZE
+    part = memoryview(frame)[first : first + most * pages.entry_size]
+    words = part.cast("I") if pages.entry_size == 4 else part.cast("Q")
+    for number, value in enumerate(words):
+        if value:
+            yield number, value
 
 
 # ---- freeing ---------------------------------------------------------------------------------------------
@@ -187,9 +207,7 @@ def _free_below(
 ) -> Pages:
     """Free what hangs below the entries of one table of a generic level (PGD or not folded)."""
     fmt, va = pages.format, start
-    below = level - 1
-    while is_folded(fmt, below):
-        below -= 1
+    below = next_level(fmt, level)
     span = 1 << level_shift(fmt, hardware_level(fmt, level))
     while va < end:
         stop = boundary(fmt, level, va, end)
