@@ -129,7 +129,7 @@ class Pair:
             del self.areas[space]
 
     def _move(self, space: int, address: int, number: int) -> None:
-        if self.area(space, address).start != ANON.start:
+        if self.area(space, address) != ANON:
             return
         to = TARGET.start + number % 4 * PAGE
         length = min(1 + number % 3, (ANON.end - address) // PAGE, (TARGET.end - to) // PAGE) * PAGE

@@ -26,7 +26,7 @@ from linuxmm.model.vm.table import find, provide
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import verb
 from linuxmm.spec.vm.contents import index_in
-from linuxmm.spec.vm.flags import VM_SHARED
+from linuxmm.spec.vm.flags import VM_ACCESS, VM_SHARED
 from linuxmm.spec.vm.page_layer import Area
 from linuxmm.spec.vm.pte import (
     SPECIAL,
@@ -34,12 +34,13 @@ from linuxmm.spec.vm.pte import (
     is_none,
     is_swapped,
     made_writable,
+    modified,
     page_entry,
     page_protection,
     swap_slot,
 )
 from linuxmm.spec.vm.rights import copies_on_write
-from linuxmm.spec.vm.x86_entry import ACCESSED, DIRTY, WRITABLE
+from linuxmm.spec.vm.x86_entry import ACCESSED, DIRTY, PRESENT, WRITABLE
 from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
 
 
@@ -200,6 +201,8 @@ def handle_fault(
         return do_fault(rules, pages, space, area, address, at, write)
     if is_swapped(value):
         return do_swap_page(rules, pages, space, area, at, value, write)
+    if value & PRESENT == 0 and area.flags & VM_ACCESS:
+        return do_numa_page(pages, area, at, value), Served.MINOR
     if (write or unshare) and value & WRITABLE == 0:
         pages, frame = do_wp_page(rules, pages, space, area, address, at, unshare)
         return pages, Served.OOM if frame == NOTHING else Served.BROKEN
@@ -267,6 +270,14 @@ def map_around(rules: Rules, pages: Pages, space: int, area: Area, address: int)
             value = page_entry(frame, protection(pages, area)) & ~ACCESSED
             pages = map_page(pages, space, at, frame, value)
     return pages
+
+
+def do_numa_page(pages: Pages, area: Area, at: int, value: int) -> Pages:
+    """An entry without rights in an area that has some: give it those, not to write.
+
+    Source    mm/memory.c:do_numa_page; 3.8 to 6.12 (moving the page to the node is not described)
+    """
+    return with_entry(pages, at, modified(value, protection(pages, area)) | ACCESSED)
 
 
 def do_swap_page(
