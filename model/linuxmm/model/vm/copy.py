@@ -6,7 +6,7 @@ Linux: mm/memory.c:copy_page_range, kernel/fork.c:dup_mmap.  Seed 2.8 (F059).  2
 from collections.abc import Iterable
 from dataclasses import replace
 
-from linuxmm.model.vm.rules import Rules
+from linuxmm.model.vm.page_rules import PageRules
 from linuxmm.model.vm.state import (
     NOTHING,
     PIN_BIAS,
@@ -88,7 +88,7 @@ def fork_copies_pinned_pages(mm: Mm, page: Page) -> bool:
 
 
 @verb("F059", source="mm/memory.c:copy_page_range; kernel/fork.c:dup_mmap; 2.6.11 to 6.12")
-def copy(rules: Rules, pages: Pages, space: int, child: int, areas: Iterable[Area]) -> tuple[Pages, bool]:
+def copy(rules: PageRules, pages: Pages, space: int, child: int, areas: Iterable[Area]) -> tuple[Pages, bool]:
     """Give a new address space what `areas` of another have; False when frames run out on the way.
 
     areas  those that are copied and not wiped
@@ -123,7 +123,7 @@ def _copy_swapped(pages: Pages, child: int, there: int, value: int) -> Pages:
 
 
 def copy_entry(
-    rules: Rules, pages: Pages, space: int, child: int, area: Area, at: int, there: int, value: int
+    rules: PageRules, pages: Pages, space: int, child: int, area: Area, at: int, there: int, value: int
 ) -> tuple[Pages, bool]:
     """Copy one entry that maps a page from `at` to `there`; False when a pinned page cannot be copied.
 
@@ -145,7 +145,7 @@ def copy_entry(
 
 
 def _copy_at_once(
-    rules: Rules, pages: Pages, child: int, area: Area, there: int, frame: int
+    rules: PageRules, pages: Pages, child: int, area: Area, there: int, frame: int
 ) -> tuple[Pages, bool]:
     pages, new = take_zeroed(pages)
     if new == NOTHING:

@@ -6,7 +6,7 @@ or not; bytes stored beyond the end of a file are dropped when it is written bac
 *forms*, and what is observed settles which.
 
 Linux: mm/memory.c, mm/madvise.c, mm/mremap.c, mm/filemap.c, mm/shmem.c, mm/truncate.c.
-Seed 2.8, 2.4.7 (F047, F059, F082).
+Seed 2.8, 2.4.7 (F047, F059, F086).
 """
 
 from collections.abc import Iterable, Iterator
