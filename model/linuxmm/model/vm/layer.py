@@ -185,6 +185,13 @@ class TableLayer:
         pages = zapping.unmap(self.pages, space, 0, 1 << (self.pages.format.va_bits - 1))
         return self._with(destroy(pages, space))
 
+    def reach(
+        self, space: int, find: Find, address: int, kind: int, accessor: Accessor
+    ) -> "tuple[TableLayer, Signal | None]":
+        """Make one access possible; what stops it, None if nothing does."""
+        pages, place = self._access(self._made(space).pages, space, find, address, kind, accessor)
+        return self._with(pages), place if isinstance(place, Signal) else None
+
     def read(
         self, space: int, find: Find, address: int, length: int, accessor: Accessor = Accessor.THREAD
     ) -> "tuple[TableLayer, Read]":

@@ -15,10 +15,13 @@ from linuxmm.spec.registry import formula, verb
 from linuxmm.spec.step import Err, Errno
 from linuxmm.spec.vm.page_layer import Find, PageLayer
 from linuxmm.spec.vm.rights import Accessor
+from linuxmm.spec.vm.x86_entry import READ, WRITE
 from linuxmm.spec.vocabulary import PAGE_SIZE
 
 UIO_MAXIOV: Final = 1024
 MAX_RW_COUNT: Final = 0x7FFFFFFF & -PAGE_SIZE
+BATCH_PAGES: Final = 1024
+"""Pages that are pinned at once: two pages of pointers."""
 NEGATIVE: Final = 1 << 63
 """A length from here on is a negative ssize_t."""
 
@@ -134,22 +137,16 @@ def local_segments(call: Call) -> tuple[Segment, ...]:
     return tuple(found)
 
 
-def copies(local: tuple[Segment, ...], remote: tuple[Segment, ...]) -> Iterator[tuple[int, Segment]]:
-    """(address in the target, place in the caller) of each copy, in order: none crosses a page of the target.
+def batches(segment: Segment) -> Iterator[tuple[int, int]]:
+    """(address, bytes) of the parts of a target's segment whose pages are pinned together.
 
-    A copy may span several of the caller's segments; it is cut where one ends.
+    Source    mm/process_vm_access.c:process_vm_rw_single_vec (PVM_MAX_KMALLOC_PAGES)
     """
-    left = [[segment.base, segment.length] for segment in local if segment.length]
-    for segment in remote:
-        address, rest = segment
-        while rest and left:
-            size = chunk(left[0][1], rest, address)
-            yield address, Segment(left[0][0], size)
-            address, rest = address + size, rest - size
-            left[0][0] += size
-            left[0][1] -= size
-            if left[0][1] == 0:
-                left.pop(0)
+    address, rest = segment
+    while rest:
+        size = min(rest, BATCH_PAGES * PAGE_SIZE - (address & (PAGE_SIZE - 1)))
+        yield address, size
+        address, rest = address + size, rest - size
 
 
 @verb("F086", source="mm/process_vm_access.c:process_vm_rw_core; 3.2 to 6.12")
@@ -158,37 +155,77 @@ def transfer(
 ) -> tuple[Layer, int | Err]:
     """Bytes copied, or the error when there are none.
 
-    Ensures   the bytes copied are those of the target (or the caller) in order; nothing else is changed
+    Ensures   the bytes copied are those of the target (or the caller) in order; nothing else is changed,
+              but that pages of the target that were pinned are resident, and copied for a write
     """
     refused = refusal(call)
     if refused is not None:
         return layer, refused
+    ends = Ends(caller, find_local, target, find_remote, call.write)
+    left = [segment for segment in local_segments(call) if segment.length]
     done = 0
-    for address, place in copies(local_segments(call), call.remote or ()):
-        layer, moved = _one_copy(layer, call.write, address, place, caller, find_local, target, find_remote)
-        done += moved
-        if moved < place.length:
-            return layer, done or Err(Errno.EFAULT)
+    for segment in call.remote or ():
+        for address, size in batches(segment):
+            if not left:
+                return layer, done
+            layer, pinned = pin(layer, ends, address, size)
+            layer, copied, left = copy_pinned(layer, ends, address, pinned, left)
+            done += copied
+            if copied < size and left:
+                return layer, done or Err(Errno.EFAULT)
     return layer, done
 
 
-def _one_copy(
-    layer: Layer,
-    write: bool,
-    address: int,
-    place: Segment,
-    caller: int,
-    find_local: Find,
-    target: int,
-    find_remote: Find,
-) -> tuple[Layer, int]:
-    """Copy within one page of the target; bytes copied."""
-    if not write:
-        layer, seen = layer.read(target, find_remote, address, place.length, Accessor.REMOTE)
-        if seen.signal is not None:
-            return layer, 0
-        layer, stored = layer.write(caller, find_local, place.base, seen.data)
-        return layer, stored.length
-    layer, seen = layer.read(caller, find_local, place.base, place.length)
-    layer, stored = layer.write(target, find_remote, address, seen.data, Accessor.REMOTE)
+class Ends(NamedTuple):
+    """Both ends of a transfer: address spaces and how to find their areas; whether the target is written."""
+
+    caller: int
+    find_local: Find
+    target: int
+    find_remote: Find
+    write: bool
+
+
+def pin(layer: Layer, ends: Ends, address: int, size: int) -> tuple[Layer, int]:
+    """Pin the target's pages of a batch, up to the first that cannot be; the bytes that they hold of it."""
+    at, kind = address, WRITE if ends.write else READ
+    while at < address + size:
+        layer, signal = layer.reach(ends.target, ends.find_remote, at, kind, Accessor.REMOTE)
+        if signal is not None:
+            return layer, at - address
+        at = (at & -PAGE_SIZE) + PAGE_SIZE
+    return layer, size
+
+
+def copy_pinned(
+    layer: Layer, ends: Ends, address: int, size: int, left: list[Segment]
+) -> tuple[Layer, int, list[Segment]]:
+    """Copy between pinned bytes of the target and the caller's segments; bytes copied, and what is left.
+
+    Ensures   it ends when either side is used up, or where the caller's memory cannot be touched
+    """
+    done = 0
+    while done < size and left:
+        first, rest = left[0], left[1:]
+        wanted = chunk(first.length, size - done, address + done)
+        layer, moved = copy_once(layer, ends, address + done, first.base, wanted)
+        done += moved
+        remaining = Segment(first.base + moved, first.length - moved)
+        left = [remaining, *rest] if remaining.length else rest
+        if moved < wanted:
+            break
+    return layer, done, left
+
+
+def copy_once(layer: Layer, ends: Ends, address: int, local: int, size: int) -> tuple[Layer, int]:
+    """One copy, within a page of the target; bytes copied.
+
+    Source    lib/iov_iter.c:copy_page_to_iter, copy_page_from_iter
+    """
+    if ends.write:
+        layer, seen = layer.read(ends.caller, ends.find_local, local, size)
+        layer, stored = layer.write(ends.target, ends.find_remote, address, seen.data, Accessor.REMOTE)
+    else:
+        layer, seen = layer.read(ends.target, ends.find_remote, address, size, Accessor.REMOTE)
+        layer, stored = layer.write(ends.caller, ends.find_local, local, seen.data)
     return layer, stored.length
