@@ -25,20 +25,19 @@ from linuxmm.model.vm.state import (
 from linuxmm.model.vm.table import create, leaves, provide
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import verb
-from linuxmm.spec.vm.flags import VM_SHARED
 from linuxmm.spec.vm.page_layer import Area
 from linuxmm.spec.vm.pte import (
     SPECIAL,
+    forked,
     frame_of,
     is_swapped,
     made_writable,
     page_entry,
     page_protection,
     swap_slot,
-    write_protected,
 )
 from linuxmm.spec.vm.rights import copies_on_write
-from linuxmm.spec.vm.x86_entry import ACCESSED, DIRTY, WRITABLE
+from linuxmm.spec.vm.x86_entry import DIRTY
 
 
 @behaviour(
@@ -136,12 +135,10 @@ def copy_entry(
             return _copy_at_once(rules, pages, child, area, there, frame)
         shared = page._replace(refs=page.refs + 1, maps=page.maps + 1, exclusive=False)
         pages = count(with_page(pages, frame, shared), child, shared, 1)
-    if copies_on_write(area.flags) and value & WRITABLE:
-        value = write_protected(value)
-        pages = with_entry(pages, at, value)
-    if area.flags & VM_SHARED:
-        value = value & ~DIRTY
-    return with_entry(pages, there, value & ~ACCESSED), True
+    parents, childs = forked(area.flags, value)
+    if parents != value:
+        pages = with_entry(pages, at, parents)
+    return with_entry(pages, there, childs), True
 
 
 def _copy_at_once(
