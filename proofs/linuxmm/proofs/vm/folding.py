@@ -20,7 +20,6 @@ from linuxmm.spec.vm.x86_format import (
     I386,
     PAE,
     X86_64,
-    X86_64_LA57,
     X86Format,
     entry_address,
     is_canonical,
