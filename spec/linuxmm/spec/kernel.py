@@ -77,6 +77,9 @@ class Config:
     hugetlb_page: bool = True
     transparent_hugepage: bool = True
     cma: bool = False
+    ksm: bool = True
+    memory_failure: bool = True
+    anon_vma_name: bool = True
     memory_isolation: bool = True
     pcp_batch_scale_max: int = 5
     force_max_zoneorder: int = 11

@@ -5,7 +5,7 @@ import pytest
 from linuxmm.model.vm.explore import Finding, search
 from linuxmm.model.vm.history import dirty_cow, forked_pin, lost_read_pin, onlooker
 from linuxmm.model.vm.move_race import missed, stale
-from linuxmm.model.vm.profile import page_rules
+from linuxmm.model.vm.page_profile import page_rules
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.step import Refusal
 

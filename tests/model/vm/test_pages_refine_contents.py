@@ -10,7 +10,7 @@ from immutables import Map
 from linuxmm.model.vm import evict, gup
 from linuxmm.model.vm.audit import ALWAYS, GUARDED, broken
 from linuxmm.model.vm.layer import TableLayer
-from linuxmm.model.vm.profile import page_rules
+from linuxmm.model.vm.page_profile import page_rules
 from linuxmm.model.vm.state import Backing, small_pages
 from linuxmm.model.vm.strategies import (
     ANON,

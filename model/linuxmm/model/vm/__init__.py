@@ -1,1 +1,1 @@
-"""Address spaces as Linux keeps them: areas, page tables, faults, copies on write."""
+"""Address spaces of processes, as pure state transitions."""

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from linuxmm.model.vm.rules import Rules
+from linuxmm.model.vm.page_rules import PageRules
 from linuxmm.model.vm.state import NOTHING, FrameStack, Pages
 from linuxmm.model.vm.table import leaves, next_level, said
 from linuxmm.spec.step import Refusal
@@ -47,7 +47,7 @@ GUARDED: Final[dict[str, Callable[[Use], bool]]] = {
 Spaces = dict[int, tuple[Area, ...]]
 
 
-def uses(rules: Rules, pages: Pages, spaces: Spaces) -> dict[int, Use]:
+def uses(rules: PageRules, pages: Pages, spaces: Spaces) -> dict[int, Use]:
     """Frame -> what refers to it.
 
     spaces  the areas of every address space
@@ -107,7 +107,7 @@ def _tables_below(pages: Pages, table: int, level: int) -> Iterator[tuple[int, i
 
 
 def broken(
-    rules: Rules, pages: Pages, spaces: Spaces, questions: Iterable[str] = (*ALWAYS, *GUARDED)
+    rules: PageRules, pages: Pages, spaces: Spaces, questions: Iterable[str] = (*ALWAYS, *GUARDED)
 ) -> list[Refusal]:
     """Every invariant of ownership that a state breaks."""
     known = ALWAYS | GUARDED

@@ -6,7 +6,7 @@ Linux: mm/memory.c:copy_page_range, kernel/fork.c:dup_mmap.  Seed 2.8 (F059).  2
 from collections.abc import Iterable
 from dataclasses import replace
 
-from linuxmm.model.vm.rules import Rules
+from linuxmm.model.vm.page_rules import PageRules
 from linuxmm.model.vm.state import (
     NOTHING,
     PIN_BIAS,
@@ -25,20 +25,19 @@ from linuxmm.model.vm.state import (
 from linuxmm.model.vm.table import create, leaves, provide
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import verb
-from linuxmm.spec.vm.flags import VM_SHARED
 from linuxmm.spec.vm.page_layer import Area
 from linuxmm.spec.vm.pte import (
     SPECIAL,
+    forked,
     frame_of,
     is_swapped,
     made_writable,
     page_entry,
     page_protection,
     swap_slot,
-    write_protected,
 )
 from linuxmm.spec.vm.rights import copies_on_write
-from linuxmm.spec.vm.x86_entry import ACCESSED, DIRTY, WRITABLE
+from linuxmm.spec.vm.x86_entry import DIRTY
 
 
 @behaviour(
@@ -88,7 +87,7 @@ def fork_copies_pinned_pages(mm: Mm, page: Page) -> bool:
 
 
 @verb("F059", source="mm/memory.c:copy_page_range; kernel/fork.c:dup_mmap; 2.6.11 to 6.12")
-def copy(rules: Rules, pages: Pages, space: int, child: int, areas: Iterable[Area]) -> tuple[Pages, bool]:
+def copy(rules: PageRules, pages: Pages, space: int, child: int, areas: Iterable[Area]) -> tuple[Pages, bool]:
     """Give a new address space what `areas` of another have; False when frames run out on the way.
 
     areas  those that are copied and not wiped
@@ -123,7 +122,7 @@ def _copy_swapped(pages: Pages, child: int, there: int, value: int) -> Pages:
 
 
 def copy_entry(
-    rules: Rules, pages: Pages, space: int, child: int, area: Area, at: int, there: int, value: int
+    rules: PageRules, pages: Pages, space: int, child: int, area: Area, at: int, there: int, value: int
 ) -> tuple[Pages, bool]:
     """Copy one entry that maps a page from `at` to `there`; False when a pinned page cannot be copied.
 
@@ -136,16 +135,14 @@ def copy_entry(
             return _copy_at_once(rules, pages, child, area, there, frame)
         shared = page._replace(refs=page.refs + 1, maps=page.maps + 1, exclusive=False)
         pages = count(with_page(pages, frame, shared), child, shared, 1)
-    if copies_on_write(area.flags) and value & WRITABLE:
-        value = write_protected(value)
-        pages = with_entry(pages, at, value)
-    if area.flags & VM_SHARED:
-        value = value & ~DIRTY
-    return with_entry(pages, there, value & ~ACCESSED), True
+    parents, childs = forked(area.flags, value)
+    if parents != value:
+        pages = with_entry(pages, at, parents)
+    return with_entry(pages, there, childs), True
 
 
 def _copy_at_once(
-    rules: Rules, pages: Pages, child: int, area: Area, there: int, frame: int
+    rules: PageRules, pages: Pages, child: int, area: Area, there: int, frame: int
 ) -> tuple[Pages, bool]:
     pages, new = take_zeroed(pages)
     if new == NOTHING:

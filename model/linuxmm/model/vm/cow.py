@@ -6,7 +6,7 @@ get_user_pages), by all references to it (5.9 to 5.18), and by a mark that says 
 Linux: mm/memory.c:do_wp_page.  Seed 2.8 (F059).
 """
 
-from linuxmm.model.vm.rules import Rules
+from linuxmm.model.vm.page_rules import PageRules
 from linuxmm.model.vm.state import (
     NOTHING,
     Page,
@@ -90,7 +90,7 @@ def owned_exclusively(page: Page) -> Page:
 
 @verb("F059", source="mm/memory.c:do_wp_page, wp_page_reuse, wp_page_shared; 2.6.11 to 6.12")
 def do_wp_page(
-    rules: Rules, pages: Pages, space: int, area: Area, address: int, at: int, unshare: bool
+    rules: PageRules, pages: Pages, space: int, area: Area, address: int, at: int, unshare: bool
 ) -> tuple[Pages, int]:
     """Serve a write (or an unsharing) through the read-only entry at `at`; the frame it maps now, or NOTHING.
 
@@ -123,7 +123,7 @@ def wp_page_reuse(pages: Pages, area: Area, address: int, space: int, at: int) -
 
 
 def wp_page_copy(
-    rules: Rules, pages: Pages, space: int, area: Area, address: int, at: int, unshare: bool
+    rules: PageRules, pages: Pages, space: int, area: Area, address: int, at: int, unshare: bool
 ) -> tuple[Pages, int]:
     """Map a copy instead; the frame of the copy, or NOTHING.
 

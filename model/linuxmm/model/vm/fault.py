@@ -8,7 +8,7 @@ from dataclasses import replace
 from enum import IntEnum
 
 from linuxmm.model.vm.cow import do_wp_page
-from linuxmm.model.vm.rules import Rules
+from linuxmm.model.vm.page_rules import PageRules
 from linuxmm.model.vm.state import (
     NOTHING,
     Page,
@@ -165,7 +165,9 @@ def map_page(pages: Pages, space: int, at: int, frame: int, value: int) -> Pages
     return with_entry(count(pages, space, page, 1), at, value)
 
 
-def map_new(rules: Rules, pages: Pages, space: int, area: Area, at: int, data: bytes) -> tuple[Pages, Served]:
+def map_new(
+    rules: PageRules, pages: Pages, space: int, area: Area, at: int, data: bytes
+) -> tuple[Pages, Served]:
     """Map a new anonymous page that holds `data`, writable if the area is.
 
     Source    mm/memory.c:do_anonymous_page, finish_fault; mm/rmap.c:page_add_new_anon_rmap
@@ -184,7 +186,7 @@ def map_new(rules: Rules, pages: Pages, space: int, area: Area, at: int, data: b
 
 @verb("F059", source="mm/memory.c:handle_pte_fault; 2.6.11 to 6.12")
 def handle_fault(
-    rules: Rules, pages: Pages, space: int, area: Area, address: int, write: bool, unshare: bool = False
+    rules: PageRules, pages: Pages, space: int, area: Area, address: int, write: bool, unshare: bool = False
 ) -> tuple[Pages, Served]:
     """Serve a fault at an address of an area that permits the access.
 
@@ -211,7 +213,7 @@ def handle_fault(
 
 
 def do_anonymous_page(
-    rules: Rules, pages: Pages, space: int, area: Area, at: int, write: bool
+    rules: PageRules, pages: Pages, space: int, area: Area, at: int, write: bool
 ) -> tuple[Pages, Served]:
     """Untouched anonymous memory: the zero page for a read, a zeroed page for a write.
 
@@ -224,7 +226,7 @@ def do_anonymous_page(
 
 
 def do_fault(
-    rules: Rules, pages: Pages, space: int, area: Area, address: int, at: int, write: bool
+    rules: PageRules, pages: Pages, space: int, area: Area, address: int, at: int, write: bool
 ) -> tuple[Pages, Served]:
     """A page of an object: mapped, copied for a private write, or mapped writable.
 
@@ -250,7 +252,7 @@ def do_fault(
     return pages if write else map_around(rules, pages, space, area, address), outcome
 
 
-def map_around(rules: Rules, pages: Pages, space: int, area: Area, address: int) -> Pages:
+def map_around(rules: PageRules, pages: Pages, space: int, area: Area, address: int) -> Pages:
     """Map the cached pages around an address that was read, where nothing is mapped.
 
     Source    mm/memory.c:do_fault_around, mm/filemap.c:filemap_map_pages
@@ -281,7 +283,7 @@ def do_numa_page(pages: Pages, area: Area, at: int, value: int) -> Pages:
 
 
 def do_swap_page(
-    rules: Rules, pages: Pages, space: int, area: Area, at: int, value: int, write: bool
+    rules: PageRules, pages: Pages, space: int, area: Area, at: int, value: int, write: bool
 ) -> tuple[Pages, Served]:
     """Bring a page in from swap; it belongs to this address space alone.
 

@@ -1,6 +1,6 @@
 """get_user_pages: holding a page without mapping it, for reading or writing, by right or by force.
 
-Linux: mm/gup.c.  Seed 2.8 (F059, F082).  2.6.11 to 6.12.
+Linux: mm/gup.c.  Seed 2.8 (F059, F086).  2.6.11 to 6.12.
 The loop is a step machine: between two steps other threads may change what is mapped.
 """
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from linuxmm.model.vm.fault import Served, handle_fault
-from linuxmm.model.vm.rules import Rules
+from linuxmm.model.vm.page_rules import PageRules
 from linuxmm.model.vm.state import (
     NOTHING,
     PIN_BIAS,
@@ -169,7 +169,9 @@ def pin_is_biased(pin: bool) -> int:
 # ---- one look, one fault ---------------------------------------------------------------------------------
 
 
-def follow_page(rules: Rules, pages: Pages, space: int, area: Area, address: int, request: Request) -> Look:
+def follow_page(
+    rules: PageRules, pages: Pages, space: int, area: Area, address: int, request: Request
+) -> Look:
     """Look the page up as the tables are; NOTHING when a fault has to be served first.
 
     Source    mm/gup.c:follow_page_pte, can_follow_write_pte
@@ -192,7 +194,7 @@ def follow_page(rules: Rules, pages: Pages, space: int, area: Area, address: int
 
 
 def faultin_page(
-    rules: Rules, pages: Pages, space: int, area: Area, address: int, request: Request, unshare: bool
+    rules: PageRules, pages: Pages, space: int, area: Area, address: int, request: Request, unshare: bool
 ) -> tuple[Pages, Request, Served]:
     """Serve the fault that a look asked for, and say how to look again.
 
@@ -207,9 +209,9 @@ def faultin_page(
     return pages, request, outcome
 
 
-@verb("F059", "F082", source="mm/gup.c:__get_user_pages; 2.6.11 to 6.12")
+@verb("F059", "F086", source="mm/gup.c:__get_user_pages; 2.6.11 to 6.12")
 def get_user_page(
-    rules: Rules, pages: Pages, space: int, area: Area, address: int, request: Request
+    rules: PageRules, pages: Pages, space: int, area: Area, address: int, request: Request
 ) -> tuple[Pages, int, Served]:
     """(pages, frame or NOTHING, how it ended): the page at an address, faulted in as need be.
 
@@ -226,7 +228,7 @@ def get_user_page(
 
 @verb("F059", source="mm/gup.c:try_grab_page, pin_user_pages; 2.6.11 to 6.12")
 def hold(
-    rules: Rules,
+    rules: PageRules,
     pages: Pages,
     handle: int,
     space: int,
@@ -251,7 +253,7 @@ def hold(
 
 
 @verb("F059", source="mm/gup.c:unpin_user_pages_dirty_lock; 2.6.11 to 6.12")
-def release(rules: Rules, pages: Pages, handle: int) -> Pages:
+def release(rules: PageRules, pages: Pages, handle: int) -> Pages:
     """Give a hold up; a page that may have been written through it is dirty."""
     held = pages.holds[handle]
     pages = replace(pages, holds=pages.holds.delete(handle))

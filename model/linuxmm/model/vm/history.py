@@ -22,7 +22,7 @@ from linuxmm.model.vm.copy import copy
 from linuxmm.model.vm.explore import Finding, search
 from linuxmm.model.vm.fault import cached
 from linuxmm.model.vm.layer import touch
-from linuxmm.model.vm.rules import Rules
+from linuxmm.model.vm.page_rules import PageRules
 from linuxmm.model.vm.state import NOTHING, Backing, Pages, bytes_of, entry, small_pages, with_bytes
 from linuxmm.model.vm.table import create, destroy, find
 from linuxmm.model.vm.zap import unmap, zap
@@ -87,7 +87,7 @@ class Racing:
     discards: int = 0
 
 
-def dirty_cow(rules: Rules, discards: int = 2) -> Finding:
+def dirty_cow(rules: PageRules, discards: int = 2) -> Finding:
     """Search every interleaving of the forced write with up to `discards` MADV_DONTNEED."""
     pages, _ = create(small_pages(16), PARENT)
     pages = replace(pages, objects=Map({7: Backing(PAGE_SIZE, stored=Map({0: b"file" * 1024}))}))
@@ -108,7 +108,7 @@ def dirty_cow(rules: Rules, discards: int = 2) -> Finding:
     return search(start, steps, judge)
 
 
-def _writer_steps(rules: Rules, state: Racing) -> Iterator[tuple[str, Racing]]:
+def _writer_steps(rules: PageRules, state: Racing) -> Iterator[tuple[str, Racing]]:
     if state.request is not None and not state.fault:
         look = gup.follow_page(rules, state.pages, PARENT, READ_ONLY, READ_ONLY.start, state.request)
         if look.frame == NOTHING:
@@ -139,7 +139,7 @@ class Family:
     done: frozenset[str] = frozenset()
 
 
-def _written(rules: Rules, pages: Pages, space: int) -> Pages:
+def _written(rules: PageRules, pages: Pages, space: int) -> Pages:
     pages, place = touch(rules, pages, space, lambda _: PRIVATE, PRIVATE.start, WRITE)
     if not isinstance(place, int):
         raise Unmodelled(f"the write ends with {place}")
@@ -147,12 +147,12 @@ def _written(rules: Rules, pages: Pages, space: int) -> Pages:
     return _quiet(with_bytes(pages, frame, bytes([space + bytes_of(pages, frame)[0]]) * PAGE_SIZE))
 
 
-def _held(rules: Rules, pages: Pages, space: int, request: gup.Request) -> Pages:
+def _held(rules: PageRules, pages: Pages, space: int, request: gup.Request) -> Pages:
     pages, frame, _ = gup.get_user_page(rules, pages, space, PRIVATE, PRIVATE.start, request)
     return _quiet(gup.hold(rules, pages, HANDLE, space, PRIVATE.start, frame, request, wrote=request.write))
 
 
-def _forked(rules: Rules, pages: Pages) -> Pages:
+def _forked(rules: PageRules, pages: Pages) -> Pages:
     return _quiet(copy(rules, pages, PARENT, CHILD, (PRIVATE,))[0])
 
 
@@ -160,16 +160,16 @@ def _gone(pages: Pages, space: int) -> Pages:
     return _quiet(destroy(unmap(pages, space, 0, 1 << 47), space))
 
 
-def _parent(rules: Rules) -> Pages:
+def _parent(rules: PageRules) -> Pages:
     return _written(rules, create(small_pages(24), PARENT)[0], PARENT)
 
 
-def _audited(rules: Rules, state: Family, question: str) -> Refusal | None:
+def _audited(rules: PageRules, state: Family, question: str) -> Refusal | None:
     areas: dict[int, tuple[Area, ...]] = dict.fromkeys(state.pages.mms, (PRIVATE,))
     return next((found for found in broken(rules, state.pages, areas, (question,))), None)
 
 
-def onlooker(rules: Rules) -> Finding:
+def onlooker(rules: PageRules) -> Finding:
     """A child takes a reference to the page that it shares (vmsplice), and may unmap it; both may write."""
 
     def steps(state: Family) -> Iterator[tuple[str, Family]]:
@@ -189,7 +189,7 @@ def onlooker(rules: Rules) -> Finding:
     return search(start, steps, lambda state: _audited(rules, state, "vm.cow.onlooker"))
 
 
-def forked_pin(rules: Rules) -> Finding:
+def forked_pin(rules: PageRules) -> Finding:
     """A parent pins its page to be written (RDMA), forks, and goes on writing."""
 
     def steps(state: Family) -> Iterator[tuple[str, Family]]:
@@ -206,7 +206,7 @@ def forked_pin(rules: Rules) -> Finding:
     return search(Family(_parent(rules)), steps, _pin_lost)
 
 
-def lost_read_pin(rules: Rules) -> Finding:
+def lost_read_pin(rules: PageRules) -> Finding:
     """A parent forks, its child exits, and the parent pins its page for reading and goes on writing."""
 
     def steps(state: Family) -> Iterator[tuple[str, Family]]:

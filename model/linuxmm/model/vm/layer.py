@@ -16,7 +16,7 @@ from linuxmm.model.vm.copy import copy
 from linuxmm.model.vm.fault import Served, handle_fault
 from linuxmm.model.vm.gup import Request, get_user_page
 from linuxmm.model.vm.move import move
-from linuxmm.model.vm.rules import Rules
+from linuxmm.model.vm.page_rules import PageRules
 from linuxmm.model.vm.state import NOTHING, Backing, Pages, bytes_of, with_bytes, with_page
 from linuxmm.model.vm.table import create, destroy
 from linuxmm.spec.errors import Unmodelled
@@ -42,7 +42,7 @@ from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
 
 @verb("F001", "F059", source="arch/x86/mm/fault.c:do_user_addr_fault; 2.6.11 to 6.12")
 def touch(
-    rules: Rules, pages: Pages, space: int, find: Find, address: int, kind: int
+    rules: PageRules, pages: Pages, space: int, find: Find, address: int, kind: int
 ) -> tuple[Pages, int | Signal]:
     """One access of a thread: the physical address that it reaches, or the signal that it gets.
 
@@ -84,9 +84,9 @@ def no_frames(address: int) -> Unmodelled:
     )
 
 
-@verb("F059", "F082", source="mm/memory.c:__access_remote_vm; mm/process_vm_access.c; 2.6.11 to 6.12")
+@verb("F059", "F086", source="mm/memory.c:__access_remote_vm; mm/process_vm_access.c; 2.6.11 to 6.12")
 def reach(
-    rules: Rules, pages: Pages, space: int, find: Find, address: int, kind: int, accessor: Accessor
+    rules: PageRules, pages: Pages, space: int, find: Find, address: int, kind: int, accessor: Accessor
 ) -> tuple[Pages, int | Signal]:
     """One access on behalf of another process: the physical address, or what stops it."""
     area = find(address)
@@ -109,7 +109,7 @@ def reach(
 class TableLayer:
     """The model's page layer; an address space is made when it is first touched."""
 
-    rules: Rules
+    rules: PageRules
     pages: Pages
 
     def with_object(self, number: int, backing: Backing) -> "TableLayer":
@@ -184,6 +184,13 @@ class TableLayer:
             return self
         pages = zapping.unmap(self.pages, space, 0, 1 << (self.pages.format.va_bits - 1))
         return self._with(destroy(pages, space))
+
+    def reach(
+        self, space: int, find: Find, address: int, kind: int, accessor: Accessor
+    ) -> "tuple[TableLayer, Signal | None]":
+        """Make one access possible; what stops it, None if nothing does."""
+        pages, place = self._access(self._made(space).pages, space, find, address, kind, accessor)
+        return self._with(pages), place if isinstance(place, Signal) else None
 
     def read(
         self, space: int, find: Find, address: int, length: int, accessor: Accessor = Accessor.THREAD

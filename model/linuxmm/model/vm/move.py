@@ -3,7 +3,7 @@
 Linux: mm/mremap.c:move_page_tables.  Seed 2.8 (F059).  2.6.11 to 6.12.
 """
 
-from linuxmm.model.vm.rules import Rules
+from linuxmm.model.vm.page_rules import PageRules
 from linuxmm.model.vm.state import NOTHING, Pages, entry, flushing, with_entry
 from linuxmm.model.vm.table import find, leaves, provide
 from linuxmm.spec.kernel import behaviour
@@ -49,7 +49,7 @@ def moves_page_directories() -> tuple[int, ...]:
 
 
 @verb("F059", source="mm/mremap.c:move_page_tables, move_ptes; 2.6.11 to 6.12")
-def move(rules: Rules, pages: Pages, space: int, old: int, new: int, length: int) -> tuple[Pages, bool]:
+def move(rules: PageRules, pages: Pages, space: int, old: int, new: int, length: int) -> tuple[Pages, bool]:
     """Move what is mapped; False when no frame is left for a table.
 
     Requires  nothing is mapped in the new range; the two do not overlap
@@ -68,7 +68,9 @@ def move(rules: Rules, pages: Pages, space: int, old: int, new: int, length: int
     return flushing(pages, space, old, old + length), True
 
 
-def _move_table(rules: Rules, pages: Pages, space: int, old: int, new: int, length: int) -> tuple[Pages, int]:
+def _move_table(
+    rules: PageRules, pages: Pages, space: int, old: int, new: int, length: int
+) -> tuple[Pages, int]:
     """Move the largest whole table that there is at both addresses; (pages, bytes moved or 0)."""
     fmt = pages.format
     for level in rules.move_levels():

@@ -1,41 +1,81 @@
-"""The rules of faults, copies and pins that differ between kernels, as one record of functions.
+"""The rules of address spaces that differ between kernels, as one record of functions.
 
-Linux: mm/memory.c, mm/gup.c, mm/mremap.c.  Seed 2.8 (F059).
+A kernel profile resolves them once (`linuxmm.model.vm.profile`); the verbs take the record and never ask for
+a version.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from linuxmm.model.vm.state import Mm, Page
-from linuxmm.spec.vm.page_layer import Area
+from linuxmm.spec.step import Step
+from linuxmm.spec.vm.area import FileKind, Vma
+from linuxmm.spec.vm.effects import Denied
+from linuxmm.spec.vm.space import AddressSpace
+from linuxmm.spec.vm.system_calls import Mremap
 
 
 class Rules(NamedTuple):
-    """How one kernel serves faults.
+    """Everything that the areas of one kernel do in their own way.
 
-    reads_zero_page()               does a read of untouched anonymous memory map the zero page?
-    fault_around()                  pages that a read fault of a file may map, itself included
-    may_reuse(page)                 may a write to a read-only anonymous page go to the page itself?
-    owned(page)                     an anonymous page that belongs to one address space, marked as such
-    fork_skips(area)                are the page tables of an area left to be faulted in by the child?
-    fork_copies(mm, page)           is a page that may be pinned copied at once?
-    pin_refs(pin)                   references that a get (False) or a pin (True) takes
-    read_hold_breaks(page, pin)     must a page be unshared before it is held for reading?
-    keeps_write(forced)             does a write that a fault has broken COW for look again as a write?
-    may_write_forced(page, broken)  may a forced write follow an entry that is not writable?
-    move_levels()                   levels at which mremap moves whole tables, the largest first
-    may_write_now(page, dirty)      does mprotect make an entry of a private page writable at once?
+    bits               of a long: 32 or 64
+    anon_joins(area's anon, its chain, other's anon, other's chain)
+                       may an area without pages of its own, or with the same anon_vma, join the other?
+    new_joins_both     may a new area join both neighbours if only the upper one has an anon_vma?
+    heap_joins_next    does a growing heap join the area above it?
+    anonymous_alignment(length, bits)  alignment in bytes of anonymous memory that the kernel places
+    guard_gap(area, guard_pages)       first byte below `area` that must stay free
+    counts_data        does RLIMIT_DATA hold for every private writable area?
+    unaccounts         does mprotect give back the commit of untouched memory that it makes read-only?
+    fixed_noreplace, shared_validate   are the flags known?  An unknown flag is ignored.
+    droppable          does MAP_DROPPABLE exist?
+    stack_without_huge does MAP_STACK keep huge pages away?
+    unmaps_before_limits  does mmap unmap what is in the way before it commits memory?
+    mremap_flags       the flags that are known
+    mremap(rules, space, call)         the order of its checks
+    dontunmap_takes(area), dontunmap_resets, dontunmap_clears, dontunmap_counts_locked
+                       what MREMAP_DONTUNMAP takes, and what it does to the area that stays
+    advice             the advice that is known
+    removable(flags)   MADV_REMOVE
+    guardable(area)    MADV_GUARD_INSTALL
+    populates_apart    does MADV_POPULATE_* stop at the first hole?
+    droppable_is_kept  are MADV_KEEPONFORK and MADV_DODUMP refused for MAP_DROPPABLE?
+    seal_protects(area)  does a seal keep this area from being discarded?
+    seals              does mseal exist?
+    sealed_first       are sealed areas looked for before anything is done?
+    lock_flags         the flags that mlock2 knows; 0 where it does not exist
+    onfault_alone      may mlockall be called with MCL_ONFAULT alone?
+    nameable(file kind)  PR_SET_VMA_ANON_NAME: None where it is not known
+    guess(pages, total, free)  overcommit mode 0
     """
 
-    reads_zero_page: Callable[[], bool]
-    fault_around: Callable[[], int]
-    may_reuse: Callable[[Page], bool]
-    owned: Callable[[Page], Page]
-    fork_skips: Callable[[Area], bool]
-    fork_copies: Callable[[Mm, Page], bool]
-    pin_refs: Callable[[bool], int]
-    read_hold_breaks: Callable[[Page, bool], bool]
-    keeps_write: Callable[[bool], bool]
-    may_write_forced: Callable[[Page, bool], bool]
-    move_levels: Callable[[], tuple[int, ...]]
-    may_write_now: Callable[[Page, bool], bool]
+    bits: int
+    anon_joins: Callable[[int | None, int, int | None, int], bool]
+    new_joins_both: Callable[[int | None, int | None], bool]
+    heap_joins_next: Callable[[], bool]
+    anonymous_alignment: Callable[[int, int], int]
+    guard_gap: Callable[[Vma, int], int]
+    counts_data: Callable[[], bool]
+    unaccounts: Callable[[], bool]
+    fixed_noreplace: Callable[[], bool]
+    shared_validate: Callable[[], bool]
+    droppable: Callable[[], bool]
+    stack_without_huge: Callable[[], bool]
+    unmaps_before_limits: Callable[[], bool]
+    mremap_flags: Callable[[], int]
+    mremap: "Callable[[Rules, AddressSpace, Mremap], Step[AddressSpace, int | Denied]]"
+    dontunmap_takes: Callable[[Vma], bool]
+    dontunmap_resets: Callable[[], bool]
+    dontunmap_clears: Callable[[], int]
+    dontunmap_counts_locked: Callable[[], bool]
+    advice: Callable[[], frozenset[int]]
+    removable: Callable[[int], bool]
+    guardable: Callable[[Vma], bool]
+    populates_apart: Callable[[], bool]
+    droppable_is_kept: Callable[[], bool]
+    seal_protects: Callable[[Vma], bool]
+    seals: Callable[[], bool]
+    sealed_first: Callable[[], bool]
+    lock_flags: Callable[[], int]
+    onfault_alone: Callable[[], bool]
+    nameable: Callable[[FileKind | None], bool | None]
+    guess: Callable[[int, int, int], bool]

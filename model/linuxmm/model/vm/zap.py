@@ -9,7 +9,7 @@ from immutables import Map
 
 from linuxmm.model.vm.cow import unmapped
 from linuxmm.model.vm.fault import is_beyond, protection
-from linuxmm.model.vm.rules import Rules
+from linuxmm.model.vm.page_rules import PageRules
 from linuxmm.model.vm.state import Page, Pages, count_swap, entry, flushing, put_page, with_entry, with_page
 from linuxmm.model.vm.table import find, free_tables, leaves
 from linuxmm.spec.kernel import behaviour
@@ -119,7 +119,7 @@ def free_lazily(pages: Pages, space: int, start: int, end: int) -> Pages:
 
 
 @verb("F059", source="mm/mprotect.c:change_pte_range; 2.6.11 to 6.12")
-def protect(rules: Rules, pages: Pages, space: int, area: Area, start: int, end: int) -> Pages:
+def protect(rules: PageRules, pages: Pages, space: int, area: Area, start: int, end: int) -> Pages:
     """Give the entries of a range the rights of their area.
 
     Ensures   a private page that may belong to somebody else is not made writable

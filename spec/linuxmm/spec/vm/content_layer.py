@@ -11,7 +11,7 @@ from linuxmm.spec.invariant import clause
 from linuxmm.spec.step import Err, Errno, Refusal
 from linuxmm.spec.vm import contents as memory
 from linuxmm.spec.vm.contents import Contents, Object, index_in
-from linuxmm.spec.vm.page_layer import Area, Find, Read, Written
+from linuxmm.spec.vm.page_layer import Area, Find, Read, Signal, Written
 from linuxmm.spec.vm.rights import Accessor
 from linuxmm.spec.vocabulary import PAGE_SHIFT
 
@@ -100,6 +100,13 @@ class ContentLayer:
     def drop(self, space: int) -> "ContentLayer":
         """Forget the address space."""
         return self._with(memory.drop(self.contents, space))
+
+    def reach(
+        self, space: int, find: Find, address: int, kind: int, accessor: Accessor
+    ) -> "tuple[ContentLayer, Signal | None]":
+        """Make one access possible; what stops it, None if nothing does."""
+        contents, signal = memory.reach(self.contents, space, find(address), address, kind, accessor)
+        return self._with(contents), signal
 
     def read(
         self, space: int, find: Find, address: int, length: int, accessor: Accessor = Accessor.THREAD

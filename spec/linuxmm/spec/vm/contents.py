@@ -6,7 +6,7 @@ or not; bytes stored beyond the end of a file are dropped when it is written bac
 *forms*, and what is observed settles which.
 
 Linux: mm/memory.c, mm/madvise.c, mm/mremap.c, mm/filemap.c, mm/shmem.c, mm/truncate.c.
-Seed 2.8, 2.4.7 (F047, F059, F082).
+Seed 2.8, 2.4.7 (F047, F059, F086).
 """
 
 from collections.abc import Iterable, Iterator
@@ -327,6 +327,22 @@ def free_lazily(contents: Contents, space: int, start: int, end: int) -> Content
     return _with_space(contents, space, changed.finish())
 
 
+def reach(
+    contents: Contents, space: int, area: Area | None, address: int, kind: int, accessor: Accessor
+) -> tuple[Contents, Signal | None]:
+    """Fault one page in, as for a write or a read; what stopped it, None if nothing did."""
+    signal = reaches(contents, space, area, address, kind, accessor)
+    if signal is not None or area is None:
+        return contents, signal
+    page = address >> PAGE_SHIFT
+    if kind == READ:
+        return touched(contents, space, area, page), None
+    held = _in_space(contents, space, page)
+    if held is not None and held.copied:
+        return contents, None
+    return _store(contents, space, area, page, 0, b""), None
+
+
 def populate(
     contents: Contents, space: int, area: Area, start: int, end: int, write: bool
 ) -> tuple[Contents, Signal | None]:
@@ -336,16 +352,10 @@ def populate(
     Source    mm/gup.c:populate_vma_page_range, faultin_page_range
     """
     kind = WRITE if write else READ
-    for page in range(start >> PAGE_SHIFT, end >> PAGE_SHIFT):
-        signal = reaches(contents, space, area, page << PAGE_SHIFT, kind, Accessor.THREAD)
+    for address in range(start, end, PAGE_SIZE):
+        contents, signal = reach(contents, space, area, address, kind, Accessor.THREAD)
         if signal is not None:
             return contents, signal
-        if write and (area.file is None or copies_on_write(area.flags)):
-            held = _in_space(contents, space, page)
-            if held is None or not held.copied:
-                contents = _store(contents, space, area, page, 0, b"")
-        else:
-            contents = touched(contents, space, area, page)
     return contents, None
 
 

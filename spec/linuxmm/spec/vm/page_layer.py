@@ -123,6 +123,14 @@ class PageLayer(Protocol):
     def drop(self, space: int) -> Self:
         """Forget the address space (exit, exec)."""
 
+    def reach(
+        self, space: int, find: Find, address: int, kind: int, accessor: Accessor
+    ) -> tuple[Self, Signal | None]:
+        """Make one access possible, as pinning a page does; what stops it, None if nothing does.
+
+        kind  READ or WRITE
+        """
+
     def read(
         self, space: int, find: Find, address: int, length: int, accessor: Accessor = Accessor.THREAD
     ) -> tuple[Self, Read]:

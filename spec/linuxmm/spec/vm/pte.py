@@ -12,6 +12,7 @@ from typing import Final
 
 from linuxmm.spec.registry import formula
 from linuxmm.spec.vm.flags import VM_ACCESS, VM_EXEC, VM_SHARED, VM_WRITE
+from linuxmm.spec.vm.rights import copies_on_write
 from linuxmm.spec.vm.x86_entry import (
     ACCESSED,
     DIRTY,
@@ -91,6 +92,18 @@ def made_writable(entry: int, flags: int) -> int:
 def write_protected(entry: int) -> int:
     """The entry, not writable."""
     return entry & ~WRITABLE
+
+
+@formula("F059", source="mm/memory.c:copy_present_pte")
+def forked(flags: int, entry: int) -> tuple[int, int]:
+    """(the parent's entry, the child's) after fork: neither may write a private page.
+
+    The child's is old, and clean where the page is shared.
+    """
+    if copies_on_write(flags):
+        entry = write_protected(entry)
+    child = entry & ~ACCESSED
+    return entry, child & ~DIRTY if flags & VM_SHARED != 0 else child
 
 
 @formula("F040", source="arch/x86/include/asm/pgtable.h:__swp_entry")

@@ -53,7 +53,7 @@ def thread_may(flags: int, kind: int) -> bool:
     return flags & VM_ACCESS != 0
 
 
-@formula("F059", "F082", source="mm/gup.c:check_vma_flags; 2.6.11 to 6.12")
+@formula("F059", "F086", source="mm/gup.c:check_vma_flags; 2.6.11 to 6.12")
 def remote_may(flags: int, kind: int, forced: bool) -> bool:
     """Whether get_user_pages serves an access: by the area's rights, or forced by what they may become."""
     if kind == WRITE:

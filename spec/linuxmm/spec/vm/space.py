@@ -37,6 +37,7 @@ class System:
     max_map_count     vm.max_map_count
     min_address       vm.mmap_min_addr, bytes
     guard_pages       stack_guard_gap of the command line, pages
+    free_pages        pages that are free or could be freed (mode 0 of old kernels)
     user_reserve, admin_reserve  pages kept back in mode 2
     """
 
@@ -45,6 +46,7 @@ class System:
     total_pages: int = 1 << 40
     committed: int = 0
     max_map_count: int = 65530
+    free_pages: int = 1 << 40
     min_address: int = 65536
     guard_pages: int = 256
     user_reserve: int = 0
@@ -60,6 +62,7 @@ class AddressSpace:
     mmap_base             where placement starts: searched downwards from here, or upwards if `bottom_up`
     legacy_base           where the search upwards starts
     start_brk, brk        the heap, bytes; `data_bytes` is end_data - start_data of the program
+    start_stack           where the stack of the first thread began
     total, data, stack, executable, locked  pages, as /proc/PID/status counts them
     def_flags             what MCL_FUTURE adds to new areas
     next_anon, next_file  identities not used yet
@@ -77,6 +80,7 @@ class AddressSpace:
     limits: Limits = Limits()
     bottom_up: bool = False
     data_bytes: int = 0
+    start_stack: int = 0
     total: int = 0
     data: int = 0
     stack: int = 0
