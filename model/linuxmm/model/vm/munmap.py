@@ -62,7 +62,7 @@ def munmap(rules: Rules, space: AddressSpace, call: Munmap) -> Step[AddressSpace
     if not length:
         return Step(space, deny(Errno.EINVAL, "empty"))
     step = unmap(rules, space, call.address, call.address + length)
-    return step if isinstance(step.result, Denied) else Step(step.state, 0, step.events)
+    return Step(step.state, step.result or 0, step.events)
 
 
 @verb("F059", source="mm/vma.c:do_vmi_align_munmap; 2.4 to 6.18")

@@ -82,7 +82,7 @@ Result = int | Denied | Read | Forked
 
 def view(space: AddressSpace, area: Vma) -> PageView:
     """The area for the page layer."""
-    number = None if area.file is None else space.files[area.file].inode or area.file
+    number = None if area.file is None else space.files[area.file].contents or area.file
     return PageView(area.start, area.end, area.flags, area.pgoff, number)
 
 
@@ -128,8 +128,8 @@ def call(rules: Rules, process: Process, what: SystemCall) -> Step[Process, Resu
     process = replace(process, space=step.state)
     for event in step.events:
         process, unreached = carry_out(rules, process, event)
-        if unreached is not None and not isinstance(result, Denied):
-            result = unreached
+        if unreached is not None:
+            return Step(process, unreached, step.events)
     return Step(process, result, step.events)
 
 
@@ -213,13 +213,13 @@ def _populated(rules: Rules, process: Process, event: effects.Populate) -> tuple
         private_write = area.flags & (vm.VM_WRITE | vm.VM_SHARED) == vm.VM_WRITE
         write = private_write if event.write is None else event.write
         part = cut(area, event.start, event.end)
-        process, reached = _fault_in(process, area, part.start, part.end, write)
+        process, reached = _fault_in(rules, process, area, part.start, part.end, write)
         if not reached and event.unreached is not None:
             return process, deny(event.unreached, "unreached")
     return process, None
 
 
-def _fault_in(process: Process, area: Vma, start: int, end: int, write: bool) -> tuple[Process, bool]:
+def _fault_in(rules: Rules, process: Process, area: Vma, start: int, end: int, write: bool) -> tuple[Process, bool]:
     stop = min((p << PAGE_SHIFT for p in process.guards if start <= p << PAGE_SHIFT < end), default=end)
     seen = view(process.space, area)
     layer, error = process.layer.populate(SPACE, seen, start, stop, write)
@@ -227,7 +227,7 @@ def _fault_in(process: Process, area: Vma, start: int, end: int, write: bool) ->
     if write and area.anon is None and not area.flags & vm.VM_SHARED:
         first_failed = error is not None and layer is process.layer
         if stop > start and not first_failed:
-            space = prepare_anon(space, start)
+            space = prepare_anon(rules, space, start)
     return replace(process, space=space, layer=layer), error is None and stop == end
 
 
@@ -268,7 +268,7 @@ def _store(rules: Rules, process: Process, what: calls.Store) -> Step[Process, R
     space, area = process.space, area_at(process.space, what.address)
     assert area is not None
     if area.anon is None and not area.flags & vm.VM_SHARED:
-        space = prepare_anon(space, area.start)
+        space = prepare_anon(rules, space, area.start)
     return Step(replace(process, space=space, layer=layer), done.length)
 
 

@@ -71,7 +71,7 @@ def move_area(
         return Step(space, deny(Errno.ENOMEM, "map-count"))
     events: tuple[Event, ...] = ()
     resets = rules.dontunmap_resets()
-    if move.keep and resets and area.flags & vm.VM_LOCKED:
+    if move.keep and rules.dontunmap_splits_locked() and area.flags & vm.VM_LOCKED:
         space, events = _isolate(space, area, move)
         area = space.areas[index_from(space, move.old)]
     extra = (move.new_length if move.keep else move.new_length - move.old_length) >> PAGE_SHIFT
@@ -157,8 +157,46 @@ def dontunmap_clears_lock() -> int:
 
 @behaviour(
     "vm.dontunmap-clears",
-    since="6.15",
+    since="6.18",
     until="6.18",
+    features=("F059",),
+    source="mm/mremap.c:dontunmap_complete; observed on 6.18.44 (6.18.0 unconfirmed)",
+)
+def dontunmap_clears_lock_alone() -> int:
+    """The area left behind is locked no more, and stays accounted."""
+    return vm.VM_LOCKED_MASK
+
+
+@behaviour(
+    "vm.dontunmap-splits-locked",
+    since="2.4.0",
+    until="6.18",
+    features=("F059",),
+    source="mm/mremap.c:move_vma; 5.7, 5.11; observed on 6.18.44",
+    replaced_in=("6.1.192", "6.12.117"),
+)
+def whole_area_is_unlocked() -> bool:
+    """MREMAP_DONTUNMAP of a part of a locked area leaves all of that area unlocked."""
+    return False
+
+
+@behaviour(
+    "vm.dontunmap-splits-locked",
+    since="6.19",
+    until="6.19",
+    features=("F059",),
+    source="mm/mremap.c:move_vma; 6.1.192, 6.12.117",
+    backports=("6.1.192", "6.12.117"),
+)
+def moved_part_is_unlocked() -> bool:
+    """MREMAP_DONTUNMAP of a part of a locked area leaves that part unlocked."""
+    return True
+
+
+@behaviour(
+    "vm.dontunmap-clears",
+    since="6.15",
+    until="6.17",
     features=("F059",),
     source="mm/mremap.c:dontunmap_complete; 6.17 (6.15, 6.16 unconfirmed)",
 )

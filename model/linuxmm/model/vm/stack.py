@@ -33,7 +33,7 @@ def grow_down(rules: Rules, space: AddressSpace, address: int) -> AddressSpace:
     if lower is not None and not lower.flags & vm.VM_GROWSDOWN and lower.flags & vm.VM_ACCESS:
         if at - lower.end < space.system.guard_pages << PAGE_SHIFT:
             return space
-    space = prepare_anon(space, area.start)
+    space = prepare_anon(rules, space, area.start)
     area = space.areas[number]
     size, grow = area.end - at, pages_between(at, area.start)
     if grow > area.pgoff or not may_expand(rules.counts_data(), space, area.flags, grow):
