@@ -150,8 +150,9 @@ def guards_bring_anon_vma(rules: Rules, space: AddressSpace, address: int) -> Ad
     source="mm/madvise.c:madvise_guard_install; 6.18.44 (6.18.0 unconfirmed)",
 )
 def guards_bring_a_flag(rules: Rules, space: AddressSpace, address: int) -> AddressSpace:
-    """An area with guards has an anon_vma, and says so by a flag that it never loses."""
-    space = prepare_anon(rules, space, address)
+    """An area with guards says so by a flag that it never loses; a private one has an anon_vma too."""
+    if not space.areas[index_from(space, address)].flags & vm.VM_SHARED:
+        space = prepare_anon(rules, space, address)
     number = index_from(space, address)
     area = space.areas[number]
     marked = replace(area, flags=area.flags | vm.VM_MAYBE_GUARD)
@@ -185,27 +186,13 @@ def populate_stops_at_a_hole() -> bool:
 @behaviour(
     "vm.seal-protects",
     since="2.4.0",
-    until="6.16",
+    until="6.18",
     features=("F059",),
-    source="mm/mseal.c:can_modify_vma_madv; 6.12",
+    source="mm/mseal.c:can_modify_vma_madv; 6.10, 6.12; observed on 6.18.44",
 )
 def seal_of_read_only_anonymous(area: Vma) -> bool:
     """A sealed area of anonymous memory that cannot be written is not discarded."""
     return area.file is None and not area.flags & (vm.VM_SHARED | vm.VM_WRITE)
-
-
-@behaviour(
-    "vm.seal-protects",
-    since="6.17",
-    until="6.18",
-    features=("F059",),
-    source="mm/madvise.c:can_madvise_modify; 6.17, 6.18",
-)
-def seal_of_read_only_private(area: Vma) -> bool:
-    """A sealed private area with pages of its own that cannot be written is not discarded."""
-    if area.flags & (vm.VM_SHARED | vm.VM_WRITE):
-        return False
-    return area.file is None or area.anon is not None
 
 
 @verb("F059", "F047", source="mm/madvise.c:do_madvise; 2.4 to 6.18")

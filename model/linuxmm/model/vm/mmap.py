@@ -192,7 +192,7 @@ def _round_hint(space: AddressSpace, hint: int) -> int:
     Source    mm/mmap.c:round_hint_to_min
     """
     at = hint & ~(PAGE_SIZE - 1)
-    lowest = space.system.min_address
+    lowest = space.system.hint_floor
     return (lowest + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) if hint and at < lowest else at
 
 
@@ -286,9 +286,14 @@ def _map_region(rules: Rules, space: AddressSpace, new: Vma) -> Step[AddressSpac
         space = charged
         new = replace(new, flags=new.flags | vm.VM_ACCOUNT)
     if new.file is None and new.flags & vm.VM_SHARED:
-        space, new = _shared_object(space, new)
+        backed = _shared_object(rules, space, new)
+        if backed is None:
+            return Step(space, deny(Errno.ENOMEM, "shared-commit"), events)
+        space, new = backed
         assert new.file is not None
         events += (Object(new.file, new.end - new.start),)
+    if new.flags & vm.VM_DROPPABLE:
+        new = replace(new, flags=new.flags & ~vm.VM_LOCKED_MASK)
     added = add(rules, space, new)
     space = count(added.state, new.flags, new.pages)
     if new.flags & vm.VM_LOCKED:
@@ -309,13 +314,24 @@ def _split_only(space: AddressSpace, new: Vma) -> Step[AddressSpace, None]:
     return Step(space, None, events)
 
 
-def _shared_object(space: AddressSpace, new: Vma) -> tuple[AddressSpace, Vma]:
-    """The area backed by a shmem file of its own.
+def _shared_object(rules: Rules, space: AddressSpace, new: Vma) -> tuple[AddressSpace, Vma] | None:
+    """The area backed by a shmem file of its own, which is committed; None when that is refused.
 
-    Source    mm/shmem.c:shmem_zero_setup
+    Source    mm/shmem.c:shmem_zero_setup, shmem_acct_size
     """
     number = space.next_file
-    file = MappedFile(number, "/dev/zero (deleted)", size=new.end - new.start, kind=FileKind.SHARED_ANONYMOUS)
+    committed = 0 if new.flags & vm.VM_NORESERVE else new.pages
+    charged = charge(rules, space, committed)
+    if charged is None:
+        return None
+    space = charged
+    file = MappedFile(
+        number,
+        "/dev/zero (deleted)",
+        size=new.end - new.start,
+        kind=FileKind.SHARED_ANONYMOUS,
+        committed=committed,
+    )
     files = space.files.set(number, file)
     return replace(space, files=files, next_file=number + 1), replace(new, file=number)
 

@@ -44,6 +44,7 @@ from linuxmm.spec.vocabulary import PAGE_SHIFT
 SPACE: Final = 1
 CHILD: Final = 2
 NO_GUARDS: Final[Map[int, bool]] = Map()
+NONE_UNSURE: Final[Map[tuple[int, int], bool]] = Map()
 
 
 class PageView(NamedTuple):
@@ -63,11 +64,13 @@ class Process:
     space   its areas
     layer   its pages, as address space number SPACE
     guards  numbers of the pages that MADV_GUARD_INSTALL guards
+    unsure  pages (object, index) that MADV_PAGEOUT may have taken out of memory
     """
 
     space: AddressSpace
     layer: ContentLayer
     guards: Map[int, bool] = NO_GUARDS
+    unsure: Map[tuple[int, int], bool] = NONE_UNSURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,8 @@ def carry_out(rules: Rules, process: Process, event: Event) -> tuple[Process, De
         return replace(process, layer=layer), None
     if isinstance(event, effects.Punch):
         return _punched(process, event), None
+    if isinstance(event, effects.PageOut):
+        return _paged_out(process, event), None
     if isinstance(event, effects.Guard):
         return _guarded(process, event), None
     if isinstance(event, effects.Object):
@@ -192,6 +197,16 @@ def _guarded(process: Process, event: effects.Guard) -> Process:
     return replace(process, layer=layer, guards=guards)
 
 
+def _paged_out(process: Process, event: effects.PageOut) -> Process:
+    number = view(process.space, event.area).file
+    if number is None:
+        return process
+    unsure = process.unsure
+    for page in _pages(event.start, event.end):
+        unsure = unsure.set((number, event.area.pgoff_at(page << PAGE_SHIFT)), True)
+    return replace(process, unsure=unsure)
+
+
 def _punched(process: Process, event: effects.Punch) -> Process:
     number = view(process.space, event.area).file
     assert number is not None
@@ -225,8 +240,7 @@ def _fault_in(rules: Rules, process: Process, area: Vma, start: int, end: int, w
     layer, error = process.layer.populate(SPACE, seen, start, stop, write)
     space = process.space
     if write and area.anon is None and not area.flags & vm.VM_SHARED:
-        first_failed = error is not None and layer is process.layer
-        if stop > start and not first_failed:
+        if stop > start:
             space = prepare_anon(rules, space, start)
     return replace(process, space=space, layer=layer), error is None and stop == end
 
@@ -263,12 +277,12 @@ def _store(rules: Rules, process: Process, what: calls.Store) -> Step[Process, R
     if _guarded_at(process, what.address) is not None:
         return Step(process, deny(Errno.EFAULT, "guard"))
     layer, done = process.layer.write(SPACE, _find(process.space), what.address, what.data)
-    if done.signal is not None:
-        return Step(process, deny(Errno.EFAULT, f"signal-{done.signal.number}-{done.signal.code}"))
     space, area = process.space, area_at(process.space, what.address)
-    assert area is not None
-    if area.anon is None and not area.flags & vm.VM_SHARED:
+    if area is not None and area.flags & (vm.VM_WRITE | vm.VM_SHARED) == vm.VM_WRITE:
         space = prepare_anon(rules, space, area.start)
+    if done.signal is not None:
+        why = f"signal-{done.signal.number}-{done.signal.code}"
+        return Step(replace(process, space=space), deny(Errno.EFAULT, why))
     return Step(replace(process, space=space, layer=layer), done.length)
 
 
@@ -328,12 +342,9 @@ def resident(process: Process, start: int, end: int) -> tuple[bool | None, ...]:
             raise LinuxmmError(f"nothing is mapped at {at:#x}")
         upto = min(end, area.end)
         seen = process.layer.resident(SPACE, view(process.space, area), at, upto)
-        pages = range(at >> PAGE_SHIFT, upto >> PAGE_SHIFT)
-        guarded = process.guards
-        found += (
-            [None if page in guarded else each for page, each in zip(pages, seen, strict=True)]
-            if guarded
-            else list(seen)
-        )
+        number = view(process.space, area).file or 0
+        for page, each in zip(_pages(at, upto), seen, strict=True):
+            maybe = (number, area.pgoff_at(page << PAGE_SHIFT)) in process.unsure
+            found.append(None if maybe or page in process.guards else each)
         at = upto
     return tuple(found)

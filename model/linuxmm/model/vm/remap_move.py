@@ -19,7 +19,7 @@ from linuxmm.spec.vm.effects import Denied, Move, Populate, Split
 from linuxmm.spec.vm.space import AddressSpace, index_from
 from linuxmm.spec.vocabulary import PAGE_SHIFT
 
-_PATCHED = ("6.1.192", "6.12.117", "6.18.44")
+_PATCHED = ("6.1.192", "6.12.117")
 """Stable releases in which the later treatment of MREMAP_DONTUNMAP was seen; where it began is unconfirmed."""
 
 
@@ -38,7 +38,7 @@ class MoveRange(NamedTuple):
     since="2.4.0",
     until="6.18",
     features=("F059",),
-    source="mm/mremap.c:move_vma; 5.7, 5.11",
+    source="mm/mremap.c:move_vma; 5.7, 5.11; observed on 6.18.44",
     replaced_in=_PATCHED,
 )
 def emptied_area_keeps_offset() -> bool:
@@ -48,10 +48,10 @@ def emptied_area_keeps_offset() -> bool:
 
 @behaviour(
     "vm.dontunmap-resets",
-    since="6.18.44",
-    until="6.18.43",
+    since="6.19",
+    until="6.19",
     features=("F059",),
-    source="mm/mremap.c:move_vma, mm/vma.c:copy_vma (keep_source); 6.1.192, 6.12.117, 6.18.44",
+    source="mm/mremap.c:move_vma, mm/vma.c:copy_vma (keep_source); 6.1.192, 6.12.117",
     backports=_PATCHED,
 )
 def emptied_area_begins_anew() -> bool:

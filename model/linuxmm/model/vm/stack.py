@@ -27,7 +27,7 @@ def grow_down(rules: Rules, space: AddressSpace, address: int) -> AddressSpace:
         return space
     area = space.areas[number]
     at = address & ~(PAGE_SIZE - 1)
-    if not area.flags & vm.VM_GROWSDOWN or at < space.system.min_address:
+    if not area.flags & vm.VM_GROWSDOWN or at < space.system.hint_floor:
         return space
     lower = space.areas[number - 1] if number else None
     if lower is not None and not lower.flags & vm.VM_GROWSDOWN and lower.flags & vm.VM_ACCESS:

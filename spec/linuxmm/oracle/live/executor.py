@@ -98,6 +98,9 @@ class Executor:
         lines += [f"tunable {name} {value:x}" for name, value in tunables().items()]
         for advice in [*range(26), 100, 101, 102, 103]:
             lines.append(f"advice {advice} {int(system_call(NUMBERS['madvise'], 0, 0, advice)[1] == 0)}")
+        floor = system_call(NUMBERS["mmap"], PAGE, PAGE, 0, 0x22, WORD, 0)[0]
+        system_call(NUMBERS["munmap"], floor, PAGE)
+        lines.append(f"tunable hint_floor {floor:x}")
         named = system_call(PRCTL, PR_SET_VMA, 0, 0, 0, 0)[1] == 0
         lines.append(f"names {int(named)}")
         for index, file in enumerate(self.files):

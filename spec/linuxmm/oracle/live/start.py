@@ -113,6 +113,7 @@ def _space(said: Said, found: Kernel, task_size: int) -> AddressSpace:
         total_pages=tunables["total_pages"],
         max_map_count=tunables["max_map_count"],
         min_address=tunables["min_address"],
+        hint_floor=tunables["hint_floor"],
     )
     return AddressSpace(
         (),
