@@ -55,7 +55,7 @@ ADVICE: Final[tuple[tuple[int, str], ...]] = (
     (vm.MADV_HWPOISON, "2.6.32"),
     (vm.MADV_SOFT_OFFLINE, "2.6.33"),
 )
-"""Advice and the first release that knows it, with all of CONFIG_KSM, TRANSPARENT_HUGEPAGE, MEMORY_FAILURE."""
+"""Advice and the first release that knows it, with KSM, huge pages and memory failure built in."""
 
 _DISCARDS: Final = frozenset(
     {

@@ -234,14 +234,15 @@ def _populated(rules: Rules, process: Process, event: effects.Populate) -> tuple
     return process, None
 
 
-def _fault_in(rules: Rules, process: Process, area: Vma, start: int, end: int, write: bool) -> tuple[Process, bool]:
+def _fault_in(
+    rules: Rules, process: Process, area: Vma, start: int, end: int, write: bool
+) -> tuple[Process, bool]:
     stop = min((p << PAGE_SHIFT for p in process.guards if start <= p << PAGE_SHIFT < end), default=end)
     seen = view(process.space, area)
     layer, error = process.layer.populate(SPACE, seen, start, stop, write)
     space = process.space
-    if write and area.anon is None and not area.flags & vm.VM_SHARED:
-        if stop > start:
-            space = prepare_anon(rules, space, start)
+    if write and area.anon is None and not area.flags & vm.VM_SHARED and stop > start:
+        space = prepare_anon(rules, space, start)
     return replace(process, space=space, layer=layer), error is None and stop == end
 
 

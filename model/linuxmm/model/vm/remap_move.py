@@ -20,7 +20,7 @@ from linuxmm.spec.vm.space import AddressSpace, index_from
 from linuxmm.spec.vocabulary import PAGE_SHIFT
 
 _PATCHED = ("6.1.192", "6.12.117")
-"""Stable releases in which the later treatment of MREMAP_DONTUNMAP was seen; where it began is unconfirmed."""
+"""Stable releases in which the later MREMAP_DONTUNMAP was seen; where it began is unconfirmed."""
 
 
 class MoveRange(NamedTuple):

@@ -42,7 +42,7 @@ COUNTS: Final = clause(
 ).id
 PAGEMAP: Final = clause(
     "vm.call.pagemap",
-    "pagemap shows a private anonymous page as present exactly where mincore finds it, and never as a file's.",
+    "pagemap shows a private anonymous page as present exactly where mincore finds it, never as a file's.",
     features=("F059", "F040"),
     seed="2.8",
     source="fs/proc/task_mmu.c:pte_to_pagemap_entry",
@@ -202,8 +202,8 @@ def _wrong_residency(process: Process, call: calls.Mincore, payload: bytes) -> R
         if wanted is not None and wanted != bool(seen):
             state = "resident" if wanted else "not resident"
             return Refusal("vm.contents.resident", f"page {address:#x} was expected to be {state}")
-        area = area_at(process.space, address)
-        if area is None or area.file is not None or area.flags & VM_SHARED or number >= len(entries):
+        held = area_at(process.space, address)
+        if held is None or held.file is not None or held.flags & VM_SHARED or number >= len(entries):
             continue
         present = bool(entries[number] & _PRESENT)
         if wanted is not None and (present != wanted or entries[number] & _OF_FILE):

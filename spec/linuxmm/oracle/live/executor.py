@@ -15,8 +15,9 @@ PAGE = 4096
 BUFFER = 1 << 20
 WORD = (1 << (8 * ctypes.sizeof(ctypes.c_void_p))) - 1
 NUMBERS = {
-    "mmap": 9, "mprotect": 10, "munmap": 11, "brk": 12, "mremap": 25, "msync": 26, "mincore": 27, "madvise": 28,
-    "mlock": 149, "munlock": 150, "mlockall": 151, "munlockall": 152, "mlock2": 325, "mseal": 462,
+    "mmap": 9, "mprotect": 10, "munmap": 11, "brk": 12, "mremap": 25, "msync": 26, "mincore": 27,
+    "madvise": 28, "mlock": 149, "munlock": 150, "mlockall": 151, "munlockall": 152, "mlock2": 325,
+    "mseal": 462,
 }  # fmt: skip
 PERSONALITY, PRCTL = 135, 157
 PR_SET_DUMPABLE, PR_SET_VMA = 4, 0x53564D61
@@ -78,7 +79,7 @@ class Executor:
         self.out = os.dup(1)
 
     def open_files(self) -> list[int]:
-        """Files to map: 16 pages, 5 pages and a bit; the second for reading, for writing; a folder; a pipe."""
+        """Files to map: 16 pages; 5 pages and a bit, also for reading, for writing; a folder; a pipe."""
         first, second = os.memfd_create("first"), os.memfd_create("second")
         os.write(first, b"".join(bytes([n + 1]) * PAGE for n in range(16)))
         os.write(second, b"".join(bytes([n + 0x41]) * PAGE for n in range(5)) + b"tail" * 25)
@@ -89,7 +90,7 @@ class Executor:
     def hello(self) -> bytes:
         """Everything that the judge has to know of this process and its machine."""
         lines = [f"linuxmm-vm/1 {os.uname().release} {WORD.bit_length()}"]
-        stat = open("/proc/self/stat", "rb").read().rpartition(b")")[2].split()
+        stat = whole("/proc/self/stat").rpartition(")")[2].split()
         start_stack, start_data, end_data, start_brk = (int(stat[n]) for n in (25, 42, 43, 44))
         end = system_call(NUMBERS["brk"], 0)[0]
         lines.append(f"heap {start_brk:x} {end:x} {end_data - start_data:x} {start_stack:x}")
@@ -208,16 +209,22 @@ class Executor:
         return b"= 1 0 -\n|\n" + said + self.state(b"")
 
 
+def whole(path: str) -> str:
+    """The text of a file of /proc."""
+    with open(path) as file:
+        return file.read()
+
+
 def tunables() -> dict[str, int]:
     """Settings of the machine that decide what is refused."""
 
     def setting(name: str, default: int) -> int:
         try:
-            return int(open(f"/proc/sys/vm/{name}").read())
+            return int(whole(f"/proc/sys/vm/{name}"))
         except OSError:
             return default
 
-    info = dict(re.findall(r"^(\w+):\s+(\d+)", open("/proc/meminfo").read(), re.M))
+    info = dict(re.findall(r"^(\w+):\s+(\d+)", whole("/proc/meminfo"), re.M))
     return {
         "overcommit": setting("overcommit_memory", 0),
         "max_map_count": setting("max_map_count", 65530),

@@ -345,4 +345,3 @@ _DRAWS: Final[tuple[tuple[int, Draw], ...]] = (
     (96, Generator._load),
     (100, Generator._rare),
 )
-

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from linuxmm.model.vm.process import Process, Result
 from linuxmm.model.vm.process import call as make
 from linuxmm.oracle.live.compare import Comparison, describe
 from linuxmm.oracle.live.generate import Generator
 from linuxmm.oracle.live.session import ANSWERED, Executor, ExecutorGone, executor_command
 from linuxmm.spec.kernel import Kernel
-from linuxmm.spec.step import Refusal
+from linuxmm.spec.step import Refusal, Step
 from linuxmm.spec.vm.system_calls import SystemCall
 
 RUN_LENGTH: Final = 500
@@ -67,7 +68,9 @@ def live(
     while events < operations and time.monotonic() - began < seconds:
         number += 1
         random = Random(f"{seed}:{number}")
-        found, judged, kernel = _one_run(random, seen, min(RUN_LENGTH, operations - events), command, progress)
+        found, judged, kernel = _one_run(
+            random, seen, min(RUN_LENGTH, operations - events), command, progress
+        )
         events += judged
         if found is not None:
             return Outcome(kernel, events, seen, (found,), time.monotonic() - began)
@@ -91,17 +94,24 @@ def _one_run(
         for _ in range(length):
             drawn = generator.next(process, heap)
             calls.append(drawn.call)
-            expected = describe(drawn.step.result)
-            try:
-                executor.send(drawn.call)
-                reply = executor.receive(drawn.call)
-            except ExecutorGone as error:
-                return Divergence(tuple(calls), Refusal(ANSWERED, str(error)), expected), len(calls), start.kernel
-            process, wrong = comparison.judge(drawn.step.state, drawn.call, drawn.step.result, reply)
+            process, wrong = _judged(executor, comparison, drawn.call, drawn.step)
             if wrong is not None:
-                return Divergence(tuple(calls), wrong, expected), len(calls), start.kernel
+                found = Divergence(tuple(calls), wrong, describe(drawn.step.result))
+                return found, len(calls), start.kernel
             progress(1)
     return None, len(calls), start.kernel
+
+
+def _judged(
+    executor: Executor, comparison: Comparison, call: SystemCall, step: Step[Process, Result]
+) -> tuple[Process, Refusal | None]:
+    """Make one call and compare: the process after it, and what is wrong."""
+    try:
+        executor.send(call)
+        reply = executor.receive(call)
+    except ExecutorGone as error:
+        return step.state, Refusal(ANSWERED, str(error))
+    return comparison.judge(step.state, call, step.result, reply)
 
 
 def replay(calls: Sequence[SystemCall], command: Command | None = None) -> Divergence | None:
@@ -116,14 +126,7 @@ def replay(calls: Sequence[SystemCall], command: Command | None = None) -> Diver
         comparison.areas(process.space, start.state)
         for number, call in enumerate(calls, 1):
             step = make(start.rules, process, call)
-            expected = describe(step.result)
-            done = tuple(calls[:number])
-            try:
-                executor.send(call)
-                reply = executor.receive(call)
-            except ExecutorGone as error:
-                return Divergence(done, Refusal(ANSWERED, str(error)), expected)
-            process, wrong = comparison.judge(step.state, call, step.result, reply)
+            process, wrong = _judged(executor, comparison, call, step)
             if wrong is not None:
-                return Divergence(done, wrong, expected)
+                return Divergence(tuple(calls[:number]), wrong, describe(step.result))
     return None

@@ -40,7 +40,9 @@ def encode(call: SystemCall) -> str:
     match call:
         case calls.Mmap():
             file = call.file - FIRST_FILE if call.file >= FIRST_FILE else NO_FILE
-            return f"mmap {call.address:x} {call.length:x} {call.prot:x} {call.flags:x} {file:x} {call.offset:x}"
+            return (
+                f"mmap {call.address:x} {call.length:x} {call.prot:x} {call.flags:x} {file:x} {call.offset:x}"
+            )
         case calls.Munmap() | calls.Munlock():
             return f"{type(call).__name__.lower()} {call.address:x} {call.length:x}"
         case calls.Mprotect():
@@ -120,9 +122,10 @@ def _decode(name: str, words: list[str]) -> SystemCall:
     numbers = [int(word, 16) for word in words]
     if name == "mmap":
         file = -1 if numbers[4] == NO_FILE else numbers[4] + FIRST_FILE
-        return calls.Mmap(*numbers[:4], file, numbers[5])
+        address, length, prot, flags, _, offset = numbers
+        return calls.Mmap(address, length, prot, flags, file, offset)
     if name == "mlock2":
-        return calls.Mlock(*numbers, second=True)
+        return calls.Mlock(numbers[0], numbers[1], numbers[2], second=True)
     if name == "mincore":
         return calls.Mincore(numbers[0], numbers[1], bool(numbers[2]))
     if name == "load":
