@@ -12,7 +12,7 @@ from linuxmm.model.vm.audit import ALWAYS, GUARDED, broken
 from linuxmm.model.vm.layer import TableLayer
 from linuxmm.model.vm.page_profile import page_rules
 from linuxmm.model.vm.state import Backing, small_pages
-from linuxmm.model.vm.strategies import (
+from linuxmm.model.vm.page_strategies import (
     ANON,
     AREAS,
     FILE,
