@@ -11,7 +11,6 @@ from linuxmm.model.vm import evict, gup
 from linuxmm.model.vm.audit import ALWAYS, GUARDED, broken
 from linuxmm.model.vm.layer import TableLayer
 from linuxmm.model.vm.page_profile import page_rules
-from linuxmm.model.vm.state import Backing, small_pages
 from linuxmm.model.vm.page_strategies import (
     ANON,
     AREAS,
@@ -26,6 +25,7 @@ from linuxmm.model.vm.page_strategies import (
     operations,
     with_rights,
 )
+from linuxmm.model.vm.state import Backing, small_pages
 from linuxmm.spec.kernel import Version, kernel, parse_version
 from linuxmm.spec.vm.content_layer import ContentLayer
 from linuxmm.spec.vm.contents import Object, object_of
