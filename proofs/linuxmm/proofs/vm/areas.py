@@ -51,7 +51,10 @@ def anons_differ(lower: Vma, upper: Vma) -> bool:
     return lower.special != upper.special
 
 
-PRIMITIVES: Final[dict[Callable[..., Any], Callable[..., Any]]] = {spec_space.index_from: index_from, merge.anons_differ: anons_differ}
+PRIMITIVES: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
+    spec_space.index_from: index_from,
+    merge.anons_differ: anons_differ,
+}
 
 
 def area_of(pages: tuple[int, int], flags: int, pgoff: int, file: int | None, chain: int) -> Vma:
