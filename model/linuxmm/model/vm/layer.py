@@ -21,7 +21,7 @@ from linuxmm.model.vm.state import NOTHING, Backing, Pages, bytes_of, with_bytes
 from linuxmm.model.vm.table import create, destroy
 from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.registry import verb
-from linuxmm.spec.step import Err, Errno
+from linuxmm.spec.step import Err, Errno, Event
 from linuxmm.spec.vm.contents import pieces_of
 from linuxmm.spec.vm.page_layer import (
     BUS_ADRERR,
@@ -107,10 +107,14 @@ def reach(
 
 @dataclass(frozen=True, slots=True)
 class TableLayer:
-    """The model's page layer; an address space is made when it is first touched."""
+    """The model's page layer; an address space is made when it is first touched.
+
+    log  events of the last step
+    """
 
     rules: PageRules
     pages: Pages
+    log: tuple[Event, ...] = ()
 
     def with_object(self, number: int, backing: Backing) -> "TableLayer":
         """The layer with an object under a number."""
@@ -237,4 +241,6 @@ class TableLayer:
         return self._with(pages)
 
     def _with(self, pages: Pages) -> "TableLayer":
-        return TableLayer(self.rules, replace(pages, log=()) if pages.log else pages)
+        if not pages.log:
+            return TableLayer(self.rules, pages)
+        return TableLayer(self.rules, replace(pages, log=()), pages.log)
