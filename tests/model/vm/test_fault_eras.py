@@ -9,8 +9,18 @@ from linuxmm.model.vm import gup
 from linuxmm.model.vm.audit import broken
 from linuxmm.model.vm.fault import Served, handle_fault
 from linuxmm.model.vm.layer import TableLayer
-from linuxmm.model.vm.page_profile import page_rules
-from linuxmm.model.vm.state import NOTHING, Backing, Counters, Pages, TlbFlush, entry, small_pages, with_entry
+from linuxmm.model.vm.page_profile import page_rules, table_lines
+from linuxmm.model.vm.state import (
+    NOTHING,
+    Backing,
+    Counters,
+    PageFaultUser,
+    Pages,
+    TlbFlush,
+    entry,
+    small_pages,
+    with_entry,
+)
 from linuxmm.model.vm.strategies import ANON, COPIES, FILE, SHARED, Stretch, find_in
 from linuxmm.model.vm.table import find
 from linuxmm.spec.errors import Unmodelled
@@ -18,7 +28,7 @@ from linuxmm.spec.kernel import kernel
 from linuxmm.spec.vm.page_layer import BUS_ADRERR, SIGBUS, Signal
 from linuxmm.spec.vm.pte import PROTNONE, frame_of
 from linuxmm.spec.vm.rights import Accessor
-from linuxmm.spec.vm.x86_entry import PRESENT, WRITABLE
+from linuxmm.spec.vm.x86_entry import PF_PROT, PF_USER, PF_WRITE, PRESENT, WRITABLE
 
 PAGE = 4096
 TABLE = 512 * PAGE
@@ -86,7 +96,39 @@ def test_a_shared_write_is_told_to_the_file() -> None:
     made = made.write(1, find_area, SHARED.start, b"x")[0]
     assert at(made, SHARED.start) & WRITABLE
     assert made.pages.pages[frame_of(at(made, SHARED.start))].dirty
-    assert made.log == (TlbFlush(1, SHARED.start, SHARED.start + PAGE),)
+    assert made.log == (
+        PageFaultUser(1, SHARED.start, PF_USER | PF_WRITE | PF_PROT),
+        TlbFlush(1, SHARED.start, SHARED.start + PAGE),
+    )
+
+
+def test_the_error_code_is_the_hardware_s() -> None:
+    made = layer("6.12")
+    logs = (
+        made.read(1, find_area, ANON.start, 1)[0].log,
+        made.write(1, find_area, ANON.start, b"x")[0].log,
+    )
+    assert logs == (
+        (PageFaultUser(1, ANON.start, PF_USER),),
+        (PageFaultUser(1, ANON.start, PF_USER | PF_WRITE),),
+    )
+    refused = made.read(1, find_area, 0x900_0000_0000, 1)[0]
+    assert refused.log == (PageFaultUser(1, 0x900_0000_0000, PF_USER),)
+    away = made.read(1, find_area, ANON.start, 1)[0].write(1, find_area, ANON.start, b"x")[0]
+    assert away.log == (
+        PageFaultUser(1, ANON.start, PF_USER | PF_WRITE | PF_PROT),
+        TlbFlush(1, ANON.start, ANON.start + PAGE),
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "printed"),
+    [("2.6.32", (("VmPTE", 8),)), ("4.1", (("VmPTE", 8), ("VmPMD", 8))), ("6.12", (("VmPTE", 20),))],
+)
+def test_page_tables_are_printed_by_era(version: str, printed: tuple[tuple[str, int], ...]) -> None:
+    made = layer(version).write(1, lambda _: BIG, 0, b"x")[0].write(1, lambda _: BIG, 1 << 31, b"x")[0]
+    assert made.pages.mms[1].counters.tables == (2, 2, 1, 0)
+    assert table_lines(kernel(version), made.pages, 1) == printed
 
 
 def test_a_private_write_moves_the_count_from_file_to_anon() -> None:

@@ -72,7 +72,8 @@ class Pair:
     def check_flushes(self) -> None:
         """Whatever a TLB may hold is still what the tables say, or was flushed in this step."""
         for event in (*self.noted, *self.table.log):
-            assert isinstance(event, TlbFlush)
+            if not isinstance(event, TlbFlush):
+                continue
             self.cached = {
                 held
                 for held in self.cached

@@ -17,7 +17,7 @@ from linuxmm.model.vm.fault import Served, handle_fault
 from linuxmm.model.vm.gup import Request, get_user_page
 from linuxmm.model.vm.move import move
 from linuxmm.model.vm.page_rules import PageRules
-from linuxmm.model.vm.state import NOTHING, Backing, Pages, bytes_of, with_bytes, with_page
+from linuxmm.model.vm.state import NOTHING, Backing, PageFaultUser, Pages, bytes_of, with_bytes, with_page
 from linuxmm.model.vm.table import create, destroy
 from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.registry import verb
@@ -56,6 +56,8 @@ def touch(
             return pages, walked.result.address
         if not isinstance(walked.result, PageFault):
             raise Unmodelled(f"the walk for {address:#x} ended with {walked.result}")
+        fault = PageFaultUser(space, address, walked.result.code)
+        pages = replace(pages, log=(*pages.log, fault))
         area = find(address)
         signal = refused(area, address, kind, Accessor.THREAD)
         if signal is not None or area is None:
