@@ -7,6 +7,7 @@ from immutables import Map
 
 from linuxmm.model.vm import gup
 from linuxmm.model.vm.audit import broken
+from linuxmm.model.vm.examples import ANON, COPIES, FILE, SHARED, Stretch, find_in
 from linuxmm.model.vm.fault import Served, handle_fault
 from linuxmm.model.vm.layer import TableLayer
 from linuxmm.model.vm.page_profile import page_rules, table_lines
@@ -21,7 +22,6 @@ from linuxmm.model.vm.state import (
     small_pages,
     with_entry,
 )
-from linuxmm.model.vm.strategies import ANON, COPIES, FILE, SHARED, Stretch, find_in
 from linuxmm.model.vm.table import find
 from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.kernel import kernel

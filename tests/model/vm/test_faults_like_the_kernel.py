@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from linuxmm.model.vm.examples import Stretch
 from linuxmm.model.vm.layer import TableLayer
 from linuxmm.model.vm.page_profile import page_rules
 from linuxmm.model.vm.state import NOTHING, Pages, entry, small_pages
-from linuxmm.model.vm.strategies import Stretch
 from linuxmm.model.vm.table import find
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.vm.pte import SPECIAL, frame_of, is_mapped

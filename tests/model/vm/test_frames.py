@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from linuxmm.hardware.memory import Range, physical_memory
 from linuxmm.model.alloc.freelist import NOTHING
+from linuxmm.model.vm.examples import AREAS, find_in
 from linuxmm.model.vm.frames import AllocatorFrames
 from linuxmm.model.vm.layer import TableLayer
 from linuxmm.model.vm.page_profile import page_rules
 from linuxmm.model.vm.state import Pages
-from linuxmm.model.vm.strategies import AREAS, find_in
 from linuxmm.oracle.pc import boot_pc
 from linuxmm.spec.alloc.gfp import GFP_KERNEL
 from linuxmm.spec.alloc.request import request

@@ -5,17 +5,17 @@ from functools import partial
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from immutables import Map
 
 from linuxmm.model.vm import evict, gup
 from linuxmm.model.vm.audit import ALWAYS, GUARDED, broken
-from linuxmm.model.vm.layer import TableLayer
-from linuxmm.model.vm.page_profile import page_rules
-from linuxmm.model.vm.state import Backing, Pages, TlbFlush, small_pages
-from linuxmm.model.vm.strategies import (
+from linuxmm.model.vm.examples import (
     ANON,
     AREAS,
+    EVERY_PAGE,
     FILE,
+    NAMES,
     PAGE,
     RIGHTS,
     SHMEM,
@@ -23,9 +23,11 @@ from linuxmm.model.vm.strategies import (
     Operation,
     Stretch,
     find_in,
-    operations,
     with_rights,
 )
+from linuxmm.model.vm.layer import TableLayer
+from linuxmm.model.vm.page_profile import page_rules
+from linuxmm.model.vm.state import Backing, Pages, TlbFlush, small_pages
 from linuxmm.model.vm.table import leaves
 from linuxmm.spec.kernel import Version, kernel, parse_version
 from linuxmm.spec.step import Event
@@ -37,6 +39,14 @@ from linuxmm.spec.vm.x86_format import FORMATS, X86_64, X86Format
 
 EXCLUSIVE = Version(5, 19)
 DATA = b"a" * PAGE + b"b" * PAGE + b"c" * 100
+
+
+def operations(most: int = 30) -> st.SearchStrategy[list[Operation]]:
+    """Up to `most` operations."""
+    one = st.tuples(
+        st.sampled_from(NAMES), st.sampled_from((1, 2)), st.sampled_from(EVERY_PAGE), st.integers(0, 255)
+    )
+    return st.lists(one, min_size=1, max_size=most)
 
 
 class Pair:

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from linuxmm.hardware.bus import Bus, store_entry
 from linuxmm.hardware.memory import PhysicalMemory, Range, physical_memory
 from linuxmm.hardware.tables import map_leaf
+from linuxmm.model.vm.examples import ANON, find_in
 from linuxmm.model.vm.layer import TableLayer
 from linuxmm.model.vm.page_profile import page_rules
 from linuxmm.model.vm.ptdump import dump_arm64, dump_x86, lines_x86
 from linuxmm.model.vm.state import small_pages
-from linuxmm.model.vm.strategies import ANON, find_in
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.vm.arm64_entry import table_entry
 from linuxmm.spec.vm.folding import PGD, PTE

@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 
+from linuxmm.model.vm.examples import Stretch, find_in
 from linuxmm.model.vm.layer import TableLayer
 from linuxmm.model.vm.page_profile import page_rules, table_lines
 from linuxmm.model.vm.state import small_pages
-from linuxmm.model.vm.strategies import Stretch, find_in
 from linuxmm.spec.kernel import kernel
 
 SCRIPT = """

@@ -23,10 +23,11 @@ def fork(rules: Rules, space: AddressSpace) -> AddressSpace | Denied:
               areas with private pages have an anon_vma of their own behind those of the parent
     Refuses   ENOMEM: the commit
     """
-    child = replace(space, areas=(), total=0, data=0, stack=0, executable=0, locked=0, def_flags=0)
+    child = replace(space, areas=(), locked=0, def_flags=0)
     areas: list[Vma] = []
     for area in space.areas:
         if area.flags & vm.VM_DONTCOPY:
+            child = count(child, area.flags, -area.pages)
             continue
         if area.flags & vm.VM_ACCOUNT:
             charged = charge(rules, replace(child, total=space.total), area.pages)
@@ -35,7 +36,6 @@ def fork(rules: Rules, space: AddressSpace) -> AddressSpace | Denied:
             child = replace(child, system=charged.system)
         copied, child = _copied(child, area)
         areas.append(copied)
-        child = count(child, area.flags, area.pages)
     return replace(child, areas=tuple(areas))
 
 

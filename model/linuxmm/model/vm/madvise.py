@@ -4,9 +4,10 @@ Linux: mm/madvise.c.  Seed 2.8, 2.4.7 (F047, F059).  Each kind of advice since t
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
-from linuxmm.model.vm.areas import deny, page_align
+from linuxmm.model.vm.areas import deny, page_align, splice
 from linuxmm.model.vm.merge import modify, prepare_anon
 from linuxmm.model.vm.munmap import any_sealed
 from linuxmm.model.vm.rules import Rules
@@ -16,7 +17,7 @@ from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Errno, Event, Step
 from linuxmm.spec.vm import flags as vm
 from linuxmm.spec.vm.area import Vma
-from linuxmm.spec.vm.effects import Denied, Discard, FreeLazily, Guard, Populate, Punch
+from linuxmm.spec.vm.effects import Denied, Discard, FreeLazily, Guard, PageOut, Populate, Punch
 from linuxmm.spec.vm.space import AddressSpace, index_from, overlapping
 from linuxmm.spec.vm.system_calls import Madvise
 from linuxmm.spec.vocabulary import PAGE_SIZE
@@ -54,7 +55,7 @@ ADVICE: Final[tuple[tuple[int, str], ...]] = (
     (vm.MADV_HWPOISON, "2.6.32"),
     (vm.MADV_SOFT_OFFLINE, "2.6.33"),
 )
-"""Advice and the first release that knows it, with all of CONFIG_KSM, TRANSPARENT_HUGEPAGE, MEMORY_FAILURE."""
+"""Advice and the first release that knows it, with KSM, huge pages and memory failure built in."""
 
 _DISCARDS: Final = frozenset(
     {
@@ -130,6 +131,35 @@ def guards_in_files_too(area: Vma) -> bool:
 
 
 @behaviour(
+    "vm.guards-mark",
+    since="2.4.0",
+    until="6.17",
+    features=("F059",),
+    source="mm/madvise.c:madvise_guard_install; 6.13 (6.14 to 6.17 unconfirmed)",
+)
+def guards_bring_anon_vma(rules: Rules, space: AddressSpace, address: int) -> AddressSpace:
+    """An area with guards has an anon_vma, so that fork copies its tables."""
+    return prepare_anon(rules, space, address)
+
+
+@behaviour(
+    "vm.guards-mark",
+    since="6.18",
+    until="6.18",
+    features=("F059",),
+    source="mm/madvise.c:madvise_guard_install; 6.18.44 (6.18.0 unconfirmed)",
+)
+def guards_bring_a_flag(rules: Rules, space: AddressSpace, address: int) -> AddressSpace:
+    """An area with guards says so by a flag that it never loses; a private one has an anon_vma too."""
+    if not space.areas[index_from(space, address)].flags & vm.VM_SHARED:
+        space = prepare_anon(rules, space, address)
+    number = index_from(space, address)
+    area = space.areas[number]
+    marked = replace(area, flags=area.flags | vm.VM_MAYBE_GUARD)
+    return splice(space, number, number + 1, (marked,))
+
+
+@behaviour(
     "vm.populates-apart",
     since="2.4.0",
     until="6.8",
@@ -156,27 +186,13 @@ def populate_stops_at_a_hole() -> bool:
 @behaviour(
     "vm.seal-protects",
     since="2.4.0",
-    until="6.16",
+    until="6.18",
     features=("F059",),
-    source="mm/mseal.c:can_modify_vma_madv; 6.12",
+    source="mm/mseal.c:can_modify_vma_madv; 6.10, 6.12; observed on 6.18.44",
 )
 def seal_of_read_only_anonymous(area: Vma) -> bool:
     """A sealed area of anonymous memory that cannot be written is not discarded."""
     return area.file is None and not area.flags & (vm.VM_SHARED | vm.VM_WRITE)
-
-
-@behaviour(
-    "vm.seal-protects",
-    since="6.17",
-    until="6.18",
-    features=("F059",),
-    source="mm/madvise.c:can_madvise_modify; 6.17, 6.18",
-)
-def seal_of_read_only_private(area: Vma) -> bool:
-    """A sealed private area with pages of its own that cannot be written is not discarded."""
-    if area.flags & (vm.VM_SHARED | vm.VM_WRITE):
-        return False
-    return area.file is None or area.anon is not None
 
 
 @verb("F059", "F047", source="mm/madvise.c:do_madvise; 2.4 to 6.18")
@@ -318,10 +334,18 @@ def _will_need(rules: Rules, space: AddressSpace, number: int, start: int, end: 
 
 
 def _age(rules: Rules, space: AddressSpace, number: int, start: int, end: int) -> Result:
-    """MADV_COLD, MADV_PAGEOUT: pages are for reclaim."""
+    """MADV_COLD: pages are the next that reclaim looks at."""
     if space.areas[number].flags & (vm.VM_LOCKED | vm.VM_PFNMAP | vm.VM_HUGETLB):
         return Step(space, deny(Errno.EINVAL, "not-on-lists"))
     return Step(space, None)
+
+
+def _page_out(rules: Rules, space: AddressSpace, number: int, start: int, end: int) -> Result:
+    """MADV_PAGEOUT: pages are reclaimed now, if they can be."""
+    step = _age(rules, space, number, start, end)
+    if isinstance(step.result, Denied):
+        return step
+    return Step(space, None, (PageOut(space.areas[number], start, end),))
 
 
 def _remove(rules: Rules, space: AddressSpace, number: int, start: int, end: int) -> Result:
@@ -410,7 +434,7 @@ def _install_guards(rules: Rules, space: AddressSpace, number: int, start: int, 
     unfit = area.flags & (vm.VM_SPECIAL | vm.VM_HUGETLB | vm.VM_LOCKED)
     if unfit or not rules.guardable(area):
         return Step(space, deny(Errno.EINVAL, "guard-unfit"))
-    return Step(prepare_anon(space, start), None, (Guard(start, end, True),))
+    return Step(rules.guards_mark(rules, space, start), None, (Guard(start, end, True),))
 
 
 def _remove_guards(rules: Rules, space: AddressSpace, number: int, start: int, end: int) -> Result:
@@ -424,7 +448,7 @@ def _remove_guards(rules: Rules, space: AddressSpace, number: int, start: int, e
 _REQUESTS: Final[dict[int, Visit]] = {
     vm.MADV_WILLNEED: _will_need,
     vm.MADV_COLD: _age,
-    vm.MADV_PAGEOUT: _age,
+    vm.MADV_PAGEOUT: _page_out,
     vm.MADV_REMOVE: _remove,
     vm.MADV_DONTNEED: _discard,
     vm.MADV_DONTNEED_LOCKED: _discard_locked,

@@ -16,7 +16,7 @@ from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Errno, Event, Step
 from linuxmm.spec.vm.area import Vma
 from linuxmm.spec.vm.effects import Denied, Merged, Split
-from linuxmm.spec.vm.flags import VM_ACCESS, VM_SOFTDIRTY, VM_SPECIAL
+from linuxmm.spec.vm.flags import VM_ACCESS, VM_MAYBE_GUARD, VM_SOFTDIRTY, VM_SPECIAL
 from linuxmm.spec.vm.space import AddressSpace, index_from
 
 
@@ -48,6 +48,30 @@ def anon_joins_since_6_16(anon: int | None, chain: int, other: int | None, other
     if anon is not None and other is None:
         return chain <= 1
     return anon == other
+
+
+@behaviour(
+    "vm.sticky",
+    since="2.4.0",
+    until="6.17",
+    features=("F059",),
+    source="mm/vma.c:is_mergeable_vma; 6.1, 6.12 (VM_SOFTDIRTY since 3.11)",
+)
+def only_soft_dirty() -> int:
+    """Areas are one although one of them is soft-dirty."""
+    return VM_SOFTDIRTY
+
+
+@behaviour(
+    "vm.sticky",
+    since="6.18",
+    until="6.18",
+    features=("F059",),
+    source="include/linux/mm.h:VM_STICKY; 6.18.44 (6.18.0 unconfirmed)",
+)
+def soft_dirty_and_guards() -> int:
+    """Areas are one although one of them is soft-dirty or may have guards; the whole then is."""
+    return VM_SOFTDIRTY | VM_MAYBE_GUARD
 
 
 @behaviour(
@@ -110,12 +134,14 @@ def heap_joins_lower() -> bool:
     return False
 
 
-def alike(area: Vma, flags: int, file: int | None, name: str | None) -> bool:
-    """Whether the attributes of an area, anon_vma and offset aside, let another with these join it.
+def alike(area: Vma, other: Vma, sticky: int) -> bool:
+    """Whether the attributes of two areas, anon_vma and offset aside, let them be one.
 
-    Source    mm/vma.c:is_mergeable_vma; memory policies and userfaultfd are not described
+    sticky  flags that may differ
+    Source  mm/vma.c:is_mergeable_vma; memory policies and userfaultfd are not described
     """
-    return (area.flags ^ flags) & ~VM_SOFTDIRTY == 0 and area.file == file and area.name == name
+    same = (area.flags ^ other.flags) & ~sticky == 0
+    return same and area.file == other.file and area.name == other.name
 
 
 def anons_differ(lower: Vma, upper: Vma) -> bool:
@@ -123,11 +149,15 @@ def anons_differ(lower: Vma, upper: Vma) -> bool:
     return lower.anon is not None and upper.anon is not None and lower.anon != upper.anon
 
 
-def with_anon(area: Vma, *donors: Vma) -> Vma:
-    """The area with the anon_vma of the first donor that has one, if it has none.
+def joined(rules: Rules, area: Vma, *donors: Vma) -> Vma:
+    """The area after `donors` became part of it: their sticky flags, and the anon_vma of the first that has
+    one if it has none.
 
     Source    mm/vma.c:dup_anon_vma; 6.12
     """
+    for donor in donors:
+        flags = area.flags | donor.flags & rules.sticky()
+        area = area if flags == area.flags else replace(area, flags=flags)
     if area.anon is not None:
         return area
     for donor in donors:
@@ -139,7 +169,7 @@ def with_anon(area: Vma, *donors: Vma) -> Vma:
 def _joins_lower(rules: Rules, lower: Vma, new: Vma) -> bool:
     return (
         lower.end == new.start
-        and alike(lower, new.flags, new.file, new.name)
+        and alike(lower, new, rules.sticky())
         and lower.pgoff + lower.pages == new.pgoff
         and rules.anon_joins(lower.anon, lower.chain, new.anon, new.chain)
     )
@@ -148,7 +178,7 @@ def _joins_lower(rules: Rules, lower: Vma, new: Vma) -> bool:
 def _joins_upper(rules: Rules, upper: Vma, new: Vma) -> bool:
     return (
         upper.start == new.end
-        and alike(upper, new.flags, new.file, new.name)
+        and alike(upper, new, rules.sticky())
         and new.pgoff + new.pages == upper.pgoff
         and rules.anon_joins(upper.anon, upper.chain, new.anon, new.chain)
     )
@@ -188,15 +218,15 @@ def add(
     if left and right:
         assert lower is not None
         assert upper is not None
-        whole = with_anon(replace(lower, end=upper.end), upper, new)
+        whole = joined(rules, replace(lower, end=upper.end), upper, new)
         return Step(splice(space, at - 1, at + 1, (whole,)), whole, (Merged(1),))
     if left:
         assert lower is not None
-        whole = with_anon(replace(lower, end=new.end), new)
+        whole = joined(rules, replace(lower, end=new.end), new)
         return Step(splice(space, at - 1, at, (whole,)), whole, (Merged(2),))
     if right:
         assert upper is not None
-        whole = with_anon(replace(upper, start=new.start, pgoff=new.pgoff), new)
+        whole = joined(rules, replace(upper, start=new.start, pgoff=new.pgoff), new)
         return Step(splice(space, at, at + 1, (whole,)), whole, (Merged(3),))
     return Step(splice(space, at, at, (new,)), new)
 
@@ -241,18 +271,18 @@ def _merge_part(
         assert lower is not None
         assert upper is not None
         if not anons_differ(lower, upper):
-            whole = with_anon(replace(lower, end=upper.end), upper, area)
+            whole = joined(rules, replace(lower, end=upper.end), upper, area)
             return Step(splice(space, number - 1, number + 2, (whole,)), whole, (Merged(6),))
         right = False
     if left:
         assert lower is not None
-        whole = with_anon(replace(lower, end=new.end), area)
+        whole = joined(rules, replace(lower, end=new.end), area)
         rest = () if at_end else (above(area, new.end),)
         case = 7 if at_end else 5
         return Step(splice(space, number - 1, number + 1, (whole, *rest)), whole, (Merged(case),))
     if right:
         assert upper is not None
-        whole = with_anon(replace(upper, start=new.start, pgoff=new.pgoff), area)
+        whole = joined(rules, replace(upper, start=new.start, pgoff=new.pgoff), area)
         head = () if at_start else (below(area, new.start),)
         case = 8 if at_start else 4
         return Step(splice(space, number, number + 2, (*head, whole)), whole, (Merged(case),))
@@ -260,7 +290,7 @@ def _merge_part(
 
 
 @verb("F059", source="mm/rmap.c:__anon_vma_prepare, mm/vma.c:find_mergeable_anon_vma; 2.6 to 6.18")
-def prepare_anon(space: AddressSpace, address: int) -> AddressSpace:
+def prepare_anon(rules: Rules, space: AddressSpace, address: int) -> AddressSpace:
     """Give the area at `address` an anon_vma before its first private page: a neighbour's, or a new one."""
     number = index_from(space, address)
     area = space.areas[number]
@@ -268,15 +298,15 @@ def prepare_anon(space: AddressSpace, address: int) -> AddressSpace:
         return space
     upper = space.areas[number + 1] if number + 1 < len(space.areas) else None
     lower = space.areas[number - 1] if number else None
-    if upper is not None and upper.chain == 1 and _could_share(area, upper):
+    if upper is not None and upper.chain == 1 and _could_share(rules, area, upper):
         return splice(space, number, number + 1, (replace(area, anon=upper.anon, chain=1),))
-    if lower is not None and lower.chain == 1 and _could_share(lower, area):
+    if lower is not None and lower.chain == 1 and _could_share(rules, lower, area):
         return splice(space, number, number + 1, (replace(area, anon=lower.anon, chain=1),))
     fresh = replace(area, anon=space.next_anon, chain=1)
     return replace(splice(space, number, number + 1, (fresh,)), next_anon=space.next_anon + 1)
 
 
-def _could_share(lower: Vma, upper: Vma) -> bool:
+def _could_share(rules: Rules, lower: Vma, upper: Vma) -> bool:
     """Whether two neighbours differ in rights at most.
 
     Source    mm/vma.c:anon_vma_compatible; 2.6 to 6.18
@@ -284,6 +314,6 @@ def _could_share(lower: Vma, upper: Vma) -> bool:
     return (
         lower.end == upper.start
         and lower.file == upper.file
-        and (lower.flags ^ upper.flags) & ~(VM_ACCESS | VM_SOFTDIRTY) == 0
+        and (lower.flags ^ upper.flags) & ~(VM_ACCESS | rules.sticky()) == 0
         and upper.pgoff == lower.pgoff + lower.pages
     )

@@ -6,7 +6,7 @@ Linux: mm/mmap.c:do_mmap, mmap_region (mm/vma.c since 6.13).  Seed 2.8 (F059).
 from dataclasses import replace
 from typing import Final
 
-from linuxmm.model.vm.areas import charge, count, deny, page_align
+from linuxmm.model.vm.areas import charge, count, deny, page_align, split
 from linuxmm.model.vm.merge import add
 from linuxmm.model.vm.munmap import unmap
 from linuxmm.model.vm.place import get_unmapped_area
@@ -17,7 +17,7 @@ from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Errno, Event, Step
 from linuxmm.spec.vm import flags as vm
 from linuxmm.spec.vm.area import FileKind, MappedFile, Vma
-from linuxmm.spec.vm.effects import Denied, Object, Populate
+from linuxmm.spec.vm.effects import Denied, Object, Populate, Split
 from linuxmm.spec.vm.limits import NEVER, is_accountable, may_expand, may_lock_more
 from linuxmm.spec.vm.space import AddressSpace, overlapping, pages_between
 from linuxmm.spec.vm.system_calls import Mmap
@@ -192,7 +192,7 @@ def _round_hint(space: AddressSpace, hint: int) -> int:
     Source    mm/mmap.c:round_hint_to_min
     """
     at = hint & ~(PAGE_SIZE - 1)
-    lowest = space.system.min_address
+    lowest = space.system.hint_floor
     return (lowest + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) if hint and at < lowest else at
 
 
@@ -208,7 +208,8 @@ def _file_flags(
     rules: Rules, file: MappedFile, flags: int, bits: int, prot: int, pgoff: int, length: int
 ) -> int | Denied:
     """The flags of a mapping of a file, or why there is none."""
-    if length > MAX_FILE or pgoff > (MAX_FILE - length) >> PAGE_SHIFT:
+    largest = (1 << 64) - 1 if file.kind is FileKind.UNMAPPABLE else MAX_FILE
+    if length > largest or pgoff > (largest - length) >> PAGE_SHIFT:
         return deny(Errno.EOVERFLOW, "offset-beyond-files")
     kind = flags & vm.MAP_TYPE
     if kind == vm.MAP_SHARED or (kind == vm.MAP_SHARED_VALIDATE and rules.shared_validate()):
@@ -262,38 +263,37 @@ def _map_region(rules: Rules, space: AddressSpace, new: Vma) -> Step[AddressSpac
 
     Source    mm/mmap.c:mmap_region; 2.4 to 6.18
     """
-    before = space
     replaced = sum(
         pages_between(max(area.start, new.start), min(area.end, new.end))
         for area in overlapping(space, new.start, new.end)
     )
-    if rules.unmaps_before_limits():
-        if not may_expand(rules.counts_data(), space, new.flags, new.pages - replaced):
-            return Step(space, deny(Errno.ENOMEM, "address-space-limit"))
-        cleared = unmap(rules, space, new.start, new.end)
-        if isinstance(cleared.result, Denied):
-            errno = Errno.EPERM if cleared.result.errno is Errno.EPERM else Errno.ENOMEM
-            return Step(cleared.state, Denied(errno, cleared.result.why), cleared.events)
-        space, before = cleared.state, cleared.state
-    else:
-        cleared = unmap(rules, space, new.start, new.end)
-        if isinstance(cleared.result, Denied):
-            return Step(cleared.state, cleared.result, cleared.events)
-        if not may_expand(rules.counts_data(), space, new.flags, new.pages - replaced):
-            return Step(space, deny(Errno.ENOMEM, "address-space-limit"))
-        space = cleared.state
-    events: tuple[Event, ...] = cleared.events
+    fits = may_expand(rules.counts_data(), space, new.flags, new.pages - replaced)
+    early = rules.unmaps_before_limits()
+    if early and not fits:
+        return Step(space, deny(Errno.ENOMEM, "address-space-limit"))
+    cleared = unmap(rules, space, new.start, new.end)
+    if isinstance(cleared.result, Denied):
+        errno = Errno.ENOMEM if early and cleared.result.errno is not Errno.EPERM else cleared.result.errno
+        return Step(cleared.state, Denied(errno, cleared.result.why), cleared.events)
+    kept = cleared if early else _split_only(space, new)
+    if not fits:
+        return Step(kept.state, deny(Errno.ENOMEM, "address-space-limit"), kept.events)
+    space, events = cleared.state, cleared.events
     if is_accountable(new.flags):
         charged = charge(rules, space, new.pages)
         if charged is None:
-            kept = cleared.events if before is cleared.state else ()
-            return Step(before, deny(Errno.ENOMEM, "commit"), kept)
+            return Step(kept.state, deny(Errno.ENOMEM, "commit"), kept.events)
         space = charged
         new = replace(new, flags=new.flags | vm.VM_ACCOUNT)
     if new.file is None and new.flags & vm.VM_SHARED:
-        space, new = _shared_object(space, new)
+        backed = _shared_object(rules, space, new)
+        if backed is None:
+            return Step(space, deny(Errno.ENOMEM, "shared-commit"), events)
+        space, new = backed
         assert new.file is not None
         events += (Object(new.file, new.end - new.start),)
+    if new.flags & vm.VM_DROPPABLE:
+        new = replace(new, flags=new.flags & ~vm.VM_LOCKED_MASK)
     added = add(rules, space, new)
     space = count(added.state, new.flags, new.pages)
     if new.flags & vm.VM_LOCKED:
@@ -301,13 +301,37 @@ def _map_region(rules: Rules, space: AddressSpace, new: Vma) -> Step[AddressSpac
     return Step(space, new.start, events + added.events)
 
 
-def _shared_object(space: AddressSpace, new: Vma) -> tuple[AddressSpace, Vma]:
-    """The area backed by a shmem file of its own.
+def _split_only(space: AddressSpace, new: Vma) -> Step[AddressSpace, None]:
+    """What was in the way is still there, but in areas that end where the new one would.
 
-    Source    mm/shmem.c:shmem_zero_setup
+    Source    mm/vma.c:vms_abort_munmap_vmas; 6.12
+    """
+    events: tuple[Event, ...] = ()
+    for at in (new.start, new.end):
+        after = split(space, at)
+        if after is not space:
+            space, events = after, (*events, Split(at))
+    return Step(space, None, events)
+
+
+def _shared_object(rules: Rules, space: AddressSpace, new: Vma) -> tuple[AddressSpace, Vma] | None:
+    """The area backed by a shmem file of its own, which is committed; None when that is refused.
+
+    Source    mm/shmem.c:shmem_zero_setup, shmem_acct_size
     """
     number = space.next_file
-    file = MappedFile(number, "/dev/zero (deleted)", size=new.end - new.start, kind=FileKind.SHARED_ANONYMOUS)
+    committed = 0 if new.flags & vm.VM_NORESERVE else new.pages
+    charged = charge(rules, space, committed)
+    if charged is None:
+        return None
+    space = charged
+    file = MappedFile(
+        number,
+        "/dev/zero (deleted)",
+        size=new.end - new.start,
+        kind=FileKind.SHARED_ANONYMOUS,
+        committed=committed,
+    )
     files = space.files.set(number, file)
     return replace(space, files=files, next_file=number + 1), replace(new, file=number)
 

@@ -62,7 +62,7 @@ def munmap(rules: Rules, space: AddressSpace, call: Munmap) -> Step[AddressSpace
     if not length:
         return Step(space, deny(Errno.EINVAL, "empty"))
     step = unmap(rules, space, call.address, call.address + length)
-    return step if isinstance(step.result, Denied) else Step(step.state, 0, step.events)
+    return Step(step.state, step.result or 0, step.events)
 
 
 @verb("F059", source="mm/vma.c:do_vmi_align_munmap; 2.4 to 6.18")
@@ -102,7 +102,18 @@ def unmap(rules: Rules, space: AddressSpace, start: int, end: int) -> Step[Addre
         space = replace(space, locked=space.locked - locked)
     for area in gone:
         space = count(space, area.flags, -area.pages)
+        if area.file is not None and space.files[area.file].committed:
+            space = _released(space, area.file)
     return Step(commit(space, -accounted), None, (*events, Zap(start, end)))
+
+
+def _released(space: AddressSpace, number: int) -> AddressSpace:
+    """The space once shared anonymous memory is given up, if no area maps it any more."""
+    if any(area.file == number for area in space.areas):
+        return space
+    file = space.files[number]
+    given_back = commit(space, -file.committed)
+    return replace(given_back, files=space.files.set(number, replace(file, committed=0)))
 
 
 def unmap_all(rules: Rules, space: AddressSpace) -> Step[AddressSpace, None]:

@@ -86,24 +86,66 @@ def alignment_of_multiples(length: int, bits: int) -> int:
     return PMD_SIZE if bits == 64 and length % PMD_SIZE == 0 else 0
 
 
+@behaviour(
+    "vm.gap-too-near",
+    since="2.4.0",
+    until="6.0",
+    features=("F059",),
+    source="mm/mmap.c:vma_compute_gap, unmapped_area_topdown; 5.4, 6.0",
+)
+def next_gap_is_tried(clear: int, ceiling: int) -> int:
+    """Where a search goes on after a gap below a stack is too near it: in the next gap."""
+    return ceiling
+
+
+@behaviour(
+    "vm.gap-too-near",
+    since="6.1",
+    until="6.18",
+    features=("F059",),
+    source="mm/mmap.c:unmapped_area_topdown, unmapped_area; 6.1 to 6.18",
+)
+def search_goes_on_beyond_the_guard(clear: int, ceiling: int) -> int:
+    """Where a search goes on after a gap below a stack is too near it: past the whole guard gap."""
+    return clear
+
+
 def highest_gap(rules: Rules, space: AddressSpace, length: int, low: int, high: int) -> int | None:
-    """The highest address in low..high where `length` bytes are free and clear of guard gaps.
+    """The highest address in low..high where `length` bytes are free, and clear of the guard gap of a stack
+    right above.
 
     Source    mm/mmap.c:unmapped_area_topdown; 2.6 to 6.18
     """
-    ceiling = high
+    ceiling, above = high, None
     for area in reversed(space.areas):
-        floor = max(area.end, low)
-        if ceiling >= floor and ceiling - floor >= length:
-            return ceiling - length
-        ceiling = min(ceiling, rules.guard_gap(area, space.system.guard_pages))
+        found, ceiling = _top_of(rules, space, above, max(area.end, low), ceiling, length)
+        if found is not None:
+            return found
+        above, ceiling = area, min(ceiling, area.start)
         if ceiling <= low:
             return None
-    return ceiling - length if ceiling - low >= length else None
+    return _top_of(rules, space, above, low, ceiling, length)[0]
+
+
+def _top_of(
+    rules: Rules, space: AddressSpace, above: Vma | None, floor: int, ceiling: int, length: int
+) -> tuple[int | None, int]:
+    """The highest place in a gap below `above`, and below what address to search on."""
+    if ceiling < floor or ceiling - floor < length:
+        return None, ceiling
+    if above is None:
+        return ceiling - length, ceiling
+    clear = rules.guard_gap(above, space.system.guard_pages)
+    if clear >= ceiling:
+        return ceiling - length, ceiling
+    if clear >= floor and clear - floor >= length:
+        return clear - length, ceiling
+    return None, rules.gap_too_near(clear, ceiling)
 
 
 def lowest_gap(rules: Rules, space: AddressSpace, length: int, low: int, high: int) -> int | None:
-    """The lowest address in low..high where `length` bytes are free and clear of guard gaps.
+    """The lowest address in low..high where `length` bytes are free, and clear of the guard gap of a stack
+    right above.
 
     Source    mm/mmap.c:unmapped_area; 2.6 to 6.18
     """
@@ -111,9 +153,11 @@ def lowest_gap(rules: Rules, space: AddressSpace, length: int, low: int, high: i
     for area in space.areas:
         if area.end <= floor:
             continue
-        ceiling = min(rules.guard_gap(area, space.system.guard_pages), high)
+        ceiling = min(area.start, high)
         if ceiling >= floor and ceiling - floor >= length:
-            return floor
+            clear = rules.guard_gap(area, space.system.guard_pages)
+            if clear >= floor + length:
+                return floor
         floor = max(floor, area.end)
         if floor >= high:
             return None

@@ -44,6 +44,7 @@ from linuxmm.spec.vocabulary import PAGE_SHIFT
 SPACE: Final = 1
 CHILD: Final = 2
 NO_GUARDS: Final[Map[int, bool]] = Map()
+NONE_UNSURE: Final[Map[tuple[int, int], bool]] = Map()
 
 
 class PageView(NamedTuple):
@@ -64,11 +65,13 @@ class Process:
     space   its areas
     layer   its pages, as address space number SPACE
     guards  numbers of the pages that MADV_GUARD_INSTALL guards
+    unsure  pages (object, index) that MADV_PAGEOUT may have taken out of memory
     """
 
     space: AddressSpace
     layer: ContentLayer
     guards: Map[int, bool] = NO_GUARDS
+    unsure: Map[tuple[int, int], bool] = NONE_UNSURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ Result = int | Denied | Read | Forked
 
 def view(space: AddressSpace, area: Vma) -> PageView:
     """The area for the page layer."""
-    number = None if area.file is None else space.files[area.file].inode or area.file
+    number = None if area.file is None else space.files[area.file].contents or area.file
     return PageView(area.start, area.end, area.flags, area.pgoff, number, area.anon)
 
 
@@ -129,8 +132,8 @@ def call(rules: Rules, process: Process, what: SystemCall) -> Step[Process, Resu
     process = replace(process, space=step.state)
     for event in step.events:
         process, unreached = carry_out(rules, process, event)
-        if unreached is not None and not isinstance(result, Denied):
-            result = unreached
+        if unreached is not None:
+            return Step(process, unreached, step.events)
     return Step(process, result, step.events)
 
 
@@ -153,6 +156,8 @@ def carry_out(rules: Rules, process: Process, event: Event) -> tuple[Process, De
         return replace(process, layer=layer), None
     if isinstance(event, effects.Punch):
         return _punched(process, event), None
+    if isinstance(event, effects.PageOut):
+        return _paged_out(process, event), None
     if isinstance(event, effects.Guard):
         return _guarded(process, event), None
     if isinstance(event, effects.Object):
@@ -193,6 +198,16 @@ def _guarded(process: Process, event: effects.Guard) -> Process:
     return replace(process, layer=layer, guards=guards)
 
 
+def _paged_out(process: Process, event: effects.PageOut) -> Process:
+    number = view(process.space, event.area).file
+    if number is None:
+        return process
+    unsure = process.unsure
+    for page in _pages(event.start, event.end):
+        unsure = unsure.set((number, event.area.pgoff_at(page << PAGE_SHIFT)), True)
+    return replace(process, unsure=unsure)
+
+
 def _punched(process: Process, event: effects.Punch) -> Process:
     number = view(process.space, event.area).file
     assert number is not None
@@ -214,21 +229,21 @@ def _populated(rules: Rules, process: Process, event: effects.Populate) -> tuple
         private_write = area.flags & (vm.VM_WRITE | vm.VM_SHARED) == vm.VM_WRITE
         write = private_write if event.write is None else event.write
         part = cut(area, event.start, event.end)
-        process, reached = _fault_in(process, area, part.start, part.end, write)
+        process, reached = _fault_in(rules, process, area, part.start, part.end, write)
         if not reached and event.unreached is not None:
             return process, deny(event.unreached, "unreached")
     return process, None
 
 
-def _fault_in(process: Process, area: Vma, start: int, end: int, write: bool) -> tuple[Process, bool]:
+def _fault_in(
+    rules: Rules, process: Process, area: Vma, start: int, end: int, write: bool
+) -> tuple[Process, bool]:
     stop = min((p << PAGE_SHIFT for p in process.guards if start <= p << PAGE_SHIFT < end), default=end)
     seen = view(process.space, area)
     layer, error = process.layer.populate(SPACE, seen, start, stop, write)
     space = process.space
-    if write and area.anon is None and not area.flags & vm.VM_SHARED:
-        first_failed = error is not None and layer is process.layer
-        if stop > start and not first_failed:
-            space = prepare_anon(space, start)
+    if write and area.anon is None and not area.flags & vm.VM_SHARED and stop > start:
+        space = prepare_anon(rules, space, start)
     return replace(process, space=space, layer=layer), error is None and stop == end
 
 
@@ -264,12 +279,12 @@ def _store(rules: Rules, process: Process, what: calls.Store) -> Step[Process, R
     if _guarded_at(process, what.address) is not None:
         return Step(process, deny(Errno.EFAULT, "guard"))
     layer, done = process.layer.write(SPACE, _find(process.space), what.address, what.data)
-    if done.signal is not None:
-        return Step(process, deny(Errno.EFAULT, f"signal-{done.signal.number}-{done.signal.code}"))
     space, area = process.space, area_at(process.space, what.address)
-    assert area is not None
-    if area.anon is None and not area.flags & vm.VM_SHARED:
-        space = prepare_anon(space, area.start)
+    if area is not None and area.flags & (vm.VM_WRITE | vm.VM_SHARED) == vm.VM_WRITE:
+        space = prepare_anon(rules, space, area.start)
+    if done.signal is not None:
+        why = f"signal-{done.signal.number}-{done.signal.code}"
+        return Step(replace(process, space=space), deny(Errno.EFAULT, why))
     return Step(replace(process, space=space, layer=layer), done.length)
 
 
@@ -329,12 +344,9 @@ def resident(process: Process, start: int, end: int) -> tuple[bool | None, ...]:
             raise LinuxmmError(f"nothing is mapped at {at:#x}")
         upto = min(end, area.end)
         seen = process.layer.resident(SPACE, view(process.space, area), at, upto)
-        pages = range(at >> PAGE_SHIFT, upto >> PAGE_SHIFT)
-        guarded = process.guards
-        found += (
-            [None if page in guarded else each for page, each in zip(pages, seen, strict=True)]
-            if guarded
-            else list(seen)
-        )
+        number = view(process.space, area).file or 0
+        for page, each in zip(_pages(at, upto), seen, strict=True):
+            maybe = (number, area.pgoff_at(page << PAGE_SHIFT)) in process.unsure
+            found.append(None if maybe or page in process.guards else each)
         at = upto
     return tuple(found)

@@ -20,20 +20,21 @@ Result = Step[AddressSpace, int | Denied]
 def mincore(rules: Rules, space: AddressSpace, call: Mincore) -> Result:
     """Ask which pages are in memory; the page layer answers.
 
-    Refuses  EINVAL: start is no page; ENOMEM: beyond the address space, a hole; EFAULT: nowhere to answer
+    Refuses  EINVAL: start is no page; ENOMEM: beyond the address space, a hole; EFAULT: nowhere to answer,
+             found once the first area was looked at
     """
     if call.address % PAGE_SIZE:
         return Step(space, deny(Errno.EINVAL, "unaligned"))
     end = call.address + call.length
     if end > space.task_size or end >> rules.bits:
         return Step(space, deny(Errno.ENOMEM, "beyond-task"))
-    if not call.vector:
-        return Step(space, deny(Errno.EFAULT, "no-vector") if call.length else 0)
     at = call.address
     while at < end:
         area = area_at(space, at)
         if area is None:
             return Step(space, deny(Errno.ENOMEM, "hole"))
+        if not call.vector:
+            return Step(space, deny(Errno.EFAULT, "no-vector"))
         at = area.end
     return Step(space, 0)
 

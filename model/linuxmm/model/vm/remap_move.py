@@ -19,8 +19,8 @@ from linuxmm.spec.vm.effects import Denied, Move, Populate, Split
 from linuxmm.spec.vm.space import AddressSpace, index_from
 from linuxmm.spec.vocabulary import PAGE_SHIFT
 
-_PATCHED = ("6.1.192", "6.12.117", "6.18.44")
-"""Stable releases in which the later treatment of MREMAP_DONTUNMAP was seen; where it began is unconfirmed."""
+_PATCHED = ("6.1.192", "6.12.117")
+"""Stable releases in which the later MREMAP_DONTUNMAP was seen; where it began is unconfirmed."""
 
 
 class MoveRange(NamedTuple):
@@ -38,7 +38,7 @@ class MoveRange(NamedTuple):
     since="2.4.0",
     until="6.18",
     features=("F059",),
-    source="mm/mremap.c:move_vma; 5.7, 5.11",
+    source="mm/mremap.c:move_vma; 5.7, 5.11; observed on 6.18.44",
     replaced_in=_PATCHED,
 )
 def emptied_area_keeps_offset() -> bool:
@@ -48,10 +48,10 @@ def emptied_area_keeps_offset() -> bool:
 
 @behaviour(
     "vm.dontunmap-resets",
-    since="6.18.44",
-    until="6.18.43",
+    since="6.19",
+    until="6.19",
     features=("F059",),
-    source="mm/mremap.c:move_vma, mm/vma.c:copy_vma (keep_source); 6.1.192, 6.12.117, 6.18.44",
+    source="mm/mremap.c:move_vma, mm/vma.c:copy_vma (keep_source); 6.1.192, 6.12.117",
     backports=_PATCHED,
 )
 def emptied_area_begins_anew() -> bool:
@@ -71,7 +71,7 @@ def move_area(
         return Step(space, deny(Errno.ENOMEM, "map-count"))
     events: tuple[Event, ...] = ()
     resets = rules.dontunmap_resets()
-    if move.keep and resets and area.flags & vm.VM_LOCKED:
+    if move.keep and rules.dontunmap_splits_locked() and area.flags & vm.VM_LOCKED:
         space, events = _isolate(space, area, move)
         area = space.areas[index_from(space, move.old)]
     extra = (move.new_length if move.keep else move.new_length - move.old_length) >> PAGE_SHIFT
@@ -157,8 +157,46 @@ def dontunmap_clears_lock() -> int:
 
 @behaviour(
     "vm.dontunmap-clears",
-    since="6.15",
+    since="6.18",
     until="6.18",
+    features=("F059",),
+    source="mm/mremap.c:dontunmap_complete; observed on 6.18.44 (6.18.0 unconfirmed)",
+)
+def dontunmap_clears_lock_alone() -> int:
+    """The area left behind is locked no more, and stays accounted."""
+    return vm.VM_LOCKED_MASK
+
+
+@behaviour(
+    "vm.dontunmap-splits-locked",
+    since="2.4.0",
+    until="6.18",
+    features=("F059",),
+    source="mm/mremap.c:move_vma; 5.7, 5.11; observed on 6.18.44",
+    replaced_in=("6.1.192", "6.12.117"),
+)
+def whole_area_is_unlocked() -> bool:
+    """MREMAP_DONTUNMAP of a part of a locked area leaves all of that area unlocked."""
+    return False
+
+
+@behaviour(
+    "vm.dontunmap-splits-locked",
+    since="6.19",
+    until="6.19",
+    features=("F059",),
+    source="mm/mremap.c:move_vma; 6.1.192, 6.12.117",
+    backports=("6.1.192", "6.12.117"),
+)
+def moved_part_is_unlocked() -> bool:
+    """MREMAP_DONTUNMAP of a part of a locked area leaves that part unlocked."""
+    return True
+
+
+@behaviour(
+    "vm.dontunmap-clears",
+    since="6.15",
+    until="6.17",
     features=("F059",),
     source="mm/mremap.c:dontunmap_complete; 6.17 (6.15, 6.16 unconfirmed)",
 )

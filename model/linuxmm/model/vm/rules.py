@@ -24,6 +24,7 @@ class Rules(NamedTuple):
     heap_joins_next    does a growing heap join the area above it?
     anonymous_alignment(length, bits)  alignment in bytes of anonymous memory that the kernel places
     guard_gap(area, guard_pages)       first byte below `area` that must stay free
+    gap_too_near(clear, ceiling)       where the search for a place goes on below a guard gap
     counts_data        does RLIMIT_DATA hold for every private writable area?
     unaccounts         does mprotect give back the commit of untouched memory that it makes read-only?
     fixed_noreplace, shared_validate   are the flags known?  An unknown flag is ignored.
@@ -32,11 +33,13 @@ class Rules(NamedTuple):
     unmaps_before_limits  does mmap unmap what is in the way before it commits memory?
     mremap_flags       the flags that are known
     mremap(rules, space, call)         the order of its checks
-    dontunmap_takes(area), dontunmap_resets, dontunmap_clears, dontunmap_counts_locked
+    dontunmap_takes(area), dontunmap_resets, dontunmap_clears, dontunmap_counts_locked,
+    dontunmap_splits_locked
                        what MREMAP_DONTUNMAP takes, and what it does to the area that stays
     advice             the advice that is known
     removable(flags)   MADV_REMOVE
-    guardable(area)    MADV_GUARD_INSTALL
+    guardable(area), guards_mark(rules, space, address)  MADV_GUARD_INSTALL
+    sticky             flags in which areas that become one may differ
     populates_apart    does MADV_POPULATE_* stop at the first hole?
     droppable_is_kept  are MADV_KEEPONFORK and MADV_DODUMP refused for MAP_DROPPABLE?
     seal_protects(area)  does a seal keep this area from being discarded?
@@ -54,6 +57,7 @@ class Rules(NamedTuple):
     heap_joins_next: Callable[[], bool]
     anonymous_alignment: Callable[[int, int], int]
     guard_gap: Callable[[Vma, int], int]
+    gap_too_near: Callable[[int, int], int]
     counts_data: Callable[[], bool]
     unaccounts: Callable[[], bool]
     fixed_noreplace: Callable[[], bool]
@@ -67,9 +71,12 @@ class Rules(NamedTuple):
     dontunmap_resets: Callable[[], bool]
     dontunmap_clears: Callable[[], int]
     dontunmap_counts_locked: Callable[[], bool]
+    dontunmap_splits_locked: Callable[[], bool]
     advice: Callable[[], frozenset[int]]
     removable: Callable[[int], bool]
     guardable: Callable[[Vma], bool]
+    guards_mark: "Callable[[Rules, AddressSpace, int], AddressSpace]"
+    sticky: Callable[[], int]
     populates_apart: Callable[[], bool]
     droppable_is_kept: Callable[[], bool]
     seal_protects: Callable[[Vma], bool]

@@ -10,6 +10,7 @@ from linuxmm.model.vm.merge import prepare_anon
 from linuxmm.model.vm.rules import Rules
 from linuxmm.spec.registry import verb
 from linuxmm.spec.vm import flags as vm
+from linuxmm.spec.vm.area import Vma
 from linuxmm.spec.vm.limits import may_expand, may_lock_more
 from linuxmm.spec.vm.space import UNLIMITED, AddressSpace, area_at, index_from, pages_between
 from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
@@ -27,13 +28,12 @@ def grow_down(rules: Rules, space: AddressSpace, address: int) -> AddressSpace:
         return space
     area = space.areas[number]
     at = address & ~(PAGE_SIZE - 1)
-    if not area.flags & vm.VM_GROWSDOWN or at < space.system.min_address:
+    if not area.flags & vm.VM_GROWSDOWN or at < space.system.hint_floor:
         return space
     lower = space.areas[number - 1] if number else None
-    if lower is not None and not lower.flags & vm.VM_GROWSDOWN and lower.flags & vm.VM_ACCESS:
-        if at - lower.end < space.system.guard_pages << PAGE_SHIFT:
-            return space
-    space = prepare_anon(space, area.start)
+    if lower is not None and _too_near(lower, at, space.system.guard_pages):
+        return space
+    space = prepare_anon(rules, space, area.start)
     area = space.areas[number]
     size, grow = area.end - at, pages_between(at, area.start)
     if grow > area.pgoff or not may_expand(rules.counts_data(), space, area.flags, grow):
@@ -50,3 +50,9 @@ def grow_down(rules: Rules, space: AddressSpace, address: int) -> AddressSpace:
         space = replace(space, locked=space.locked + grow)
     grown = replace(area, start=at, pgoff=area.pgoff - grow)
     return replace(space, areas=(*space.areas[:number], grown, *space.areas[number + 1 :]))
+
+
+def _too_near(lower: Vma, at: int, guard_pages: int) -> bool:
+    """Whether a stack that begins at `at` would leave no guard gap above an area that can be touched."""
+    touchable = lower.flags & vm.VM_ACCESS and not lower.flags & vm.VM_GROWSDOWN
+    return bool(touchable) and at - lower.end < guard_pages << PAGE_SHIFT

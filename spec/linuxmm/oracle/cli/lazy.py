@@ -30,6 +30,9 @@ COMMANDS: Final[dict[str, Target]] = {
     "experiment": Target(
         "linuxmm.oracle.experiment_command", "experiment_command", "Test a headline claim on the model."
     ),
+    "live": Target(
+        "linuxmm.oracle.live.command", "live_command", "Judge the kernel at hand by random system calls."
+    ),
     "judge": Target("linuxmm.oracle.cli.judge", "judge", "Judge your own allocator over the line protocol."),
     "lab": Target(
         "linuxmm.oracle.lab_command", "lab", "Boot real kernels under QEMU, capture and judge what they do."

@@ -19,7 +19,7 @@ class Vma:
     pgoff       offset into the file in pages; anonymous private areas: start >> PAGE_SHIFT where they began
     file        identity of the opened file (`AddressSpace.files`), of the shmem object that backs shared
                 anonymous memory, or None
-    anon        identity of the anon_vma that the area's private pages belong to; None before the first of them
+    anon        identity of the anon_vma that the area's private pages belong to; None before the first
     chain       how many anon_vmas its pages may belong to: 0 without `anon`, more than 1 after a fork
     name        what PR_SET_VMA_ANON_NAME called it
     special     what the kernel itself calls it ("[vdso]"); "" for areas of the process
@@ -48,8 +48,8 @@ class Vma:
 class FileKind(Enum):
     """What stands behind a mapping of an opened file.
 
-    SHARED_ANONYMOUS is the unlinked shmem file that the kernel makes for MAP_SHARED | MAP_ANONYMOUS; UNMAPPABLE
-    a file without the operation (a directory, a pipe).
+    SHARED_ANONYMOUS is the unlinked shmem file that the kernel makes for MAP_SHARED | MAP_ANONYMOUS;
+    UNMAPPABLE a file without the operation (a directory, a pipe).
     """
 
     REGULAR = "regular"
@@ -65,10 +65,12 @@ class MappedFile:
     id                  identity of the open (struct file), not of the inode: two opens do not merge
     path                as /proc/PID/maps prints it
     major, minor        device numbers
-    inode               number; it names the contents that two opens share
+    inode               number, as /proc/PID/maps prints it
+    contents            number of the contents that two opens share; 0: its own, `id`
     readable, writable  how it was opened
     size                bytes
     append_only, swap, no_exec, sealed_write  reasons to refuse some mappings
+    committed           pages that are accounted for the file itself: shared anonymous memory
     """
 
     id: int
@@ -76,6 +78,7 @@ class MappedFile:
     major: int = 0
     minor: int = 0
     inode: int = 0
+    contents: int = 0
     readable: bool = True
     writable: bool = True
     size: int = 0
@@ -84,6 +87,7 @@ class MappedFile:
     swap: bool = False
     no_exec: bool = False
     sealed_write: bool = False
+    committed: int = 0
 
 
 def is_private_writable(flags: int) -> bool:

@@ -76,8 +76,17 @@ class Punch(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PageOut(Event):
+    """MADV_PAGEOUT: pages may leave memory; what they hold stays."""
+
+    area: Vma
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Guard(Event):
-    """MADV_GUARD_INSTALL: the pages are gone and an access raises a signal; `on` False takes the guard away."""
+    """MADV_GUARD_INSTALL: pages are gone, an access raises a signal; `on` False takes the guard away."""
 
     start: int
     end: int

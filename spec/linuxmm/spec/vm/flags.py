@@ -21,6 +21,7 @@ VM_MAYSHARE: Final = 0x80
 VM_GROWSDOWN: Final = 0x100
 VM_UFFD_MISSING: Final = 0x200
 VM_PFNMAP: Final = 0x400
+VM_MAYBE_GUARD: Final = 0x800
 VM_UFFD_WP: Final = 0x1000
 VM_LOCKED: Final = 0x2000
 VM_IO: Final = 0x4000
@@ -59,6 +60,7 @@ VM_FLAG_LETTERS: Final[tuple[tuple[int, str], ...]] = (
     (VM_GROWSDOWN, "gd"),
     (VM_UFFD_MISSING, "um"),
     (VM_PFNMAP, "pf"),
+    (VM_MAYBE_GUARD, "gu"),
     (VM_UFFD_WP, "uw"),
     (VM_LOCKED, "lo"),
     (VM_IO, "io"),

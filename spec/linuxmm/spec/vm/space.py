@@ -35,7 +35,7 @@ class System:
     total_pages       pages of RAM and swap
     committed         pages accounted by all address spaces
     max_map_count     vm.max_map_count
-    min_address       vm.mmap_min_addr, bytes
+    min_address       vm.mmap_min_addr, bytes; hint_floor is what a hint is raised to, and a stack stays above
     guard_pages       stack_guard_gap of the command line, pages
     free_pages        pages that are free or could be freed (mode 0 of old kernels)
     user_reserve, admin_reserve  pages kept back in mode 2
@@ -48,6 +48,7 @@ class System:
     max_map_count: int = 65530
     free_pages: int = 1 << 40
     min_address: int = 65536
+    hint_floor: int = 65536
     guard_pages: int = 256
     user_reserve: int = 0
     admin_reserve: int = 0
