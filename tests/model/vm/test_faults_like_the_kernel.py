@@ -61,7 +61,7 @@ class Model:
     """The model of both processes."""
 
     def __init__(self) -> None:
-        self.layer = TableLayer(page_rules(kernel("6.12")), small_pages(80))
+        self.layer = TableLayer(page_rules(kernel("6.18")), small_pages(80))
         self.areas = {1: AREA}
 
     def do(self, space: int, name: str, page: int) -> None:

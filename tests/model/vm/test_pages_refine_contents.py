@@ -175,7 +175,7 @@ class Pair:
             return
         to = TARGET.start + number % 4 * PAGE
         length = min(1 + number % 3, (ANON.end - address) // PAGE, (TARGET.end - to) // PAGE) * PAGE
-        self.table = self.table.zap(space, to, to + length, TARGET.start, TARGET.end)
+        self.table = self.table.zap(space, to, to + length, (TARGET.start, TARGET.end))
         self.noted += self.table.log
         self.table = self.table.move(space, address, to, length)
         self.meaning = self.meaning.zap(space, to, to + length).move(space, address, to, length)

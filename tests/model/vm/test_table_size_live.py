@@ -40,11 +40,11 @@ PLACES = (BASE, BASE + 0x1000, BASE + (1 << 21), BASE + (1 << 30), BASE + (1 << 
 
 def modelled() -> list[int]:
     """VmPTE of the model after each step, less what it was before."""
-    layer = TableLayer(page_rules(kernel("6.12")), small_pages(60))
+    layer = TableLayer(page_rules(kernel("6.18")), small_pages(60))
     sizes, mapped = [0], list(PLACES)
 
     def size() -> int:
-        return table_lines(kernel("6.12"), layer.pages, 1)[0][1]
+        return table_lines(kernel("6.18"), layer.pages, 1)[0][1]
 
     for place in PLACES:
         areas = (Stretch(place, place + 4096, 0x73, anon=1),)
@@ -54,7 +54,7 @@ def modelled() -> list[int]:
         mapped.remove(place)
         before = max((other + 4096 for other in mapped if other < place), default=0)
         behind = min((other for other in mapped if other > place), default=0)
-        layer = layer.zap(1, place, place + 4096, before, behind)
+        layer = layer.zap(1, place, place + 4096, (before, behind))
         sizes.append(size())
     return sizes
 

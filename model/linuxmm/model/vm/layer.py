@@ -122,11 +122,13 @@ class TableLayer:
         """The layer with an object under a number."""
         return self._with(replace(self.pages, objects=self.pages.objects.set(number, backing)))
 
-    def zap(self, space: int, start: int, end: int, floor: int = 0, ceiling: int = 0) -> "TableLayer":
+    def zap(self, space: int, start: int, end: int, beside: tuple[int, int] | None = None) -> "TableLayer":
         """Clear the range, and free the tables that serve no other area."""
         if space not in self.pages.mms:
             return self
-        return self._with(zapping.unmap(self.pages, space, start, end, floor, ceiling))
+        if beside is None:
+            return self._with(zapping.zap(self.pages, space, start, end))
+        return self._with(zapping.unmap(self.pages, space, start, end, *beside))
 
     def move(self, space: int, old: int, new: int, length: int) -> "TableLayer":
         """Move what is mapped."""

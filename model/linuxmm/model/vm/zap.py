@@ -43,6 +43,7 @@ def never_writable_at_once(page: Page, dirty: bool) -> bool:
 @behaviour(
     "vm.may-write-now",
     since="6.0",
+    until="6.18",
     features=("F059",),
     source="mm/mprotect.c:can_change_pte_writable; commit 64fe24a3e05; 6.1, 6.12 (6.0 unconfirmed)",
 )

@@ -39,6 +39,7 @@ def page_tables_and_directories(tables: Tables) -> Printed:
 @behaviour(
     "vm.table-kib",
     since="4.15",
+    until="6.18",
     features=("F040",),
     source="include/linux/mm.h:mm_pgtables_bytes; commit af5b0f6a09e; 4.15 to 6.12",
 )
