@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from immutables import Map
 
-from linuxmm.model.vm import evict, gup
+from linuxmm.model.vm import evict, gup, objects
 from linuxmm.model.vm.audit import ALWAYS, GUARDED, broken
 from linuxmm.model.vm.examples import (
     ANON,
@@ -31,6 +31,7 @@ from linuxmm.model.vm.state import Backing, Pages, TlbFlush, small_pages
 from linuxmm.model.vm.table import leaves
 from linuxmm.spec.kernel import Version, kernel, parse_version
 from linuxmm.spec.step import Event
+from linuxmm.spec.vm import contents
 from linuxmm.spec.vm.content_layer import ContentLayer
 from linuxmm.spec.vm.contents import Object, object_of
 from linuxmm.spec.vm.rights import Accessor, remote_may
@@ -207,6 +208,30 @@ class Pair:
         places = [place for place in sorted(self.table.pages.cache) if place[0] == FILE]
         if places:
             self._evicted(evict.write_back(self.table.pages, *places[number % len(places)]))
+
+    def _mappers(self) -> list[tuple[int, Stretch]]:
+        made = [space for space in self.areas if space in self.table.pages.mms]
+        return [(space, area) for space in made for area in self.areas[space] if area.file == FILE]
+
+    def _truncate(self, space: int, address: int, number: int) -> None:
+        size = number * 61
+        self._evicted(objects.truncate(self.table.pages, FILE, size, self._mappers()))
+        self.meaning = replace(self.meaning, contents=contents.resize(self.meaning.contents, FILE, size))
+
+    def _punch(self, space: int, address: int, number: int) -> None:
+        start, end = number % 3 * PAGE, (number % 3 + 1 + number // 128) * PAGE
+        self._evicted(objects.punch(self.table.pages, FILE, start, end, self._mappers()))
+        self.meaning = replace(self.meaning, contents=contents.punch(self.meaning.contents, FILE, start, end))
+
+    def _file_write(self, space: int, address: int, number: int) -> None:
+        data = bytes([number]) * (1 + number * 20)
+        pages, done = objects.write_object(self.table.pages, FILE, number * 40, data)
+        assert done == len(data)
+        self._evicted(pages)
+        self.meaning = replace(
+            self.meaning,
+            contents=contents.write_object(self.meaning.contents, FILE, number * 40, data),
+        )
 
     def _drop_cached(self, space: int, address: int, number: int) -> None:
         pages = self.table.pages

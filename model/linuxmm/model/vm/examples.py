@@ -38,6 +38,7 @@ Operation = tuple[str, int, int, int]
 NAMES = (
     "write", "write", "read", "remote-read", "remote-write", "forced-write", "discard", "free", "fork",
     "drop", "move", "protect", "populate", "swap", "write-back", "drop-cached", "hold", "release",
+    "truncate", "punch", "file-write",
 )  # fmt: skip
 
 
