@@ -5,16 +5,17 @@ from functools import partial
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from immutables import Map
 
-from linuxmm.model.vm import evict, gup
+from linuxmm.model.vm import evict, gup, objects
 from linuxmm.model.vm.audit import ALWAYS, GUARDED, broken
-from linuxmm.model.vm.layer import TableLayer
-from linuxmm.model.vm.page_profile import page_rules
-from linuxmm.model.vm.page_strategies import (
+from linuxmm.model.vm.examples import (
     ANON,
     AREAS,
+    EVERY_PAGE,
     FILE,
+    NAMES,
     PAGE,
     RIGHTS,
     SHMEM,
@@ -22,19 +23,31 @@ from linuxmm.model.vm.page_strategies import (
     Operation,
     Stretch,
     find_in,
-    operations,
     with_rights,
 )
-from linuxmm.model.vm.state import Backing, small_pages
+from linuxmm.model.vm.layer import TableLayer
+from linuxmm.model.vm.page_profile import page_rules
+from linuxmm.model.vm.state import Backing, Pages, TlbFlush, small_pages
+from linuxmm.model.vm.table import leaves
 from linuxmm.spec.kernel import Version, kernel, parse_version
+from linuxmm.spec.step import Event
+from linuxmm.spec.vm import contents
 from linuxmm.spec.vm.content_layer import ContentLayer
 from linuxmm.spec.vm.contents import Object, object_of
 from linuxmm.spec.vm.rights import Accessor, remote_may
-from linuxmm.spec.vm.x86_entry import READ, WRITE
+from linuxmm.spec.vm.x86_entry import DIRTY, PHYSICAL, PRESENT, READ, WRITABLE, WRITE
 from linuxmm.spec.vm.x86_format import FORMATS, X86_64, X86Format
 
 EXCLUSIVE = Version(5, 19)
 DATA = b"a" * PAGE + b"b" * PAGE + b"c" * 100
+
+
+def operations(most: int = 30) -> st.SearchStrategy[list[Operation]]:
+    """Up to `most` operations."""
+    one = st.tuples(
+        st.sampled_from(NAMES), st.sampled_from((1, 2)), st.sampled_from(EVERY_PAGE), st.integers(0, 255)
+    )
+    return st.lists(one, min_size=1, max_size=most)
 
 
 class Pair:
@@ -52,6 +65,8 @@ class Pair:
         self.areas: dict[int, tuple[Stretch, ...]] = {1: AREAS}
         self.slots = 0
         self.handles = 0
+        self.cached: set[tuple[int, int, int, int, int]] = set()
+        self.noted: list[Event] = []
         self.questions = (*ALWAYS, *GUARDED) if parse_version(version) >= EXCLUSIVE else tuple(ALWAYS)
 
     def do(self, operation: Operation) -> None:
@@ -59,8 +74,36 @@ class Pair:
         name, space, address, number = operation
         if space not in self.areas:
             return
+        self.table = replace(self.table, log=())
+        self.noted = []
         getattr(self, "_" + name.replace("-", "_"))(space, address, number)
+        self.check_flushes()
         assert broken(self.rules, self.table.pages, dict(self.areas), self.questions) == []
+
+    def check_flushes(self) -> None:
+        """Whatever a TLB may hold is still what the tables say, or was flushed in this step."""
+        for event in (*self.noted, *self.table.log):
+            if not isinstance(event, TlbFlush):
+                continue
+            self.cached = {
+                held
+                for held in self.cached
+                if held[0] != event.space or not event.start <= held[1] < event.end
+            }
+        pages = self.table.pages
+        now = {
+            (space, address, value & PHYSICAL, value & WRITABLE, value & DIRTY)
+            for space in pages.mms
+            for address, _, value in leaves(pages, space, 0, 1 << (pages.format.va_bits - 1))
+            if value & PRESENT
+        }
+        rights = {(space, address): (frame, bits | dirty) for space, address, frame, bits, dirty in now}
+        self.cached = {held for held in self.cached if held[0] in pages.mms}
+        for space, address, frame, bits, dirty in self.cached:
+            assert (space, address) in rights, f"{address:#x} of space {space} is gone but for a TLB"
+            found, more = rights[space, address]
+            assert (found, (bits | dirty) & ~more) == (frame, 0), f"{address:#x} of space {space} is stale"
+        self.cached |= now
 
     def find(self, space: int, address: int) -> Stretch | None:
         """The area of an address space."""
@@ -133,7 +176,8 @@ class Pair:
             return
         to = TARGET.start + number % 4 * PAGE
         length = min(1 + number % 3, (ANON.end - address) // PAGE, (TARGET.end - to) // PAGE) * PAGE
-        self.table = self.table.zap(space, to, to + length, TARGET.start, TARGET.end)
+        self.table = self.table.zap(space, to, to + length, (TARGET.start, TARGET.end))
+        self.noted += self.table.log
         self.table = self.table.move(space, address, to, length)
         self.meaning = self.meaning.zap(space, to, to + length).move(space, address, to, length)
 
@@ -155,20 +199,46 @@ class Pair:
         if frames:
             self.slots += 1
             pages = evict.swap_out(pages, frames[number % len(frames)], self.slots)
-            self.table = replace(self.table, pages=pages)
+            self._evicted(pages)
+
+    def _evicted(self, pages: Pages) -> None:
+        self.table = replace(self.table, pages=replace(pages, log=()), log=pages.log)
 
     def _write_back(self, space: int, address: int, number: int) -> None:
         places = [place for place in sorted(self.table.pages.cache) if place[0] == FILE]
         if places:
-            pages = evict.write_back(self.table.pages, *places[number % len(places)])
-            self.table = replace(self.table, pages=pages)
+            self._evicted(evict.write_back(self.table.pages, *places[number % len(places)]))
+
+    def _mappers(self) -> list[tuple[int, Stretch]]:
+        made = [space for space in self.areas if space in self.table.pages.mms]
+        return [(space, area) for space in made for area in self.areas[space] if area.file == FILE]
+
+    def _truncate(self, space: int, address: int, number: int) -> None:
+        size = number * 61
+        self._evicted(objects.truncate(self.table.pages, FILE, size, self._mappers()))
+        self.meaning = replace(self.meaning, contents=contents.resize(self.meaning.contents, FILE, size))
+
+    def _punch(self, space: int, address: int, number: int) -> None:
+        start, end = number % 3 * PAGE, (number % 3 + 1 + number // 128) * PAGE
+        self._evicted(objects.punch(self.table.pages, FILE, start, end, self._mappers()))
+        self.meaning = replace(self.meaning, contents=contents.punch(self.meaning.contents, FILE, start, end))
+
+    def _file_write(self, space: int, address: int, number: int) -> None:
+        data = bytes([number]) * (1 + number * 20)
+        pages, done = objects.write_object(self.table.pages, FILE, number * 40, data)
+        assert done == len(data)
+        self._evicted(pages)
+        self.meaning = replace(
+            self.meaning,
+            contents=contents.write_object(self.meaning.contents, FILE, number * 40, data),
+        )
 
     def _drop_cached(self, space: int, address: int, number: int) -> None:
         pages = self.table.pages
         for place in sorted(pages.cache):
             frame = pages.cache[place]
             if place[0] == FILE and not evict.is_held(pages, frame) and not evict.is_dirty(pages, frame):
-                self.table = replace(self.table, pages=evict.drop_cached(pages, *place))
+                self._evicted(evict.drop_cached(pages, *place))
                 return
 
     def _hold(self, space: int, address: int, number: int) -> None:
@@ -181,7 +251,7 @@ class Pair:
         if frame != -1:
             self.handles += 1
             pages = gup.hold(self.rules, pages, self.handles, space, address, frame, request, write)
-        self.table = replace(self.table, pages=pages)
+        self._evicted(pages)
         forms = self.meaning.populate(space, area, address, address + PAGE, write)
         self.meaning = forms[0]
 

@@ -2,21 +2,34 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linuxmm.hardware.bus import Bus, store_entry
 from linuxmm.hardware.memory import PhysicalMemory, Range, physical_memory
 from linuxmm.hardware.tables import map_leaf
+from linuxmm.model.vm.examples import ANON, find_in
 from linuxmm.model.vm.layer import TableLayer
 from linuxmm.model.vm.page_profile import page_rules
-from linuxmm.model.vm.page_strategies import ANON, find_in
 from linuxmm.model.vm.ptdump import dump_arm64, dump_x86, lines_x86
 from linuxmm.model.vm.state import small_pages
+from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.kernel import kernel
+from linuxmm.spec.step import Refusal
 from linuxmm.spec.vm.arm64_entry import table_entry
 from linuxmm.spec.vm.folding import PGD, PTE
-from linuxmm.spec.vm.ptdump import Line, Marker, effective, is_writable_code, scaled, writable_code
+from linuxmm.spec.vm.ptdump import (
+    Line,
+    Marker,
+    effective,
+    gaps,
+    is_writable_code,
+    read_x86,
+    repeated,
+    scaled,
+    writable_code,
+)
 from linuxmm.spec.vm.x86_entry import NX, USER, WRITABLE, Control
 from linuxmm.spec.vm.x86_format import FORMATS, I386, PAE, X86_64, X86Format, level_shift
 
@@ -162,3 +175,31 @@ def test_ranges_follow_each_other_and_hold_what_is_mapped(
             assert line.flags in inside
     listed = sum((line.end - line.start) >> 12 for line in lines if line.flags)
     assert listed == len(leaves)
+
+
+def test_a_printed_dump_is_read_back() -> None:
+    leaves = [(0xFFFF888000000000, 0x0000_01E3 | NX, 2), (0xFFFFFFFF81000000, 0x0100_01A1, 1)]
+    memory = mapped(X86_64, [*leaves, (0xFFFFFFFF81201000, 0x0120_109B | NX, 0)])
+    items = lines_x86(X86_64, CONTROL, memory, 0x1000, KERNEL_SPACE)
+    shown = 0x1F | 0x100 | 0x80 | 0x1000 | NX
+    plain = [i._replace(flags=i.flags & shown, effective=0) if isinstance(i, Line) else i for i in items]
+    found = list(read_x86(dump_x86(X86_64, CONTROL, memory, 0x1000, KERNEL_SPACE)))
+    assert found == plain
+    assert gaps(found, 0) == ()
+    assert gaps(items, 0) == repeated(items) == ()
+
+
+def test_a_dump_that_is_no_partition_is_rejected() -> None:
+    line = Line(0, 0x1000, PTE, 0x63, 0)
+    assert gaps([line, Line(0x2000, 0x3000, PTE, 0x61, 0)], 0) == (
+        Refusal("vm.ptdump.partition", "a range starts at 0x2000, the last ended at 0x1000"),
+    )
+    assert repeated([line, line._replace(start=0x1000, end=0x2000)]) == (
+        Refusal("vm.ptdump.partition", "the range from 0x1000 is like the one before it"),
+    )
+    assert repeated([line, Marker(0x1000, "Here"), line._replace(start=0x1000, end=0x2000)]) == ()
+
+
+def test_a_line_that_is_no_range_is_bad_evidence() -> None:
+    with pytest.raises(BadEvidence, match=r"dump\.txt:2: a range such as"):
+        list(read_x86(["---[ User Space ]---", "0x0000-0x1000 4K pte?"], "dump.txt"))

@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import pytest
 
@@ -220,6 +221,73 @@ def test_the_running_kernel_does_the_same(sides: tuple[int, int]) -> None:
         if area.flags & 1:
             found = layer.read(1, mapped, area.start, PAGE)[1].data
             assert ctypes.string_at(area.start, PAGE) == found
+
+
+class Given(NamedTuple):
+    """A list of segments as the call sees it: an address of an array, and a count."""
+
+    said: str
+    segments: tuple[Segment, ...] | None
+
+
+def lists(good: Segment) -> tuple[Given, ...]:
+    """Lists that are right, wrong in one way, or empty."""
+    return (
+        Given("good", (good,)),
+        Given("unreadable", None),
+        Given("too long", (good,) * 1025),
+        Given("longest", (good,) * 1024),
+        Given("negative length", (Segment(good.base, (1 << 64) - 1),)),
+        Given("beyond user space", (Segment(0xFFFF_8000_0000_0000, 8),)),
+        Given("not mapped", (Segment(16, 8),)),
+        Given("empty", ()),
+        Given("of no bytes", (Segment(good.base, 0),)),
+        Given("wrong at its end", (good, Segment(good.base, 1 << 63))),
+    )
+
+
+def refused_by_kernel(write: bool, pid: int, local: Given, remote: Given, flags: int) -> int | Err:
+    """The real system call with these arguments."""
+    pointers, counts = [], []
+    for given in (local, remote):
+        segments = given.segments or (Segment(0, 0),)
+        pointers.append((Vector * len(segments))(*(Vector(*segment) for segment in segments)))
+        counts.append(1 if given.segments is None else len(given.segments))
+    places = [
+        ctypes.c_void_p((1 << 64) - 1) if given.segments is None else pointer
+        for given, pointer in zip((local, remote), pointers, strict=True)
+    ]
+    name = "process_vm_writev" if write else "process_vm_readv"
+    done = int(getattr(LIBC, name)(pid, places[0], counts[0], places[1], counts[1], ctypes.c_ulong(flags)))
+    return Err(Errno(ctypes.get_errno())) if done < 0 else done
+
+
+def test_the_running_kernel_refuses_in_the_same_order() -> None:
+    buffers = [ctypes.create_string_buffer(64) for _ in range(2)]
+    good = [Segment(ctypes.addressof(buffer), 8) for buffer in buffers]
+    if refused_by_kernel(False, os.getpid(), Given("", (good[0],)), Given("", (good[1],)), 0) != 8:
+        pytest.skip("this kernel, or what confines this process, has no process_vm_readv")
+    kept = {
+        *range(good[0].base >> 12, (good[0].base >> 12) + 1),
+        *range(good[1].base >> 12, (good[1].base >> 12) + 1),
+    }
+
+    def mapped(address: int) -> Stretch | None:
+        page = address & -PAGE
+        return Stretch(page, page + PAGE, RW) if page >> 12 in kept else None
+
+    nobody, judged = 2**22 + 7, 0
+    for write in (False, True):
+        for pid in (os.getpid(), nobody):
+            for flags in (0, 1):
+                for local in lists(good[0]):
+                    for remote in lists(good[1]):
+                        call = Call(write, local.segments, remote.segments, flags, pid != nobody)
+                        expected = transfer(ContentLayer(), call, 1, mapped, 1, mapped)[1]
+                        found = refused_by_kernel(write, pid, local, remote, flags)
+                        assert found == expected, (write, pid, flags, local.said, remote.said)
+                        judged += 1
+    assert judged == 800
 
 
 def test_page_tables_do_the_same() -> None:

@@ -4,7 +4,7 @@ Linux: mm/rmap.c, mm/debug_vm_pgtable.c.  Seed 2.8 (F040, F059).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from linuxmm.model.vm.page_rules import PageRules
@@ -44,7 +44,7 @@ GUARDED: Final[dict[str, Callable[[Use], bool]]] = {
 }
 """What holds since 5.19, and did not always before."""
 
-Spaces = dict[int, tuple[Area, ...]]
+Spaces = Mapping[int, tuple[Area, ...]]
 
 
 def uses(rules: PageRules, pages: Pages, spaces: Spaces) -> dict[int, Use]:

@@ -55,6 +55,7 @@ def fork_copies_everything(area: Area) -> bool:
 @behaviour(
     "vm.fork-skips",
     since="2.6.14",
+    until="6.18",
     features=("F059",),
     source="mm/memory.c:vma_needs_copy; commit d992895ba2b; 2.6.18 to 6.12",
 )
@@ -78,6 +79,7 @@ def fork_shares_pinned_pages(mm: Mm, page: Page) -> bool:
 @behaviour(
     "vm.fork-copies",
     since="5.9",
+    until="6.18",
     features=("F059",),
     source="mm/memory.c:copy_present_page; commit 70e806e4e64 (5.9 unconfirmed, 5.10 to 6.12)",
 )

@@ -57,6 +57,7 @@ def reuse_if_sole_reference(page: Page) -> bool:
 @behaviour(
     "vm.may-reuse",
     since="5.19",
+    until="6.18",
     features=("F059",),
     source="mm/memory.c:do_wp_page; commit 6c287605fd5; 6.1, 6.12",
 )
@@ -80,6 +81,7 @@ def owned_unmarked(page: Page) -> Page:
 @behaviour(
     "vm.owned",
     since="5.19",
+    until="6.18",
     features=("F059",),
     source="mm/rmap.c:page_add_new_anon_rmap, page_move_anon_rmap; 6.1, 6.12",
 )

@@ -70,6 +70,7 @@ class Served(IntEnum):
 @behaviour(
     "vm.reads-zero-page",
     since="2.6.32",
+    until="6.18",
     features=("F059",),
     source="mm/memory.c:do_anonymous_page; commit a13ea5b7596; 2.6.32 to 6.12",
 )
@@ -105,6 +106,7 @@ def around_nothing() -> int:
 @behaviour(
     "vm.fault-around",
     since="3.15",
+    until="6.18",
     features=("F059",),
     source="mm/memory.c:do_fault_around, fault_around_bytes; commit 8c6e50b0290; 3.15 to 6.12",
 )

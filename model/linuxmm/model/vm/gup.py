@@ -69,6 +69,7 @@ def forgets_forced_write(forced: bool) -> bool:
 @behaviour(
     "vm.keeps-write",
     since="4.9",
+    until="6.18",
     backports=("4.8.3",),
     features=("F059",),
     source="mm/gup.c:faultin_page; commit 19be0eaffa3; 4.9 to 6.12",
@@ -93,6 +94,7 @@ def forced_after_break(page: Page, broken: bool) -> bool:
 @behaviour(
     "vm.may-write-forced",
     since="6.0",
+    until="6.18",
     features=("F059",),
     source="mm/gup.c:can_follow_write_pte; commit 5535be30997; 6.1, 6.12",
 )
@@ -135,6 +137,7 @@ def read_hold_breaks_cow(page: Page, pin: bool) -> bool:
 @behaviour(
     "vm.read-hold-breaks",
     since="5.19",
+    until="6.18",
     features=("F059",),
     source="mm/gup.c:gup_must_unshare; commit a7f22660409; 6.1, 6.12",
 )
@@ -158,6 +161,7 @@ def pin_is_a_reference(pin: bool) -> int:
 @behaviour(
     "vm.pin-refs",
     since="5.6",
+    until="6.18",
     features=("F059",),
     source="mm/gup.c:try_grab_page; include/linux/mm.h:GUP_PIN_COUNTING_BIAS; 5.6 to 6.12",
 )

@@ -17,11 +17,11 @@ from linuxmm.model.vm.fault import Served, handle_fault
 from linuxmm.model.vm.gup import Request, get_user_page
 from linuxmm.model.vm.move import move
 from linuxmm.model.vm.page_rules import PageRules
-from linuxmm.model.vm.state import NOTHING, Backing, Pages, bytes_of, with_bytes, with_page
+from linuxmm.model.vm.state import NOTHING, Backing, PageFaultUser, Pages, bytes_of, with_bytes, with_page
 from linuxmm.model.vm.table import create, destroy
 from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.registry import verb
-from linuxmm.spec.step import Err, Errno
+from linuxmm.spec.step import Err, Errno, Event
 from linuxmm.spec.vm.contents import pieces_of
 from linuxmm.spec.vm.page_layer import (
     BUS_ADRERR,
@@ -56,6 +56,8 @@ def touch(
             return pages, walked.result.address
         if not isinstance(walked.result, PageFault):
             raise Unmodelled(f"the walk for {address:#x} ended with {walked.result}")
+        fault = PageFaultUser(space, address, walked.result.code)
+        pages = replace(pages, log=(*pages.log, fault))
         area = find(address)
         signal = refused(area, address, kind, Accessor.THREAD)
         if signal is not None or area is None:
@@ -107,20 +109,26 @@ def reach(
 
 @dataclass(frozen=True, slots=True)
 class TableLayer:
-    """The model's page layer; an address space is made when it is first touched."""
+    """The model's page layer; an address space is made when it is first touched.
+
+    log  events of the last step
+    """
 
     rules: PageRules
     pages: Pages
+    log: tuple[Event, ...] = ()
 
     def with_object(self, number: int, backing: Backing) -> "TableLayer":
         """The layer with an object under a number."""
         return self._with(replace(self.pages, objects=self.pages.objects.set(number, backing)))
 
-    def zap(self, space: int, start: int, end: int, floor: int = 0, ceiling: int = 0) -> "TableLayer":
+    def zap(self, space: int, start: int, end: int, beside: tuple[int, int] | None = None) -> "TableLayer":
         """Clear the range, and free the tables that serve no other area."""
         if space not in self.pages.mms:
             return self
-        return self._with(zapping.unmap(self.pages, space, start, end, floor, ceiling))
+        if beside is None:
+            return self._with(zapping.zap(self.pages, space, start, end))
+        return self._with(zapping.unmap(self.pages, space, start, end, *beside))
 
     def move(self, space: int, old: int, new: int, length: int) -> "TableLayer":
         """Move what is mapped."""
@@ -237,4 +245,6 @@ class TableLayer:
         return self._with(pages)
 
     def _with(self, pages: Pages) -> "TableLayer":
-        return TableLayer(self.rules, replace(pages, log=()) if pages.log else pages)
+        if not pages.log:
+            return TableLayer(self.rules, pages)
+        return TableLayer(self.rules, replace(pages, log=()), pages.log)

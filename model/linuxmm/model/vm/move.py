@@ -40,6 +40,7 @@ def moves_page_tables() -> tuple[int, ...]:
 @behaviour(
     "vm.move-levels",
     since="5.11",
+    until="6.18",
     features=("F059",),
     source="mm/mremap.c:move_normal_pud; commit c49dd340180 (5.11); 6.1, 6.12; x86-64",
 )

@@ -47,6 +47,7 @@ def flush_after_unlocking() -> tuple[str, ...]:
 @behaviour(
     "vm.move-order",
     since="4.19",
+    until="6.18",
     backports=("4.4.163", "4.9.135", "4.14.78", "4.18.16"),
     features=("F041", "F059"),
     source="mm/mremap.c:move_ptes; commit eb66ae03082; 4.19 to 6.12",
@@ -71,6 +72,7 @@ def tables_move_unlocked() -> bool:
 @behaviour(
     "vm.table-move-rmap",
     since="5.14",
+    until="6.18",
     features=("F059",),
     source="mm/mremap.c:move_pgt_entry; commit 97113eb39fa; 5.14 to 6.12",
 )

@@ -172,8 +172,14 @@ def _pages(start: int, end: int) -> range:
     return range(start >> PAGE_SHIFT, end >> PAGE_SHIFT)
 
 
+def beside(space: AddressSpace, start: int, end: int) -> tuple[int, int]:
+    """Where what is mapped below a range ends and what is above it starts; 0 for nothing."""
+    below = max((min(area.end, start) for area in space.areas if area.start < start), default=0)
+    return below, min((max(area.start, end) for area in space.areas if area.end > end), default=0)
+
+
 def _zapped(process: Process, start: int, end: int) -> Process:
-    layer = process.layer.zap(SPACE, start, end)
+    layer = process.layer.zap(SPACE, start, end, beside(process.space, start, end))
     gone = [page for page in process.guards if start <= page << PAGE_SHIFT < end]
     guards = process.guards
     for page in gone:

@@ -34,6 +34,15 @@ class TlbFlush(Event):
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class PageFaultUser(Event):
+    """Tracepoint exceptions:page_fault_user: the address, and the error code of the hardware's walk."""
+
+    space: int
+    address: int
+    error_code: int
+
+
 class Frames(Protocol):
     """Where frames come from and go to; a page allocator, as far as it matters here."""
 

@@ -17,6 +17,7 @@ from linuxmm.model.vm.state import (
     Mm,
     Pages,
     entry,
+    flushing,
     take_zeroed,
     with_bytes,
     with_entry,
@@ -196,17 +197,29 @@ def free_tables(pages: Pages, space: int, start: int, end: int, floor: int = 0, 
 
     floor, ceiling  where the area before ends and the one after starts; 0 for none
     Requires  no entry of the range maps anything
+    Ensures   a table is given back after it was unlinked and then flushed, for a CPU may hold a pointer to it
     """
     if start >= end:
         return pages
-    return _free_below(pages, space, pages.mms[space].root, PGD, start, end, floor, ceiling)
+    unlinked: list[tuple[int, int]] = []
+    pages = _unlink_below(pages, pages.mms[space].root, PGD, (start, end), (floor, ceiling), unlinked)
+    if unlinked:
+        pages = flushing(pages, space, start, end)
+    for table, level in unlinked:
+        pages = _give_table(pages, space, table, level)
+    return pages
 
 
-def _free_below(
-    pages: Pages, space: int, table: int, level: int, start: int, end: int, floor: int, ceiling: int
+def _unlink_below(
+    pages: Pages,
+    table: int,
+    level: int,
+    part: tuple[int, int],
+    limits: tuple[int, int],
+    unlinked: list[tuple[int, int]],
 ) -> Pages:
-    """Free what hangs below the entries of one table of a generic level (PGD or not folded)."""
-    fmt, va = pages.format, start
+    """Unlink what hangs below the entries of one table of a generic level, and add it to `unlinked`."""
+    fmt, (va, end) = pages.format, part
     below = next_level(fmt, level)
     span = 1 << level_shift(fmt, hardware_level(fmt, level))
     while va < end:
@@ -215,10 +228,10 @@ def _free_below(
         value = entry(pages, at)
         if value & PRESENT and not value & LARGE:
             if below > PTE:
-                pages = _free_below(pages, space, table_base(value), below, va, stop, floor, ceiling)
-            if is_table_free(va & -span, span, floor, ceiling):
+                pages = _unlink_below(pages, table_base(value), below, (va, stop), limits, unlinked)
+            if is_table_free(va & -span, span, *limits):
                 pages = with_entry(pages, at, 0)
-                pages = _give_table(pages, space, table_base(value), below)
+                unlinked.append((table_base(value), below))
         va = stop
     return pages
 

@@ -1,16 +1,14 @@
-"""Taking pages away and changing rights: munmap, MADV_DONTNEED, MADV_FREE, mprotect, truncation.
+"""Taking pages away and changing rights: munmap, MADV_DONTNEED, MADV_FREE, mprotect.
 
 Linux: mm/memory.c:zap_pte_range, mm/mprotect.c:change_pte_range, mm/madvise.c.  Seed 2.8, 2.4.7 (F059, F047).
 """
 
 from dataclasses import replace
 
-from immutables import Map
-
 from linuxmm.model.vm.cow import unmapped
-from linuxmm.model.vm.fault import is_beyond, protection
+from linuxmm.model.vm.fault import protection
 from linuxmm.model.vm.page_rules import PageRules
-from linuxmm.model.vm.state import Page, Pages, count_swap, entry, flushing, put_page, with_entry, with_page
+from linuxmm.model.vm.state import Page, Pages, count_swap, entry, flushing, with_entry, with_page
 from linuxmm.model.vm.table import find, free_tables, leaves
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import verb
@@ -43,6 +41,7 @@ def never_writable_at_once(page: Page, dirty: bool) -> bool:
 @behaviour(
     "vm.may-write-now",
     since="6.0",
+    until="6.18",
     features=("F059",),
     source="mm/mprotect.c:can_change_pte_writable; commit 64fe24a3e05; 6.1, 6.12 (6.0 unconfirmed)",
 )
@@ -138,37 +137,6 @@ def protect(rules: PageRules, pages: Pages, space: int, area: Area, start: int, 
         pages = with_entry(pages, at, new)
         changed = True
     return flushing(pages, space, start, end) if changed else pages
-
-
-@verb("F059", source="mm/truncate.c:truncate_pagecache; mm/memory.c:unmap_mapping_pages")
-def truncate(pages: Pages, number: int, size: int, areas: tuple[tuple[int, Area], ...]) -> Pages:
-    """Give an object another size; pages beyond it leave the cache and every address space, copies included.
-
-    areas  (address space, area) of every area that maps the object
-    """
-    backing = pages.objects[number]
-    old, tail = backing.size, size & 0xFFF
-    pages = replace(pages, objects=pages.objects.set(number, replace(backing, size=size)))
-    for space, area in areas:
-        first = area.start + ((((size + 0xFFF) >> 12) - area.pgoff) << 12)
-        pages = zap(pages, space, min(max(area.start, first), area.end), area.end)
-    for place, frame in sorted(pages.cache.items()):
-        if place[0] == number and is_beyond(pages, number, place[1]):
-            pages = put_page(replace(pages, cache=pages.cache.delete(place)), frame)
-    kept = {i: data for i, data in backing.stored.items() if i << 12 < size}
-    if tail and size < old:
-        frame = pages.cache.get((number, size >> 12), -1)
-        if frame != -1:
-            pages = _zero_tail(pages, frame, tail)
-        if size >> 12 in kept:
-            kept[size >> 12] = kept[size >> 12][:tail] + bytes(4096 - tail)
-    return replace(pages, objects=pages.objects.set(number, replace(backing, size=size, stored=Map(kept))))
-
-
-def _zero_tail(pages: Pages, frame: int, tail: int) -> Pages:
-    data = pages.memory.frames.get(frame, bytes(4096))[:tail] + bytes(4096 - tail)
-    frames = pages.memory.frames.set(frame, data)
-    return replace(pages, memory=replace(pages.memory, frames=frames))
 
 
 def is_resident(pages: Pages, space: int, area: Area, address: int) -> bool:

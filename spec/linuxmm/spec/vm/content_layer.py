@@ -47,7 +47,7 @@ class ContentLayer:
         """The layer with an object (a file, shared memory) under a number."""
         return self._with(memory.with_object(self.contents, number, held))
 
-    def zap(self, space: int, start: int, end: int, floor: int = 0, ceiling: int = 0) -> "ContentLayer":
+    def zap(self, space: int, start: int, end: int, beside: tuple[int, int] | None = None) -> "ContentLayer":
         """Forget what is mapped in the range."""
         return self._with(memory.zap(self.contents, space, start, end))
 

@@ -92,11 +92,11 @@ class Written:
 class PageLayer(Protocol):
     """The pages of all address spaces, and of the objects that they map."""
 
-    def zap(self, space: int, start: int, end: int, floor: int = 0, ceiling: int = 0) -> Self:
+    def zap(self, space: int, start: int, end: int, beside: tuple[int, int] | None = None) -> Self:
         """Forget what is mapped in the range (munmap, MAP_FIXED).
 
-        floor, ceiling  where the areas before and after end and start; page tables in between are freed
-                        (0 for none: what is beyond belongs to nobody)
+        beside  where the area before ends and the one after starts (0: there is none); page tables that
+                serve neither are freed.  None: tables stay
         """
 
     def move(self, space: int, old: int, new: int, length: int) -> Self:

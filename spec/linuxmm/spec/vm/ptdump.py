@@ -7,11 +7,14 @@ Linux: arch/x86/mm/dump_pagetables.c, arch/arm64/mm/ptdump.c, mm/ptdump.c.  Seed
 x86 since 2.6.26, arm64 since 3.19, one walker for all since 5.6.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.invariant import clause
 from linuxmm.spec.registry import formula
+from linuxmm.spec.step import Refusal
 from linuxmm.spec.vm import arm64_entry as arm
 from linuxmm.spec.vm.folding import LEVEL_NAMES, PMD, PTE, PUD
 from linuxmm.spec.vm.x86_entry import (
@@ -220,3 +223,75 @@ def writable_code(items: Iterable[Line | Marker]) -> int:
         if isinstance(item, Line) and is_writable_code(item.effective) and item.flags:
             found += ((item.end - item.start) & ((1 << 64) - 1)) >> 12
     return found
+
+
+def gaps(items: Iterable[Line | Marker], start: int) -> tuple[Refusal, ...]:
+    """Where the ranges of a dump do not follow each other, from `start` on."""
+    found: list[Refusal] = []
+    at = start
+    for item in items:
+        if isinstance(item, Line):
+            if item.start != at:
+                why = f"a range starts at {item.start:#x}, the last ended at {at:#x}"
+                found.append(Refusal(PARTITION.id, why))
+            at = item.end
+    return tuple(found)
+
+
+def repeated(items: Iterable[Line | Marker]) -> tuple[Refusal, ...]:
+    """Where neighbours under one marker do not differ.
+
+    Requires  lines with all their bits: what is printed leaves out marks and effective rights
+    """
+    found: list[Refusal] = []
+    before: Line | None = None
+    for item in items:
+        if isinstance(item, Line) and before is not None and item[2:] == before[2:]:
+            found.append(Refusal(PARTITION.id, f"the range from {item.start:#x} is like the one before it"))
+        before = item if isinstance(item, Line) else None
+    return tuple(found)
+
+
+PRINTED: Final = re.compile(
+    r"0x([0-9a-f]+)-0x([0-9a-f]+) {3} *(\d+)([BKMGTPE]) (.*?) ?\b(pgd|p4d|pud|pmd|pte)"
+)
+
+
+def read_x86(text: Iterable[str], file: str = "page_tables") -> Iterator[Line | Marker]:
+    """Ranges and markers of a dump that a kernel printed; a marker starts at the range that follows it.
+
+    Errors    BadEvidence naming the line that is neither
+    """
+    name = ""
+    for number, row in enumerate(text, 1):
+        row = row.rstrip("\n")
+        if row.startswith("---[ ") and row.endswith(" ]---"):
+            name = row[5:-5]
+            continue
+        match = PRINTED.fullmatch(row)
+        if match is None:
+            raise BadEvidence(file, "a range such as 0x…-0x…  4K … pte, or a marker", line=number)
+        start, end = int(match[1], 16), int(match[2], 16)
+        if name:
+            yield Marker(start, name)
+            name = ""
+        words = match[5].split()
+        flags = _flags_of(words, LEVEL_NAMES.index(match[6].upper())) if words else 0
+        yield Line(start, end, LEVEL_NAMES.index(match[6].upper()), flags, 0)
+
+
+def _flags_of(words: list[str], level: int) -> int:
+    bits = {
+        "USR": USER,
+        "RW": WRITABLE,
+        "PWT": PWT,
+        "PCD": PCD,
+        "PSE": LARGE,
+        "PAT": PAT if level == PTE else PAT_LARGE,
+        "GLB": GLOBAL,
+        "NX": NX,
+    }
+    flags = PRESENT
+    for word in words:
+        flags |= bits.get(word, 0)
+    return flags
