@@ -213,6 +213,8 @@ class Generator:
             offset = random.randrange(6) * PAGE_SIZE
             if self._one_in(20):
                 offset = random.choice((7, self._word & -PAGE_SIZE, self._word >> 1 & -PAGE_SIZE))
+        if self._rules.bits == 32:
+            offset &= -PAGE_SIZE
         if address and random.randrange(4):
             flags |= vm.MAP_FIXED if random.randrange(4) else vm.MAP_FIXED_NOREPLACE
         for extra, rarity in _EXTRA:
