@@ -27,7 +27,7 @@ def draw(start: Start, operations: int, seed: int, seen: Counter[str]) -> tuple[
     left = operations
     while left > 0:
         random = Random(f"{seed}:{len(sections) + 1}")
-        generator = Generator(random, seen, start.rules, start.foreign)
+        generator = Generator(random, seen, start.rules, start.foreign, len(start.process.space.areas))
         process, heap = start.process, start.process.space.brk
         calls: list[SystemCall] = []
         for _ in range(min(RUN_LENGTH, left)):

@@ -86,7 +86,7 @@ def _one_run(
 ) -> tuple[Divergence | None, int, Kernel]:
     with Executor(command or executor_command()) as executor:
         start = executor.start()
-        generator = Generator(random, seen, start.rules, start.foreign)
+        generator = Generator(random, seen, start.rules, start.foreign, len(start.process.space.areas))
         process, heap = start.process, start.process.space.brk
         comparison = Comparison(start.rules)
         comparison.areas(process.space, start.state)

@@ -43,6 +43,17 @@ class Start:
     foreign: tuple[tuple[int, int], ...]
 
 
+def _ranges(areas: tuple[Vma, ...]) -> tuple[tuple[int, int], ...]:
+    """The ranges that areas cover, neighbours taken together."""
+    found: list[tuple[int, int]] = []
+    for area in areas:
+        if found and found[-1][1] == area.start:
+            found[-1] = (found[-1][0], area.end)
+        else:
+            found.append((area.start, area.end))
+    return tuple(found)
+
+
 class Said:
     """The words of a hello, by what they are about."""
 
@@ -84,7 +95,7 @@ def read_start(lines: list[bytes], file: str = "executor") -> Start:
     space, layer = _with_areas(space, layer, state.areas, file)
     size, locked, data, stack = (kib >> 2 for kib in state.counters)
     space = replace(space, total=size, locked=locked, data=data, stack=stack)
-    foreign = tuple((area.start, area.end) for area in space.areas)
+    foreign = _ranges(space.areas)
     return Start(found, rules_for(found), Process(space, layer), state, foreign)
 
 
@@ -170,8 +181,8 @@ def _with_areas(
 ) -> tuple[AddressSpace, ContentLayer]:
     """The areas of a state.
 
-    Those that are accounted are taken to have pages of their own; neighbours that differ in rights alone share
-    an anon_vma, as the second of them found that of the first when it was touched.
+    Those that are accounted are taken to have pages of their own; neighbours that differ in rights alone
+    share an anon_vma, as the second of them found that of the first when it was touched.
     """
     areas: list[Vma] = []
     known: dict[tuple[str, int, tuple[int, int]], int] = {}
