@@ -158,6 +158,55 @@ static int reserved(int count, char **words)
 	return 0;
 }
 
+/* space FILE: an address space with something of every kind in it, and a child that shares it; stays until killed. */
+static int space(int count, char **words)
+{
+	const size_t two = 2ul << 20;
+	char *at = anonymous(64), *shared = mmap(0, 32 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *big = mmap(0, 3 * two, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *file, *pool;
+	int descriptor = count ? open(words[0], O_RDWR | O_CLOEXEC) : -1;
+	volatile char seen;
+
+	if (descriptor < 0 || shared == MAP_FAILED || big == MAP_FAILED)
+		fail("space");
+	madvise(at, 64 * PAGE, MADV_NOHUGEPAGE);
+	memset(at, 5, 40 * PAGE);
+	mprotect(at + 4 * PAGE, 4 * PAGE, PROT_NONE);
+	mprotect(at + 10 * PAGE, 2 * PAGE, PROT_READ);
+	mlock(at + 20 * PAGE, 3 * PAGE);
+	madvise(at + 30 * PAGE, 6 * PAGE, 21 /* MADV_PAGEOUT */);
+	for (int page = 50; page < 55; page++)
+		seen = at[page * PAGE];
+	munmap(at + 15 * PAGE, 2 * PAGE);
+	memset(shared, 6, 16 * PAGE);
+	madvise(shared + 8 * PAGE, 4 * PAGE, 21);
+	big = (char *)(((uintptr_t)big + two - 1) & ~(two - 1));
+	madvise(big, 2 * two, MADV_HUGEPAGE);
+	big[5] = 1;
+	big[two] = 1;
+	mprotect(big + two, PAGE, PROT_READ);
+	file = mmap(0, 24 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 4 * PAGE);
+	if (file == MAP_FAILED)
+		fail(words[0]);
+	seen = file[0];
+	file[3 * PAGE] = 1;
+	file = mmap(0, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
+	seen = file[PAGE];
+	file[0] = seen;
+	pool = mmap(0, 2 * two, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (pool != MAP_FAILED)
+		pool[0] = 1;
+	if (!fork()) {
+		at[0] = 1;
+		munmap(shared, 4 * PAGE);
+		puts("ready");
+		pause();
+		exit(0);
+	}
+	pause();
+	return 0;
+}
+
 /* poison: pages of each kind taken out of use, softly and hard. */
 static int poison(int count, char **words)
 {
@@ -227,5 +276,5 @@ static int across(int count, char **words)
 
 const struct command feature_commands[] = {
 	{ "lazyfree", lazyfree }, { "same", same }, { "huge", huge }, { "reserved", reserved },
-	{ "poison", poison }, { "across", across }, { 0, 0 },
+	{ "poison", poison }, { "space", space }, { "across", across }, { 0, 0 },
 };
