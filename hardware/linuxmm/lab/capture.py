@@ -47,6 +47,7 @@ _READ_LAST: Final = "/proc/slabinfo"
 """Opening a file takes objects, so that this one is out of date when another is opened after it."""
 LRU: Final = "lru"
 _SYNC: Final = re.compile(r"tracing_mark_write: SYNC (\S+) (begin|end)$")
+_OF_TASK: Final = re.compile(r"^/proc/\d+/")
 _EMULATOR: Final = "qemu-system, TCG"
 
 
@@ -187,7 +188,7 @@ def _written(
     content: dict[str, bytes | Path | Writer] = {"workload.sh": workload.script.encode()}
     content |= reader.more
     for mark, taken in outcome.marks.items():
-        content |= {f"marks/{mark}/{name.lstrip('/')}": data for name, data in taken.items()}
+        content |= {f"marks/{mark}/{name.lstrip('/')}": data for name, data in _of_users(taken)}
     content["logs/console.txt"] = outcome.console.encode()
     others = []
     for path in sorted(file for file in files.rglob("*") if file.is_file()):
@@ -230,6 +231,14 @@ def _written(
     if not outcome.finished:
         warnings.append(f"the guest did not finish: {outcome.console.strip()[-300:]}")
     return Captured(made, outcome.up, outcome.seconds, dict(outcome.freezes), tuple(warnings))
+
+
+def _of_users(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """The files of a mark without those of kernel threads, which have no address space."""
+    for name, data in files.items():
+        seen = _OF_TASK.match(name)
+        if seen is None or files.get(f"{seen[0]}maps"):
+            yield name, data
 
 
 def _command(kernel: KernelImage, workload: Workload) -> str:

@@ -47,7 +47,21 @@ static void advance(int file, int times)
 			exit(1);
 }
 
-/* same PAGES TASKS: equal, unequal and zero pages in several tasks, offered for merging; half are then written. */
+/* A mark in the middle of a command, where a name for it was given. */
+static void mark_here(int count, char **words, int at)
+{
+	char command[100];
+
+	if (at >= count)
+		return;
+	snprintf(command, sizeof(command), "/bin/guest mark %.40s", words[at]);
+	if (system(command))
+		fprintf(stderr, "no mark %s\n", words[at]);
+}
+
+/* same PAGES TASKS [MARK MARK]: equal, unequal and zero pages in several tasks, offered for merging; half are then
+ * written.
+ */
 static int same(int count, char **words)
 {
 	long pages, tasks;
@@ -97,6 +111,7 @@ static int same(int count, char **words)
 		       step ? "written" : "merged", number_in("/sys/kernel/mm/ksm/pages_shared"),
 		       number_in("/sys/kernel/mm/ksm/pages_sharing"), number_in("/sys/kernel/mm/ksm/pages_unshared"),
 		       number_in("/sys/kernel/mm/ksm/pages_volatile"), number_in("/sys/kernel/mm/ksm/ksm_zero_pages"));
+		mark_here(count, words, 2 + step);
 		for (long task = 0; task < tasks; task++)
 			if (write(next[1], "n", 1) != 1)
 				exit(1);
@@ -136,7 +151,7 @@ static int huge(int count, char **words)
 	return 0;
 }
 
-/* reserved PAGES: huge pages of the pool mapped, in part touched, unmapped. */
+/* reserved PAGES [MARK]: huge pages of the pool mapped, in part touched, unmapped. */
 static int reserved(int count, char **words)
 {
 	const size_t two = 2ul << 20;
@@ -148,6 +163,7 @@ static int reserved(int count, char **words)
 		return 0;
 	for (long n = 0; n < pages / 2; n++)
 		at[n * two] = 1;
+	mark_here(count, words, 1);
 	if (!fork()) {
 		at[0] = 2;
 		exit(0);
