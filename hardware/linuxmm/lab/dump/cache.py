@@ -13,6 +13,9 @@ from linuxmm.oracle.formats.areas import CachedFile, CacheState, MountedFiles, R
 
 _DIRTY: Final = 0
 _WRITEBACK: Final = 1
+_S_DAX: Final = 1 << 13
+_DAX_SHIFT: Final = 5
+"""A value's own bit, and DAX_LOCKED, DAX_PMD, DAX_ZERO_PAGE, DAX_EMPTY: fs/dax.c."""
 _MAX_SWAPFILES: Final = 32
 
 
@@ -39,7 +42,8 @@ def _files(memory: KernelMemory, block: Struct) -> Iterator[CachedFile]:
 
 
 def _file(memory: KernelMemory, inode: Struct, mapping: Struct) -> CachedFile:
-    runs, shadows = _content(memory, mapping)
+    dax = bool(inode.number("i_flags") & _S_DAX)
+    runs, shadows = _content(memory, mapping, dax)
     array = mapping.at("i_pages")
     return CachedFile(
         inode.number("i_ino"),
@@ -49,20 +53,22 @@ def _file(memory: KernelMemory, inode: Struct, mapping: Struct) -> CachedFile:
         shadows,
         marked(memory, array, _DIRTY),
         marked(memory, array, _WRITEBACK),
+        dax,
     )
 
 
 def _content(
-    memory: KernelMemory, mapping: Struct, base: int = 0
+    memory: KernelMemory, mapping: Struct, dax: bool = False
 ) -> tuple[tuple[Run, ...], tuple[tuple[int, int], ...]]:
-    """Pages in runs, and values."""
+    """Pages in runs, and values; the values of a DAX file are its pages."""
     runs: list[Run] = []
     shadows: list[tuple[int, int]] = []
     for found in xarray(memory, mapping.at("i_pages")):
-        if found.entry & 1:
+        if found.entry & 1 and not dax:
             shadows.append((found.first, found.entry >> 1))
             continue
-        pfn, count = memory.pfn(found.entry), found.last - found.first + 1
+        pfn = found.entry >> _DAX_SHIFT if dax else memory.pfn(found.entry)
+        count = found.last - found.first + 1
         if runs and runs[-1].index + runs[-1].count == found.first and runs[-1].pfn + runs[-1].count == pfn:
             runs[-1] = Run(runs[-1].index, runs[-1].pfn, runs[-1].count + count)
         else:

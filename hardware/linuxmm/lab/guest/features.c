@@ -65,17 +65,19 @@ static void mark_here(int count, char **words, int at)
 static int same(int count, char **words)
 {
 	long pages, tasks;
-	int done[2], next[2];
+	int done[2], next[16][2]; /* one for each: a task must not take the word that is for another */
 
 	if (count < 2)
 		return 2;
 	pages = atol(words[0]);
-	tasks = atol(words[1]);
-	if (pipe(done) || pipe(next))
+	tasks = atol(words[1]) > 16 ? 16 : atol(words[1]);
+	if (pipe(done))
 		fail("pipe");
 	for (long task = 0; task < tasks; task++) {
 		char *at;
 
+		if (pipe(next[task]))
+			fail("pipe");
 		if (fork())
 			continue;
 		at = anonymous(3 * pages);
@@ -90,12 +92,12 @@ static int same(int count, char **words)
 			fail("MADV_MERGEABLE");
 		if (write(done[1], "m", 1) != 1)
 			exit(1);
-		advance(next[0], 1);
+		advance(next[task][0], 1);
 		for (long page = 0; page < pages; page += 2)
 			at[page * PAGE + 5]++;
 		if (write(done[1], "w", 1) != 1)
 			exit(1);
-		advance(next[0], 1);
+		advance(next[task][0], 1);
 		if (madvise(at, 3 * pages * PAGE, MADV_UNMERGEABLE))
 			perror("MADV_UNMERGEABLE");
 		exit(0);
@@ -113,7 +115,7 @@ static int same(int count, char **words)
 		       number_in("/sys/kernel/mm/ksm/pages_volatile"), number_in("/sys/kernel/mm/ksm/ksm_zero_pages"));
 		mark_here(count, words, 2 + step);
 		for (long task = 0; task < tasks; task++)
-			if (write(next[1], "n", 1) != 1)
+			if (write(next[task][1], "n", 1) != 1)
 				exit(1);
 	}
 	while (wait(0) > 0)

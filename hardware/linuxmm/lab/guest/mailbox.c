@@ -169,6 +169,7 @@ static int mark(int count, char **words)
 		usleep(300000); /* what other CPUs still have to free, they free now */
 	open_box();
 	find_listed();
+	open_marker();
 	snprintf(begin, sizeof(begin), "SYNC %.64s begin", words[0]);
 	snprintf(end, sizeof(end), "SYNC %.64s end", words[0]);
 	mlockall(MCL_CURRENT | MCL_FUTURE);

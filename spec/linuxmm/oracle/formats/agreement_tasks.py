@@ -14,9 +14,11 @@ from linuxmm.spec.vm.x86_entry import GLOBAL, PHYSICAL, PRESENT
 _PAGE: Final = 4096
 _PROT_NONE: Final = GLOBAL
 """Of an entry that is not present: Linux keeps the page, and no access is permitted."""
+_SPECIAL: Final = 1 << 9 | 1 << 58
+"""Marks of Linux on entries whose page is not counted: special, and device memory."""
 _SHOWN: Final = 0x87
-_UNCOUNTED: Final = 0x400 | 0x400000
-"""VM_PFNMAP and VM_HUGETLB: their pages are no part of the resident set."""
+_UNCOUNTED: Final = 0x400 | 0x400000 | 0x10000000
+"""VM_PFNMAP, VM_HUGETLB, VM_MIXEDMAP (DAX): their pages are no part of the resident set."""
 _SWAP_COUNTER: Final = 2
 _COUNTED_LEVELS: Final = 3
 
@@ -122,6 +124,8 @@ def _held(mm: AddressSpace, state: TasksState) -> list[Held]:
 
 def _run_held(run: Leaves, state: TasksState) -> Held:
     pages = run.count << 9 * run.level
+    if run.entry & PRESENT and run.entry & _SPECIAL:
+        return Held(0, 0)
     if run.entry & (PRESENT | _PROT_NONE):
         kept = run.entry if run.entry & PRESENT else ~run.entry
         first = (kept & PHYSICAL) >> 12

@@ -208,6 +208,7 @@ class CachedFile(msgspec.Struct, frozen=True):
 
     shadows  (index, entry) of pages that were reclaimed; swap entries for shmem
     dirty, writeback  how many entries carry the tag
+    dax      the pages are persistent memory, and no page cache
     """
 
     inode: Unsigned
@@ -217,6 +218,7 @@ class CachedFile(msgspec.Struct, frozen=True):
     shadows: tuple[tuple[Unsigned, Unsigned], ...] = ()
     dirty: Count = 0
     writeback: Count = 0
+    dax: bool = False
 
 
 class MountedFiles(msgspec.Struct, frozen=True):

@@ -3,7 +3,7 @@
 # memory: 192M
 # append: cgroup_no_v1=cpu transparent_hugepage=never
 # disk: 128M
-# needs: try_charge_memcg mem_cgroup_soft_limit_reclaim
+# needs: try_charge_memcg mem_cgroup_write
 # dump: memcg
 quiet
 mkswap /dev/vda > /dev/null
@@ -23,6 +23,7 @@ state() {
 	done
 }
 inside() { g=$1; shift; sh -c "echo \$\$ > /cg/$g/cgroup.procs; exec $*"; }
+end() { for p in $(cat /cg/$1/cgroup.procs); do kill -9 $p; done; sleep 0.2; }
 trace_buffer 20000
 trace_events vmscan:mm_vmscan_memcg_reclaim_begin vmscan:mm_vmscan_memcg_reclaim_end \
 	vmscan:mm_vmscan_memcg_softlimit_reclaim_begin vmscan:mm_vmscan_memcg_softlimit_reclaim_end oom
@@ -43,20 +44,20 @@ trace_on
 	put -1 /cg/p/a/memory.limit_in_bytes
 	put 20M /cg/p/memory.limit_in_bytes
 	inside p/a guest hold 12 20 ready > /tmp/ready &
-	one=$!
 	wait_ready
 	inside p/b guest hold 14 20 ready > /tmp/ready &
 	wait_ready
 	mark C $(files)
 	state "p limit 20, a holds 12, b holds 14"
-	kill $one $!
+	end p/a
+	end p/b
 	put -1 /cg/p/memory.limit_in_bytes
 	put 4M /cg/p/a/memory.soft_limit_in_bytes
 	inside p/a guest hold 40 20 ready > /tmp/ready &
 	wait_ready
 	guest hold 120 0.5
 	state "a soft limit 4 holds 40, 120 held outside"
-	kill $!
+	end p/a
 	wait
 	rmdir /cg/p/b /cg/p/a
 	state end

@@ -24,6 +24,7 @@ state() {
 }
 files() { ls /cg/memory.* /cg/p/memory.* /cg/p/*/memory.* 2>/dev/null | grep -v -e reclaim -e pressure; }
 inside() { g=$1; shift; sh -c "echo \$\$ > /cg/$g/cgroup.procs; exec $*"; }
+end() { for p in $(cat /cg/$1/cgroup.procs); do kill -9 $p; done; sleep 0.2; }
 trace_buffer 20000
 trace_events vmscan:mm_vmscan_memcg_reclaim_begin vmscan:mm_vmscan_memcg_reclaim_end oom
 mark A $(files)
@@ -53,7 +54,7 @@ trace_on
 	inside p/b guest hold 18 20 ready > /tmp/ready &
 	wait_ready
 	mark C $(files)
-	kill $!
+	end p/b
 	state "p max 20, a low 8 holds 7, b hold 18"
 	wait
 	rmdir /cg/p/b /cg/p/a
