@@ -14,8 +14,8 @@ from linuxmm.spec.vm.x86_entry import GLOBAL, PHYSICAL, PRESENT
 _PAGE: Final = 4096
 _PROT_NONE: Final = GLOBAL
 """Of an entry that is not present: Linux keeps the page, and no access is permitted."""
-_SPECIAL: Final = 1 << 9 | 1 << 58
-"""Marks of Linux on entries whose page is not counted: special, and device memory."""
+_SPECIAL: Final = 1 << 9
+"""Linux's mark on entries whose page is not counted: zeros, the kernel's own, device memory."""
 _SHOWN: Final = 0x87
 _UNCOUNTED: Final = 0x400 | 0x400000 | 0x10000000
 """VM_PFNMAP, VM_HUGETLB, VM_MIXEDMAP (DAX): their pages are no part of the resident set."""
