@@ -27,6 +27,7 @@ from linuxmm.oracle.formats.state import Finding
 from linuxmm.spec.errors import LinuxmmError
 
 _PAGE: Final = 4096
+_VM_ALLOC: Final = 2
 _UNINITIALIZED: Final = 0x20
 _SYS_HUGE: Final = "sys/kernel/mm/hugepages"
 _SYS_KSM: Final = "sys/kernel/mm/ksm"
@@ -75,7 +76,7 @@ def _vmalloc(capture: Capture, mark: str) -> Iterator[Finding]:
         yield from _differs(where, "/proc/vmallocinfo pages", stated.get(area), mine.get(area))
     yield from _differs("vmalloc", "areas not yet unmapped", sorted(lazy), sorted(state.lazy))
     for owned in state.busy:
-        if owned.frames:
+        if owned.flags & (_VM_ALLOC | _UNINITIALIZED) == _VM_ALLOC:
             yield from _differs(f"vmalloc {owned.start:#x}", "pages", owned.pages, len(owned.frames))
 
 

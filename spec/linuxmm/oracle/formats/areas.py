@@ -272,7 +272,7 @@ class SlabNode(msgspec.Struct, frozen=True):
 
 
 class SlabCache(msgspec.Struct, frozen=True):
-    """One cache of SLUB."""
+    """One cache of SLUB; what a kernel was built without is None."""
 
     size: Count
     object_size: Count
@@ -281,6 +281,16 @@ class SlabCache(msgspec.Struct, frozen=True):
     order: Count
     cpus: dict[CpuKey, SlabCpu]
     nodes: dict[NodeKey, SlabNode]
+    inuse: Count | None = None
+    align: Count | None = None
+    red_left_pad: Count | None = None
+    min_partial: Count | None = None
+    cpu_partial: Count | None = None
+    cpu_partial_slabs: Count | None = None
+    refcount: Signed | None = None
+    flags: Unsigned | None = None
+    useroffset: Count | None = None
+    usersize: Count | None = None
 
 
 class SlabState(msgspec.Struct, frozen=True):
