@@ -12,7 +12,7 @@ for c in kmalloc-64 kmalloc-256 dentry misuse; do
 done | keep slab_debug.txt
 mark A
 guest pipes 3 200 60
-if [ -e /sys/kernel/debug/misuse ]; then # a kernel of one's own: hardware/linuxmm/lab/build
+if [ -e /sys/kernel/debug/misuse ]; then # a kernel of one's own: hardware/linuxmm/lab/own_kernel
 	for how in right after-end before-start after-free twice right; do
 		dmesg -c > /dev/null
 		echo "## $how"
