@@ -89,5 +89,10 @@ def _faults(rows: list[dict[str, Any]]) -> Iterator[str]:
             f"| {first['fault']} | {first['sentence']} | {first['judged']} | `{first['must']}` "
             f"| {len(planted)} | {caught} | {len(same) - len(planted)} |"
         )
+    missed = [row for row in rows if row["caught"] is False]
+    if missed:
+        yield "\nNot caught as they must be:\n"
+        for row in missed:
+            yield f"- {row['fault']} in `{row['capture']}`: {row['verdict']} {row['found']}"
     planted = [row for row in rows if row["caught"] is not None]
     yield f"\n{len(planted)} faults planted, {sum(row['caught'] for row in planted)} caught.\n"
