@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint prove bench experiments docs lab lab-evidence lab-test lab-tools clean
+.PHONY: setup demo test lint prove bench experiments docs lab lab-evidence lab-test lab-tools lab-kernel fault-evidence clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -48,6 +48,14 @@ lab-evidence: $(STAMP)
 	@for kernel in $(LAB_KERNELS); do \
 	  $(BIN)/linuxmm lab check --kernel $$kernel --json $(LAB_ARGS) > docs/evidence/lab-$$kernel.new; \
 	  mv docs/evidence/lab-$$kernel.new docs/evidence/lab-$$kernel.json; done
+
+# A small kernel with what distributions leave out: SOURCE=unpacked kernel tree, OUT=folder, CONFIGS=more fragments.
+lab-kernel:
+	hardware/linuxmm/lab/own_kernel/kernel.sh $(SOURCE) $(OUT) $(abspath $(CONFIGS))
+
+FAULT_CAPTURES ?= inject-6.12 cma-6.12 hotplug-6.12 pressure-6.12 hugetlb-6.1 compaction-6.12 numa-6.1 highmem-6.1-686-pae
+fault-evidence: $(STAMP)
+	$(BIN)/python -m linuxmm.oracle.faults_table docs/evidence/faults.json $(FAULT_CAPTURES:%=tests/real/alloc-%)
 
 lab-test: $(STAMP)
 	$(BIN)/python -m pytest -m lab tests/lab -p no:cacheprovider

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -114,11 +114,10 @@ class _CAllocator:
         )
 
 
-def _library(folder: str) -> ctypes.CDLL:
-    target = Path(folder) / "allocator.so"
-    subprocess.run(
-        ["gcc", "-O2", "-shared", "-fPIC", "-o", str(target), str(HERE / "c" / "allocator.c")], check=True
-    )
+def _library(folder: str, *defines: str) -> ctypes.CDLL:
+    target = Path(folder) / f"allocator{'-'.join(('', *defines))}.so"
+    options = ["-O2", "-shared", "-fPIC", *(f"-D{name}" for name in defines)]
+    subprocess.run(["gcc", *options, "-o", str(target), str(HERE / "c" / "allocator.c")], check=True)
     return ctypes.CDLL(str(target))
 
 
@@ -137,25 +136,42 @@ def _agree(ours: FastAllocator, theirs: _CAllocator) -> None:
         raise RuntimeError("the C twin has other free pages")
 
 
-def rounds_of(frames: int, count: int, rounds: int) -> tuple[list[float], list[float], float]:
-    """(seconds here, seconds in C, bytes a frame here) of paired, interleaved rounds."""
+class Rounds(NamedTuple):
+    """Paired, interleaved rounds over the same words.
+
+    ours, twin, ahead   seconds here, in C, in C that asks for later operations' memory as we do
+    bytes_a_frame       of our arrays
+    """
+
+    ours: list[float]
+    twin: list[float]
+    ahead: list[float]
+    bytes_a_frame: float
+
+
+def rounds_of(frames: int, count: int, rounds: int) -> Rounds:
+    """Run the rounds; every allocator runs first, second and last in turn.
+
+    Errors    RuntimeError when the allocators do not agree
+    """
     machine = plain_machine(PROFILE, RULES, frames, 1, frames // 4)
     stream, slots = synthetic(count * (rounds + 1), frames)
     words = np.split(stream, rounds + 1)
     with tempfile.TemporaryDirectory() as folder:
         ours = FastAllocator(RULES, machine, slots)
-        theirs = _CAllocator(_library(folder), machine, slots, ours.gfp_rows)
-        mine, twin = [], []
+        twin = _CAllocator(_library(folder), machine, slots, ours.gfp_rows)
+        ahead = _CAllocator(_library(folder, "LOOK_AHEAD=8"), machine, slots, ours.gfp_rows)
+        runners: tuple[FastAllocator | _CAllocator, ...] = (ours, twin, ahead)
+        seconds: list[list[float]] = [[], [], []]
         for at, part in enumerate(words):
-            pair = [_seconds(ours, part), _seconds(theirs, part)] if at % 2 else []
-            if not pair:
-                other = _seconds(theirs, part)
-                pair = [_seconds(ours, part), other]
-            mine.append(pair[0])
-            twin.append(pair[1])
-        _agree(ours, theirs)
+            for turn in range(len(runners)):
+                which = (at + turn) % len(runners)
+                seconds[which].append(_seconds(runners[which], part))
+        _agree(ours, twin)
+        _agree(ours, ahead)
     memory = ours.arrays.mem.nbytes + ours.arrays.st.nbytes
-    return mine[1:], twin[1:], memory / frames
+    mine, plain, asking = (column[1:] for column in seconds)
+    return Rounds(mine, plain, asking, memory / frames)
 
 
 def pure_seconds(count: int, frames: int) -> float:
@@ -179,18 +195,24 @@ def pure_seconds(count: int, frames: int) -> float:
 
 def run(rounds: int = ROUNDS, count: int = OPERATIONS) -> dict[str, dict[str, float]]:
     """{"allocator": figures}."""
-    ours, twin, memory = rounds_of(FRAMES, count, rounds)
-    small = rounds_of(FRAMES >> 3, count, rounds)[0]
-    ns = statistics.median(ours) / count * 1e9
+    large = rounds_of(FRAMES, count, rounds)
+    small = rounds_of(FRAMES >> 3, count, rounds)
+    ns = statistics.median(large.ours) / count * 1e9
     return {
         "allocator": {
             "ns_per_op": ns,
-            "ratio_to_c": statistics.median(a / b for a, b in zip(ours, twin, strict=True)),
-            "c_ns_per_op": statistics.median(twin) / count * 1e9,
+            "ratio_to_c": _ratio(large.ours, large.twin),
+            "ratio_to_c_looking_ahead": _ratio(large.ours, large.ahead),
+            "c_ns_per_op": statistics.median(large.twin) / count * 1e9,
             "ratio_to_pure_model": pure_seconds(2000, FRAMES >> 6) / (ns * 1e-9),
-            "bytes_per_frame": memory,
-            "ns_per_op_of_an_eighth_of_the_memory": statistics.median(small) / count * 1e9,
-            "last_round_to_first": ours[-1] / ours[0],
+            "bytes_per_frame": large.bytes_a_frame,
+            "ns_per_op_of_an_eighth_of_the_memory": statistics.median(small.ours) / count * 1e9,
+            "ratio_to_c_of_an_eighth_of_the_memory": _ratio(small.ours, small.twin),
+            "last_round_to_first": large.ours[-1] / large.ours[0],
             "rounds": rounds,
         }
     }
+
+
+def _ratio(ours: list[float], other: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(ours, other, strict=True))

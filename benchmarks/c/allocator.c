@@ -1,6 +1,7 @@
 /* The page allocator of 6.1.192 in C, as a yardstick: same blocks, same order, same checksum as the compiled
  * model.  One node, no CMA, no isolated pageblocks, requests that may sleep (so no high-order atomic reserve).
- * Everything that a build would fix is a constant. */
+ * Everything that a build would fix is a constant.  With -DLOOK_AHEAD=8 it asks for the memory of later
+ * operations as the compiled model does. */
 #include <stdint.h>
 
 enum { MAX_ORDER = 10, BLOCK_ORDER = 9, BLOCK = 1 << BLOCK_ORDER, TYPES = 3, LISTS = 14, ZONES = 2 };
@@ -369,6 +370,12 @@ int64_t allocator_run(struct zone *zones, int n, const int64_t *words, int64_t c
 	int64_t checksum = totals[0];
 	for (int64_t i = 0; i < count; i++) {
 		int64_t word = words[i], slot = word >> 32;
+#ifdef LOOK_AHEAD
+		if (i + 2 * LOOK_AHEAD < count) {
+			__builtin_prefetch(&slots[words[i + 2 * LOOK_AHEAD] >> 32], 1, 3);
+			__builtin_prefetch(&zones[0].pages[slots[words[i + LOOK_AHEAD] >> 32] >> 4], 1, 3);
+		}
+#endif
 		if ((word & 15) == OP_ALLOC) {
 			int64_t order = word >> 4 & 15;
 			const int64_t *gfp = gfps + (word >> 8 & 255) * 3;

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 RECORDS: Final = Path(__file__).parents[1] / "evidence"
-"""What `linuxmm lab check --kernel NAME --json` printed, as lab-NAME.json."""
+"""What `linuxmm lab check --kernel NAME --json` printed, as lab-NAME.json; and faults.json."""
 
 _HEADER: Final = """# Real kernels
 
@@ -25,6 +25,9 @@ def lab_page(folder: Path = RECORDS) -> str:
     parts = [_HEADER]
     for file in sorted(folder.glob("lab-*.json"), key=lambda path: path.name):
         parts += _kernel(json.loads(file.read_text()))
+    faults = folder / "faults.json"
+    if faults.is_file():
+        parts += _faults(json.loads(faults.read_text()))
     return "\n".join(parts)
 
 
@@ -58,3 +61,38 @@ def _kernel(record: dict[str, Any]) -> Iterator[str]:
     total = sum(area["seconds"] for area in record["areas"])
     events = sum(area["events"] for area in record["areas"])
     yield f"\n{events:,} events in {total / 60:.1f} minutes.\n"
+
+
+_FAULTS: Final = """## Planted faults
+
+Each fault was planted in copies of shipped captures, one for each kind of machine and workload, as a broken
+kernel would have written it, and judged. *Must*: the clause that must break; `diverges`: a clause or the
+prediction must differ; `incomplete`: evidence was removed, and the verdict must say so; `either`: an event is
+gone without a word, which shows as a difference or as a page that changed hands unseen.
+*No place*: captures that have no event or list for the fault.
+"""
+
+
+def _faults(rows: list[dict[str, Any]]) -> Iterator[str]:
+    yield _FAULTS
+    captures = sorted({row["capture"] for row in rows})
+    yield f"Captures: {', '.join(f'`{name}`' for name in captures)}.\n"
+    yield "| fault | what the kernel did, or what is gone | judged | must | planted | caught | no place |"
+    yield "|---|---|---|---|---:|---:|---:|"
+    order = list(dict.fromkeys((row["judged"], row["fault"]) for row in rows))
+    for key in order:
+        same = [row for row in rows if (row["judged"], row["fault"]) == key]
+        planted = [row for row in same if row["caught"] is not None]
+        caught = sum(row["caught"] for row in planted)
+        first = same[0]
+        yield (
+            f"| {first['fault']} | {first['sentence']} | {first['judged']} | `{first['must']}` "
+            f"| {len(planted)} | {caught} | {len(same) - len(planted)} |"
+        )
+    missed = [row for row in rows if row["caught"] is False]
+    if missed:
+        yield "\nNot caught as they must be:\n"
+        for row in missed:
+            yield f"- {row['fault']} in `{row['capture']}`: {row['verdict']} {row['found']}"
+    planted = [row for row in rows if row["caught"] is not None]
+    yield f"\n{len(planted)} faults planted, {sum(row['caught'] for row in planted)} caught.\n"

@@ -99,3 +99,9 @@ def small_btf() -> bytes:
     btf.enumeration("migratetype", {"MIGRATE_UNMOVABLE": 0, "MIGRATE_MOVABLE": 1, "MIGRATE_NONE": -1})
     btf.function("free_one_page", [("zone", btf.pointer(zone)), ("pfn", u64), ("fpi_flags", u32)])
     return btf.blob()
+
+
+@pytest.fixture(scope="session")
+def btf_writer() -> type[BtfWriter]:
+    """What puts a BTF blob together."""
+    return BtfWriter

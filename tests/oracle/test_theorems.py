@@ -17,11 +17,16 @@ def test_theorems_count_for_their_features(tmp_path: Path) -> None:
     }  # fmt: skip
     path = tmp_path / "ledger.json"
     path.write_text(
-        json.dumps({"format": 1, "theorems": [entry, entry | {"id": "alloc.a", "result": "unknown"}]})
+        json.dumps(
+            {
+                "format": 1,
+                "theorems": [entry, entry | {"id": "alloc.a", "result": "unknown", "clauses": ["c.d"]}],
+            }
+        )
     )
     theorems = read_theorems(path)
     assert theorems == (
-        Theorem("alloc.a", "x holds", "m.f, m.g", "inductive", "unknown", ("F012",)),
+        Theorem("alloc.a", "x holds", "m.f, m.g", "inductive", "unknown", ("F012",), ("c.d",)),
         Theorem("alloc.x", "x holds", "m.f, m.g", "inductive", "proved", ("F012",)),
     )
     assert built("F012", theorems).proved == 1

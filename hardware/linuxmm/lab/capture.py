@@ -1,11 +1,12 @@
 """Boot a kernel, run a workload in it, and write the folder of evidence (docs/formats/capture.md)."""
 
 import gzip
-import json
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,13 +14,17 @@ import msgspec
 
 from linuxmm.lab import probes
 from linuxmm.lab.boot import Outcome, boot
+from linuxmm.lab.dump.allocator import allocator_state
 from linuxmm.lab.dump.areas import DUMPS
+from linuxmm.lab.dump.lru import lru_state
 from linuxmm.lab.initramfs import build
 from linuxmm.lab.introduce import FolderSink, introduce
 from linuxmm.lab.kernels import KernelImage
 from linuxmm.lab.memory import KernelMemory
 from linuxmm.lab.ram import GuestRam
 from linuxmm.lab.workload import Workload
+from linuxmm.oracle.formats.agreement import disagreements
+from linuxmm.oracle.formats.areas import area_file, packed
 from linuxmm.oracle.formats.capture import (
     FORMAT,
     Buffers,
@@ -35,10 +40,14 @@ from linuxmm.oracle.formats.state import MachineState, findings
 from linuxmm.spec.errors import LinuxmmError
 
 MARK_FILES: Final = (
-    "buddyinfo", "pagetypeinfo", "zoneinfo", "vmstat", "meminfo", "slabinfo", "vmallocinfo", "swaps",
-    "pressure/memory", "sys/vm/lowmem_reserve_ratio",
+    "buddyinfo", "pagetypeinfo", "zoneinfo", "vmstat", "meminfo", "vmallocinfo", "swaps", "pressure/memory",
+    "sys/vm/lowmem_reserve_ratio",
 )  # fmt: skip
+_READ_LAST: Final = "/proc/slabinfo"
+"""Opening a file takes objects, so that this one is out of date when another is opened after it."""
+LRU: Final = "lru"
 _SYNC: Final = re.compile(r"tracing_mark_write: SYNC (\S+) (begin|end)$")
+_OF_TASK: Final = re.compile(r"^/proc/\d+/")
 _EMULATOR: Final = "qemu-system, TCG"
 
 
@@ -73,18 +82,24 @@ class _Reader:
         ram = GuestRam(self.workload.machine.segments(folder))
         try:
             memory = KernelMemory(ram, self.kernel.btf, self.kernel.symbols)
-            document = DUMPS["allocator"](memory)
+            with self._noted(mark, "the state"):
+                document = allocator_state(memory)
+                if LRU in self.workload.dumps:
+                    _add_lru(document, lru_state(memory))
+                self.states[mark] = msgspec.convert(document, MachineState)
             for name in self.workload.dumps:
-                taken = DUMPS[name](memory)
-                if name == "lru":
-                    _add_lru(document, taken)
-                else:
-                    self.more[f"marks/{mark}/{name}.json.gz"] = _packed(taken)
-            self.states[mark] = msgspec.convert(document, MachineState)
-        except (LinuxmmError, msgspec.ValidationError, KeyError) as error:
-            self.warnings.append(f"mark {mark}: the state could not be read: {error}")
+                if name != LRU:
+                    with self._noted(mark, name):
+                        self.more[area_file(mark, name)] = packed(DUMPS[name].read(memory))
         finally:
             ram.close()
+
+    @contextmanager
+    def _noted(self, mark: str, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (LinuxmmError, msgspec.ValidationError, KeyError) as error:
+            self.warnings.append(f"mark {mark}: {what} could not be read: {error}")
 
 
 def _add_lru(document: dict[str, Any], lists: dict[str, Any]) -> None:
@@ -92,10 +107,6 @@ def _add_lru(document: dict[str, Any], lists: dict[str, Any]) -> None:
         found = lists.get(str(node["nid"]))
         if found is not None:
             node["lru"] = found
-
-
-def _packed(document: object) -> bytes:
-    return gzip.compress(json.dumps(document, separators=(",", ":")).encode(), 6, mtime=0)
 
 
 def capture(
@@ -115,6 +126,10 @@ def capture(
     if target.exists():
         raise LinuxmmError(f"{target}: expected a path where nothing is yet")
     introduce(kernel, note)
+    if unknown := [name for name in workload.dumps if name != LRU and name not in DUMPS]:
+        raise LinuxmmError(
+            f"{workload.name}: nothing to dump is called {unknown[0]!r}; there are {', '.join((LRU, *DUMPS))}"
+        )
     missing = [symbol for symbol in workload.needs if symbol not in kernel.symbols]
     if missing:
         raise NotOnThisKernel(f"{workload.name}: {kernel.name} has no {', '.join(missing)}")
@@ -150,6 +165,8 @@ def _guest_files(kernel: KernelImage, workload: Workload) -> dict[str, bytes]:
     files["etc/mark-files"] = _lines(
         [f"/proc/{name}" for name in MARK_FILES]
         + [f"/sys/devices/system/node/node{n}/cpulist" for n in range(workload.machine.nodes)]
+        + sorted(pattern for name in workload.dumps if name != LRU for pattern in DUMPS[name].files)
+        + [_READ_LAST]
     )
     clock = "x86-tsc" if workload.machine.cpus > 1 else "mono"
     files["etc/trace_clock"] = f"{clock}\n".encode()
@@ -171,7 +188,7 @@ def _written(
     content: dict[str, bytes | Path | Writer] = {"workload.sh": workload.script.encode()}
     content |= reader.more
     for mark, taken in outcome.marks.items():
-        content |= {f"marks/{mark}/{name.lstrip('/')}": data for name, data in taken.items()}
+        content |= {f"marks/{mark}/{name.lstrip('/')}": data for name, data in _of_users(taken)}
     content["logs/console.txt"] = outcome.console.encode()
     others = []
     for path in sorted(file for file in files.rglob("*") if file.is_file()):
@@ -205,10 +222,23 @@ def _written(
         command=_command(kernel, workload),
     )
     made = write_capture(target, description, states=reader.states, files=content)
-    warnings = [*reader.warnings, *_inconsistent(reader.states), *_while_stopping(files / "trace")]
+    warnings = [
+        *reader.warnings,
+        *_inconsistent(reader.states),
+        *_disagreeing(made),
+        *_while_stopping(files / "trace"),
+    ]
     if not outcome.finished:
         warnings.append(f"the guest did not finish: {outcome.console.strip()[-300:]}")
     return Captured(made, outcome.up, outcome.seconds, dict(outcome.freezes), tuple(warnings))
+
+
+def _of_users(files: Mapping[str, bytes]) -> Iterator[tuple[str, bytes]]:
+    """The files of a mark without those of kernel threads, which have no address space."""
+    for name, data in files.items():
+        seen = _OF_TASK.match(name)
+        if seen is None or files.get(f"{seen[0]}maps"):
+            yield name, data
 
 
 def _command(kernel: KernelImage, workload: Workload) -> str:
@@ -222,6 +252,14 @@ def _command(kernel: KernelImage, workload: Workload) -> str:
 
 def _inconsistent(states: Mapping[str, MachineState]) -> list[str]:
     return [f"mark {mark}: {found}" for mark, state in states.items() for found in findings(state)[:3]]
+
+
+def _disagreeing(capture: Capture) -> list[str]:
+    """Where an area's state is not what the kernel's own files say at its mark: the first few of each."""
+    found = []
+    for mark in capture.marks:
+        found += [f"mark {mark}: {where}" for where in islice(disagreements(capture, mark), 5)]
+    return found
 
 
 def _while_stopping(folder: Path) -> list[str]:

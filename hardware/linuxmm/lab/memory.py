@@ -98,10 +98,15 @@ class KernelMemory:
     """
 
     def __init__(self, ram: Physical, btf: Btf, symbols: Mapping[str, int]) -> None:
+        self.ram = ram
         self.btf = btf
         self.symbols = symbols
         self._virtual = Virtual(ram, kernel_tables(ram, symbols, btf.pointer))
         self._word = struct.Struct("<Q" if btf.pointer == 8 else "<I")
+
+    def physical(self, address: int) -> int:
+        """The physical address behind a kernel virtual one."""
+        return self._virtual.physical(address)
 
     def read(self, address: int, size: int) -> bytes:
         """`size` bytes at a kernel virtual address."""

@@ -6,7 +6,8 @@ A header line is `# key: value` before the first command:
     memory, cpus, nodes, slots, disk (once per disk: SIZE [QEMU's words]), append
     modules                  modules to load
     probes                   sets of probes to define
-    dump                     what to read at each mark besides the page allocator: lru, slab, pages
+    dump                     what to read at each mark besides the page allocator: lru, tasks, vmalloc, ...
+                             (docs/formats/capture.md)
     bits, needs              32 or 64; symbols that the kernel must have
     quick                    "yes" when `--quick` includes it
     seconds                  time limit

@@ -13,12 +13,13 @@ import numpy as np
 from numpy import uintp as U  # noqa: N812
 from numpy.typing import ArrayLike
 
-from linuxmm.fast import events
-from linuxmm.fast.arena import Int64s
+from linuxmm.fast import events, prefetch
+from linuxmm.fast.arena import WORDS, Int64s
 from linuxmm.fast.entries import ENTRIES, NO_BULK, SlotRange, filled_entries
 from linuxmm.fast.link import RULES, Linked
 from linuxmm.fast.machine import COUNTED, UNTRACED, FastMachine, pack, unpack
 from linuxmm.fast.parts import kernel_of
+from linuxmm.fast.prefetch import ask
 from linuxmm.model.alloc.bulk import fill_entries
 from linuxmm.model.alloc.freelist import NOTHING
 from linuxmm.model.alloc.machine import Machine, nr_zones, zone_at
@@ -47,6 +48,8 @@ LOW: Final = 4
 NR_TOTALS: Final = 5
 _MODULUS_BITS: Final = 62
 _EMPTY: Final = -1
+_SLOT_AHEAD: Final = 8
+_BLOCK_AHEAD: Final = 8
 
 
 def run_words(m: FastMachine, words: Int64s, gfps: Int64s, slots: Int64s, totals: Int64s) -> int:
@@ -62,6 +65,7 @@ def run_words(m: FastMachine, words: Int64s, gfps: Int64s, slots: Int64s, totals
     at = 0
     while at < count:
         word = int(words[U(at)])
+        ask_ahead(m, words, slots, at)
         at += 1
         code = word & 0xF
         cpu = (word >> 16) & 0xFFFF
@@ -114,6 +118,15 @@ def run_words(m: FastMachine, words: Int64s, gfps: Int64s, slots: Int64s, totals
     return count
 
 
+def ask_ahead(m: FastMachine, words: Int64s, slots: Int64s, at: int) -> None:
+    """Have the memory of later operations brought in: first the slot, then the block that it holds."""
+    if at + _BLOCK_AHEAD + _SLOT_AHEAD >= words.size:
+        return
+    ask(slots, int(words[U(at + _BLOCK_AHEAD + _SLOT_AHEAD)]) >> 32)
+    pfn = int(slots[U(int(words[U(at + _BLOCK_AHEAD)]) >> 32)]) >> 4
+    ask(m.mem, pfn * WORDS)
+
+
 _COLD: Final = frozenset(
     {
         "rmqueue_bulk",
@@ -138,7 +151,8 @@ _COLD: Final = frozenset(
 
 @lru_cache(maxsize=16)
 def _compiled(rules: Rules, counted: bool, bulk: bool) -> Function:
-    return Linked(rules, _primitives(counted, bulk), _COLD).entry(run_words)
+    primitives = {**_primitives(counted, bulk), **prefetch.COMPILED}
+    return Linked(rules, primitives, _COLD).entry(run_words)
 
 
 def _primitives(counted: bool, bulk: bool) -> dict[Function, Function]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Final, get_args
 
-from linuxmm.fast import bound, parts
+from linuxmm.fast import bound, parts, prefetch
 from linuxmm.fast.bound import BoundRules
 from linuxmm.fast.parts import kernel_of, part
 from linuxmm.model.alloc import request_2_4
@@ -33,7 +33,10 @@ NOT_COMPILED: Final[frozenset[Function]] = frozenset(
 """Rules that are written for reading only: a kernel with one of them does not run compiled."""
 
 _COMPILER: Final = hashlib.sha256(
-    b"".join(Path(file).read_bytes() for file in (str(bound.__file__), str(parts.__file__), __file__))
+    b"".join(
+        Path(file).read_bytes()
+        for file in (str(bound.__file__), str(parts.__file__), str(prefetch.__file__), __file__)
+    )
 ).hexdigest()
 
 

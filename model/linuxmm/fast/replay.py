@@ -67,6 +67,48 @@ class ReplayReport:
         return self.tables << 12
 
 
+class Replay:
+    """A CPU with empty tables of a format, to which a trace is fed part by part.
+
+    Errors    MemoryError when TABLE_FRAMES do not suffice
+    """
+
+    def __init__(self, fmt: X86Format, shape: Shape = SKYLAKE, control: Control | None = None) -> None:
+        self._machine = FastTranslation(
+            fmt,
+            shape,
+            control or Control(),
+            FastBus(np.zeros(TABLE_FRAMES << 9, np.int64), ROOT),
+            pack_tlb(Tlb()),
+            ((ROOT, 0),),
+            leaf=_LEAF,
+            fresh=ROOT + 4096,
+            pages=PAGES,
+        )
+        self._references = 0
+
+    def feed(self, words: Int64s) -> None:
+        """Run the next references."""
+        self._machine.run(words)
+        self._references += words.size
+
+    @property
+    def report(self) -> ReplayReport:
+        """What was counted so far."""
+        counted = [int(n) for n in self._machine.state]
+        return ReplayReport(
+            references=self._references,
+            first_hits=counted[BY + BY_FIRST],
+            second_hits=counted[BY + BY_SECOND],
+            table_walks=counted[BY + BY_TABLE],
+            full_walks=counted[BY + BY_WALK],
+            faults=counted[FAULTS],
+            refused=counted[REFUSED],
+            pages=counted[MAPPED],
+            tables=(counted[FRESH] - ROOT) >> 12,
+        )
+
+
 def replay(
     words: Iterable[Int64s], fmt: X86Format, shape: Shape = SKYLAKE, control: Control | None = None
 ) -> ReplayReport:
@@ -74,31 +116,7 @@ def replay(
 
     Errors    MemoryError when TABLE_FRAMES do not suffice
     """
-    bus = FastBus(np.zeros(TABLE_FRAMES << 9, np.int64), ROOT)
-    machine = FastTranslation(
-        fmt,
-        shape,
-        control or Control(),
-        bus,
-        pack_tlb(Tlb()),
-        ((ROOT, 0),),
-        leaf=_LEAF,
-        fresh=ROOT + 4096,
-        pages=PAGES,
-    )
-    total = 0
+    machine = Replay(fmt, shape, control)
     for part in words:
-        machine.run(part)
-        total += part.size
-    counted = [int(n) for n in machine.state]
-    return ReplayReport(
-        references=total,
-        first_hits=counted[BY + BY_FIRST],
-        second_hits=counted[BY + BY_SECOND],
-        table_walks=counted[BY + BY_TABLE],
-        full_walks=counted[BY + BY_WALK],
-        faults=counted[FAULTS],
-        refused=counted[REFUSED],
-        pages=counted[MAPPED],
-        tables=(counted[FRESH] - ROOT) >> 12,
-    )
+        machine.feed(part)
+    return machine.report

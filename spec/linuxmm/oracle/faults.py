@@ -19,6 +19,9 @@ _ALLOC: Final = re.compile(r" mm_page_alloc: .*pfn=0x([0-9a-f]+) order=(\d+)")
 _FREE: Final = re.compile(r" mm_page_free: .*pfn=0x([0-9a-f]+) order=(\d+)")
 _LOCKED: Final = re.compile(r" mm_page_alloc_zone_locked: .*pfn=0x([0-9a-f]+) order=(\d+)")
 
+_ISOLATE: Final = "{ISOLATE}"
+"""Stands for the kernel's own number of the migratetype until the capture is at hand."""
+
 Lines = list[str]
 State = dict[str, Any]
 
@@ -48,7 +51,8 @@ def plant(capture: Capture, fault: Fault, target: Path, position: float = 0.5) -
     trace = target / capture.info(capture.traces[0]).file
     lines = gzip.decompress(trace.read_bytes()).decode().splitlines(keepends=True)
     if fault.trace is not None:
-        edited = fault.trace(lines, position)
+        isolate = capture.state(capture.marks[0]).migratetypes.index("ISOLATE")
+        edited = [line.replace(_ISOLATE, str(isolate)) for line in fault.trace(lines, position)]
         trace.write_bytes(gzip.compress("".join(edited).encode(), 6, mtime=0))
     if fault.state is not None:
         file = target / "marks" / capture.marks[-1] / "state.json.gz"
@@ -142,7 +146,9 @@ def _owned_listed(lines: Lines, position: float) -> Lines:
 
 def _isolated(lines: Lines, position: float) -> Lines:
     number = _find(lines, _at(lines, position), _LOCKED)
-    return _edited(lines, number, re.sub(r"migratetype=\d", "migratetype=4", lines[number], count=1))
+    return _edited(
+        lines, number, re.sub(r"migratetype=\d", f"migratetype={_ISOLATE}", lines[number], count=1)
+    )
 
 
 def _forbidden_zone(lines: Lines, position: float) -> Lines:
@@ -165,7 +171,9 @@ def _torn(lines: Lines, position: float) -> Lines:
 def _fallback(lines: Lines, position: float) -> Lines:
     for number in range(*_window(lines)):
         if " mm_page_alloc_extfrag:" in lines[number]:
-            edited = re.sub(r"fallback_migratetype=\d", "fallback_migratetype=4", lines[number], count=1)
+            edited = re.sub(
+                r"fallback_migratetype=\d", f"fallback_migratetype={_ISOLATE}", lines[number], count=1
+            )
             return _edited(lines, number, edited)
     raise LinuxmmError("the trace has no fallback")
 

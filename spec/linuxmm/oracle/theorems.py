@@ -20,6 +20,7 @@ class _Entry(msgspec.Struct, frozen=True):
     result: str
     features: tuple[str, ...]
     functions: dict[str, str]
+    clauses: tuple[str, ...] = ()
 
 
 class _Ledger(msgspec.Struct, frozen=True):
@@ -48,6 +49,7 @@ def read_theorems(path: Path | None = None) -> tuple[Theorem, ...]:
             entry.method,
             entry.result,
             entry.features,
+            entry.clauses,
         )
         for entry in sorted(ledger.theorems, key=lambda entry: entry.id)
     )

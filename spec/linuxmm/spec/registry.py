@@ -43,6 +43,7 @@ class Theorem:
 
     features  rows that the theorem belongs to
     result    "proved", "bounded", "confirmed", "refuted" or "unknown"
+    clauses   ids of the clauses that it proves
     """
 
     id: str
@@ -51,6 +52,7 @@ class Theorem:
     method: str
     result: str
     features: tuple[str, ...]
+    clauses: tuple[str, ...] = ()
 
 
 _FORMULAS: Final[dict[str, Registration]] = {}

@@ -16,8 +16,9 @@ from linuxmm.model.alloc.machine import (
     set_turn_left,
     turn_left,
 )
+from linuxmm.model.alloc.path import path_of
 from linuxmm.model.alloc.request import alloc_fast, alloc_min, get_page_from_freelist
-from linuxmm.model.alloc.slowpath import begin, path_of, resume
+from linuxmm.model.alloc.slowpath import begin, resume
 from linuxmm.model.alloc.strategies import small_kernel, small_machine, small_rules
 from linuxmm.model.alloc.zonelist_eras import cache_never_refuses
 from linuxmm.spec.alloc.gfp import (

@@ -22,7 +22,8 @@ from linuxmm.model.alloc.dialogue import (
 from linuxmm.model.alloc.freelist import NOTHING
 from linuxmm.model.alloc.machine import Machine, full_zones, set_clock, set_full_zones, set_turn_left
 from linuxmm.model.alloc.node_reclaim import STYLES, walk_reclaiming
-from linuxmm.model.alloc.slowpath import begin, path_of, resume
+from linuxmm.model.alloc.path import path_of
+from linuxmm.model.alloc.slowpath import begin, resume
 from linuxmm.model.alloc.strategies import small_kernel, small_machine, small_rules
 from linuxmm.spec.alloc.gfp import (
     ALLOC_FAIR,

@@ -21,9 +21,10 @@ from linuxmm.model.alloc.events import WakeupKswapd
 from linuxmm.model.alloc.freelist import NOTHING
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.movable import MemoryRange
+from linuxmm.model.alloc.path import path_of
 from linuxmm.model.alloc.request import alloc_fast, free_pages
 from linuxmm.model.alloc.request_2_4 import with_block_in_use
-from linuxmm.model.alloc.slowpath import begin, path_of, resume
+from linuxmm.model.alloc.slowpath import begin, resume
 from linuxmm.model.alloc.strategies import small_kernel, small_machine, small_rules
 from linuxmm.spec.alloc.gfp import GFP_ATOMIC, GFP_DMA_BIT, GFP_HIGHUSER, GFP_KERNEL
 from linuxmm.spec.alloc.gfp_layouts import decode_gfp

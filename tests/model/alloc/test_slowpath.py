@@ -24,13 +24,16 @@ from linuxmm.model.alloc.dialogue import (
     Question,
     Reason,
     Reclaimed,
+    Reschedule,
+    Rescheduled,
     Task,
 )
 from linuxmm.model.alloc.events import WakeupKswapd
 from linuxmm.model.alloc.freelist import HIGHATOMIC, NOTHING
 from linuxmm.model.alloc.machine import Machine
+from linuxmm.model.alloc.path import path_of
 from linuxmm.model.alloc.request import free_pages
-from linuxmm.model.alloc.slowpath import begin, path_of, resume
+from linuxmm.model.alloc.slowpath import begin, resume
 from linuxmm.model.alloc.strategies import (
     GFPS,
     SMALL_MAX,
@@ -63,6 +66,8 @@ from linuxmm.spec.alloc.retry import (
     oom_may_kill,
 )
 from linuxmm.spec.errors import LinuxmmError
+from linuxmm.spec.kernel import Version
+from linuxmm.spec.vocabulary import PAGE_ALLOC_COSTLY_ORDER
 
 VERSIONS = ["2.6.18", "2.6.24", "3.9", "3.19", "4.4", "4.10", "5.10", "6.1.192", "6.12.117"]
 NEW, OLD = "6.1.192", "4.4"
@@ -137,6 +142,36 @@ def test_too_large_and_injected_failures_come_before_anything_else() -> None:
 def test_atomic_requests_and_reclaimers_fail_without_a_question(version: str) -> None:
     assert dialogue(version, 0, GFP_ATOMIC, ()) == ([], Failed(Reason.CANNOT_RECLAIM))
     assert dialogue(version, 0, GFP_KERNEL, (), Task(memalloc=True)) == ([], Failed(Reason.RECLAIMER))
+
+
+INSISTS = GFP_KERNEL | GFP_NOFAIL_BIT
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_reclaimer_that_must_not_fail_waits_for_others(version: str) -> None:
+    asked, outcome = dialogue(version, 0, INSISTS, [Rescheduled()] * 3, Task(memalloc=True))
+    assert asked == [Reschedule()] * 3
+    assert isinstance(outcome, Asks)
+    assert outcome.question == Reschedule()
+    assert outcome.then.task == Task(memalloc=True)
+
+
+def test_what_must_not_fail_fails_at_costly_orders_from_4_7_to_4_10() -> None:
+    for version, refused in (("4.4", False), ("4.10", True), ("4.11", False), ("6.12.117", False)):
+        answers: list[Answer] = []
+        for _ in range(6):
+            _, outcome = dialogue(version, 4, INSISTS, answers)
+            if not isinstance(outcome, Asks):
+                break
+            question = outcome.question
+            answers.append(
+                Reclaimed(0) if isinstance(question, DirectReclaim)
+                else Killed(False) if isinstance(question, OomKill)
+                else Rescheduled() if isinstance(question, Reschedule)
+                else Compacted(Compaction.SKIPPED)
+            )  # fmt: skip
+        assert (outcome == Failed(Reason.COSTLY)) is refused, version
+        assert isinstance(outcome, Asks) is not refused, version
 
 
 def test_a_single_page_is_reclaimed_for_then_killed_for() -> None:
@@ -386,7 +421,8 @@ def test_every_request_keeps_the_promises_of_its_flags(
     asked = isinstance(run.result, Asks)
     direct = bool(gfp & GFP_DIRECT_RECLAIM_BIT)
     assert atomic_never_waits(direct, asked)
-    assert no_recursion(memalloc and not extra & GFP_NOFAIL_BIT, asked)
+    reclaims = isinstance(run.result, Asks) and not isinstance(run.result.question, Reschedule)
+    assert no_recursion(memalloc, reclaims)
     if isinstance(run.result, Failed):
         assert [multiset(z) for z in run.state.zones] == [multiset(z) for z in before.zones]
     for pages, result, yes, caller in answers:
@@ -398,6 +434,10 @@ def test_every_request_keeps_the_promises_of_its_flags(
             answer = Reclaimed(pages, (pages * 10,) * 3)
         elif isinstance(question, OomKill):
             answer = Killed(yes, caller)
+        elif isinstance(question, Reschedule):
+            answer = Rescheduled()
         run = resume(way, run.state, run.result.then, answer)
-    assert nofail_never_fails(bool(extra & GFP_NOFAIL_BIT), direct, isinstance(run.result, Failed))
+    insists = way.kernel.version >= Version(4, 11) or not extra & GFP_NORETRY_BIT
+    refused = isinstance(run.result, Failed) and insists and order <= PAGE_ALLOC_COSTLY_ORDER
+    assert nofail_never_fails(bool(extra & GFP_NOFAIL_BIT), direct, refused)
     assert broken(way.rules, run.state) == ()

@@ -130,7 +130,8 @@ def test_one_feature_and_one_claim_in_words(capsys: Captured) -> None:
 
 def test_explain_says_all_that_is_registered(capsys: Captured) -> None:
     assert main(["explain", "alloc.buddy.disjoint"]) == 0
-    assert capsys.readouterr().out == (
+    text, _, proved = capsys.readouterr().out.partition("theorem   ")
+    assert text == (
         "alloc.buddy.disjoint\n\nNo page lies in two free blocks.\n\n"
         "holds     in every release\n"
         "source    mm/page_alloc.c:__free_one_page\n"
@@ -138,6 +139,12 @@ def test_explain_says_all_that_is_registered(capsys: Captured) -> None:
         "feature   F012  Buddy system\n"
         "checked   linuxmm.spec.alloc.buddy.disjoint\n"
     )
+    assert proved.startswith("alloc.buddy.merge-step  (proved, inductive)\n")
+    assert main(["explain", "--json", "alloc.buddy.disjoint"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert all(theorem["result"] == "proved" for theorem in printed["theorems"])
+    assert f"theorem   {printed['theorems'][1]['id']}  (" in proved
+    assert printed["features"] == ["F012"]
     assert main(["explain", "alloc.page.set-aside"]) == 0
     assert "holds     since 2.6.24\n" in capsys.readouterr().out
 

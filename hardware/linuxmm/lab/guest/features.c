@@ -47,21 +47,37 @@ static void advance(int file, int times)
 			exit(1);
 }
 
-/* same PAGES TASKS: equal, unequal and zero pages in several tasks, offered for merging; half are then written. */
+/* A mark in the middle of a command, where a name for it was given. */
+static void mark_here(int count, char **words, int at)
+{
+	char command[100];
+
+	if (at >= count)
+		return;
+	snprintf(command, sizeof(command), "/bin/guest mark %.40s", words[at]);
+	if (system(command))
+		fprintf(stderr, "no mark %s\n", words[at]);
+}
+
+/* same PAGES TASKS [MARK MARK]: equal, unequal and zero pages in several tasks, offered for merging; half are then
+ * written.
+ */
 static int same(int count, char **words)
 {
 	long pages, tasks;
-	int done[2], next[2];
+	int done[2], next[16][2]; /* one for each: a task must not take the word that is for another */
 
 	if (count < 2)
 		return 2;
 	pages = atol(words[0]);
-	tasks = atol(words[1]);
-	if (pipe(done) || pipe(next))
+	tasks = atol(words[1]) > 16 ? 16 : atol(words[1]);
+	if (pipe(done))
 		fail("pipe");
 	for (long task = 0; task < tasks; task++) {
 		char *at;
 
+		if (pipe(next[task]))
+			fail("pipe");
 		if (fork())
 			continue;
 		at = anonymous(3 * pages);
@@ -76,12 +92,12 @@ static int same(int count, char **words)
 			fail("MADV_MERGEABLE");
 		if (write(done[1], "m", 1) != 1)
 			exit(1);
-		advance(next[0], 1);
+		advance(next[task][0], 1);
 		for (long page = 0; page < pages; page += 2)
 			at[page * PAGE + 5]++;
 		if (write(done[1], "w", 1) != 1)
 			exit(1);
-		advance(next[0], 1);
+		advance(next[task][0], 1);
 		if (madvise(at, 3 * pages * PAGE, MADV_UNMERGEABLE))
 			perror("MADV_UNMERGEABLE");
 		exit(0);
@@ -97,8 +113,9 @@ static int same(int count, char **words)
 		       step ? "written" : "merged", number_in("/sys/kernel/mm/ksm/pages_shared"),
 		       number_in("/sys/kernel/mm/ksm/pages_sharing"), number_in("/sys/kernel/mm/ksm/pages_unshared"),
 		       number_in("/sys/kernel/mm/ksm/pages_volatile"), number_in("/sys/kernel/mm/ksm/ksm_zero_pages"));
+		mark_here(count, words, 2 + step);
 		for (long task = 0; task < tasks; task++)
-			if (write(next[1], "n", 1) != 1)
+			if (write(next[task][1], "n", 1) != 1)
 				exit(1);
 	}
 	while (wait(0) > 0)
@@ -136,7 +153,7 @@ static int huge(int count, char **words)
 	return 0;
 }
 
-/* reserved PAGES: huge pages of the pool mapped, in part touched, unmapped. */
+/* reserved PAGES [MARK]: huge pages of the pool mapped, in part touched, unmapped. */
 static int reserved(int count, char **words)
 {
 	const size_t two = 2ul << 20;
@@ -148,6 +165,7 @@ static int reserved(int count, char **words)
 		return 0;
 	for (long n = 0; n < pages / 2; n++)
 		at[n * two] = 1;
+	mark_here(count, words, 1);
 	if (!fork()) {
 		at[0] = 2;
 		exit(0);
@@ -155,6 +173,55 @@ static int reserved(int count, char **words)
 	wait(0);
 	munmap(at, two);
 	munmap(at + two, (pages - 1) * two);
+	return 0;
+}
+
+/* space FILE: an address space with something of every kind in it, and a child that shares it; stays until killed. */
+static int space(int count, char **words)
+{
+	const size_t two = 2ul << 20;
+	char *at = anonymous(64), *shared = mmap(0, 32 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *big = mmap(0, 3 * two, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *file, *pool;
+	int descriptor = count ? open(words[0], O_RDWR | O_CLOEXEC) : -1;
+	volatile char seen;
+
+	if (descriptor < 0 || shared == MAP_FAILED || big == MAP_FAILED)
+		fail("space");
+	madvise(at, 64 * PAGE, MADV_NOHUGEPAGE);
+	memset(at, 5, 40 * PAGE);
+	mprotect(at + 4 * PAGE, 4 * PAGE, PROT_NONE);
+	mprotect(at + 10 * PAGE, 2 * PAGE, PROT_READ);
+	mlock(at + 20 * PAGE, 3 * PAGE);
+	madvise(at + 30 * PAGE, 6 * PAGE, 21 /* MADV_PAGEOUT */);
+	for (int page = 50; page < 55; page++)
+		seen = at[page * PAGE];
+	munmap(at + 15 * PAGE, 2 * PAGE);
+	memset(shared, 6, 16 * PAGE);
+	madvise(shared + 8 * PAGE, 4 * PAGE, 21);
+	big = (char *)(((uintptr_t)big + two - 1) & ~(two - 1));
+	madvise(big, 2 * two, MADV_HUGEPAGE);
+	big[5] = 1;
+	big[two] = 1;
+	mprotect(big + two, PAGE, PROT_READ);
+	file = mmap(0, 24 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 4 * PAGE);
+	if (file == MAP_FAILED)
+		fail(words[0]);
+	seen = file[0];
+	file[3 * PAGE] = 1;
+	file = mmap(0, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
+	seen = file[PAGE];
+	file[0] = seen;
+	pool = mmap(0, 2 * two, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (pool != MAP_FAILED)
+		pool[0] = 1;
+	if (!fork()) {
+		at[0] = 1;
+		munmap(shared, 4 * PAGE);
+		puts("ready");
+		pause();
+		exit(0);
+	}
+	pause();
 	return 0;
 }
 
@@ -227,5 +294,5 @@ static int across(int count, char **words)
 
 const struct command feature_commands[] = {
 	{ "lazyfree", lazyfree }, { "same", same }, { "huge", huge }, { "reserved", reserved },
-	{ "poison", poison }, { "across", across }, { 0, 0 },
+	{ "poison", poison }, { "space", space }, { "across", across }, { 0, 0 },
 };

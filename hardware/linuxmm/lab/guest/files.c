@@ -99,6 +99,44 @@ static int map_file(int count, char **words)
 	return sum == -1;
 }
 
+/* dax FILE [MARK]: a file of persistent memory mapped: read and written in small and huge pages, copied on write. */
+static int dax(int count, char **words)
+{
+	const size_t two = 2ul << 20;
+	int file = count ? open(words[0], O_RDWR | O_CREAT | O_CLOEXEC, 0644) : -1, flags = 0x03 | 0x80000 /* SYNC */;
+	char *at, *own, *space, command[100];
+	volatile char seen;
+	long faults = 0;
+
+	if (file < 0 || ftruncate(file, 4 * two))
+		fail("dax");
+	space = mmap(0, 6 * two, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	space = (char *)(((uintptr_t)space + two - 1) & ~(two - 1));
+	at = mmap(space, 4 * two, PROT_READ | PROT_WRITE, flags | MAP_FIXED, file, 0);
+	own = mmap(0, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+	printf("{\"sync_map\":%d,\"errno\":%d,", at != MAP_FAILED, at == MAP_FAILED ? errno : 0);
+	if (at == MAP_FAILED || own == MAP_FAILED)
+		fail("mmap");
+	for (size_t page = 0; page < 40; page++, faults++)
+		at[page * PAGE] = (char)page;
+	for (size_t page = 512; page < 1024; page += 64, faults++)
+		seen = at[page * PAGE];
+	at[2 * two] = 7;
+	seen = own[3 * PAGE];
+	own[0] = 9;
+	own[PAGE] = seen;
+	printf("\"shared_first\":%d,\"own_first\":%d,\"touches\":%ld}\n", at[0], own[0], faults);
+	fflush(stdout);
+	if (count > 1) {
+		snprintf(command, sizeof(command), "/bin/guest mark %.40s", words[1]);
+		if (system(command))
+			return 1;
+	}
+	msync(at, 4 * two, MS_SYNC);
+	munmap(at + two, two);
+	return 0;
+}
+
 const struct command file_commands[] = {
-	{ "write", write_file }, { "read", read_file }, { "map", map_file }, { 0, 0 },
+	{ "write", write_file }, { "read", read_file }, { "map", map_file }, { "dax", dax }, { 0, 0 },
 };

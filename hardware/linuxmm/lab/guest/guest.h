@@ -30,6 +30,7 @@ void fail(const char *what) __attribute__((noreturn));
 void seed_with(const char *word);
 uint64_t below(uint64_t limit); /* a number of the run's own sequence, 0 when the limit is 0 */
 uint64_t next_word(void);
+void open_marker(void);
 void marker(const char *text); /* into the trace */
 char *anonymous(size_t pages);
 long number_in(const char *path); /* -1 when the file cannot be read */

@@ -1,6 +1,7 @@
 /* Talks to the host through a page of shared memory that is a PCI device: no driver, no allocation. */
 #include "guest.h"
 #include <dirent.h>
+#include <glob.h>
 #include <sys/file.h>
 
 #define MAGIC 0x4c4d4d31u
@@ -137,20 +138,22 @@ static size_t take_file(size_t at, const char *name)
 	return at + sizeof(head) + length + size;
 }
 
-static size_t take_listed(size_t at)
+static char names[65536];
+static glob_t listed;
+
+/* Names first: what finding them allocates is not to happen between the files of one mark. */
+static void find_listed(void)
 {
-	static char names[65536];
 	int file = open("/etc/mark-files", O_RDONLY | O_CLOEXEC);
 	ssize_t got;
 
 	if (file < 0)
-		return at;
+		return;
 	got = read(file, names, sizeof(names) - 1);
 	close(file);
 	names[got > 0 ? got : 0] = 0;
 	for (char *name = strtok(names, "\n"); name; name = strtok(0, "\n"))
-		at = take_file(at, name);
-	return at;
+		glob(name, GLOB_NOCHECK | (listed.gl_pathc ? GLOB_APPEND : 0), 0, &listed);
 }
 
 /* mark NAME [FILE...]: files of /proc and /sys first, then nothing runs until the host has read the memory. */
@@ -165,13 +168,19 @@ static int mark(int count, char **words)
 	if (sysconf(_SC_NPROCESSORS_ONLN) > 1)
 		usleep(300000); /* what other CPUs still have to free, they free now */
 	open_box();
-	size = take_listed(0);
-	for (int n = 1; n < count; n++)
-		size = take_file(size, words[n]);
+	find_listed();
+	open_marker();
 	snprintf(begin, sizeof(begin), "SYNC %.64s begin", words[0]);
 	snprintf(end, sizeof(end), "SYNC %.64s end", words[0]);
 	mlockall(MCL_CURRENT | MCL_FUTURE);
 	sched_setscheduler(0, SCHED_FIFO, &first);
+	for (int pass = 0; pass < 2; pass++) { /* what opening them allocates is there before the pass that counts */
+		size = 0;
+		for (size_t n = 0; n < listed.gl_pathc; n++)
+			size = take_file(size, listed.gl_pathv[n]);
+		for (int n = 1; n < count; n++)
+			size = take_file(size, words[n]);
+	}
 	marker(begin);
 	ask(MARK, words[0], size, 1);
 	marker(end);

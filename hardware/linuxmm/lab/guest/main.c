@@ -29,13 +29,18 @@ uint64_t below(uint64_t limit)
 	return limit ? next_word() % limit : 0;
 }
 
+static int marker_file = -2;
+
+void open_marker(void)
+{
+	if (marker_file == -2)
+		marker_file = open("/sys/kernel/tracing/trace_marker", O_WRONLY | O_CLOEXEC);
+}
+
 void marker(const char *text)
 {
-	static int file = -2;
-
-	if (file == -2)
-		file = open("/sys/kernel/tracing/trace_marker", O_WRONLY | O_CLOEXEC);
-	if (file >= 0 && write(file, text, strlen(text)) < 0)
+	open_marker();
+	if (marker_file >= 0 && write(marker_file, text, strlen(text)) < 0)
 		return;
 }
 
@@ -71,6 +76,15 @@ int main(int count, char **words)
 	};
 
 	setvbuf(stdout, 0, _IOLBF, 4096);
+	if (count > 2 && !strcmp(words[1], "failing")) { /* the command after it, with requests for memory refused */
+		int file = open("/proc/self/make-it-fail", O_WRONLY | O_CLOEXEC);
+
+		if (file < 0 || write(file, "1", 1) != 1)
+			fail("make-it-fail");
+		close(file);
+		words++;
+		count--;
+	}
 	if (count < 2) {
 		fprintf(stderr, "guest COMMAND ...\n");
 		return 2;

@@ -108,7 +108,7 @@ static int fragment(int count, char **words)
 	return 0;
 }
 
-/* hold MEGABYTES SECONDS [random|again|ready]: touch memory, and keep it. */
+/* hold MEGABYTES SECONDS [random|again] [ready]: touch memory, say so, and keep it. */
 static int hold(int count, char **words)
 {
 	const char *how = count > 2 ? words[2] : "";
@@ -129,7 +129,7 @@ static int hold(int count, char **words)
 		for (int round = 0; round < 3; round++)
 			for (size_t page = 0; page < pages; page++)
 				at[page * PAGE]++;
-	if (!strcmp(how, "ready"))
+	if (!strcmp(words[count - 1], "ready"))
 		puts("ready");
 	usleep((useconds_t)(atof(words[1]) * 1e6));
 	return 0;

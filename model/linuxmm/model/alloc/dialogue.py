@@ -66,11 +66,21 @@ class OomKill:
 
 
 @dataclass(frozen=True, slots=True)
+class Reschedule:
+    """Let others run: the request may neither be refused nor reclaim now; answered by `Rescheduled`."""
+
+
+@dataclass(frozen=True, slots=True)
 class BalanceClasszone:
     """Reclaim until the class zone, zone number `zone`, is balanced (2.4); answered by `Balanced`."""
 
     order: int
     zone: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rescheduled:
+    """Others have run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +140,8 @@ class NodeReclaimed(Enum):
     SUCCESS = 1
 
 
-Question = DirectReclaim | DirectCompaction | OomKill | BalanceClasszone | NodeReclaim
-Answer = Reclaimed | Compacted | Killed | Balanced | NodeReclaimed
+Question = DirectReclaim | DirectCompaction | OomKill | Reschedule | BalanceClasszone | NodeReclaim
+Answer = Reclaimed | Compacted | Killed | Rescheduled | Balanced | NodeReclaimed
 
 
 class Stage(Enum):
@@ -144,6 +154,7 @@ class Stage(Enum):
     LAST_COMPACTION = 5
     CLASSZONE = 6
     NODE_RECLAIM = 7
+    RESCHEDULE = 8
 
 
 class Progress(NamedTuple):
@@ -216,9 +227,19 @@ Run = Step[Machine, Outcome]
 
 
 class Path(NamedTuple):
-    """A kernel and its rules, with how its slow path retries."""
+    """A kernel and its rules, with how its slow path retries and ends.
+
+    enter, go_on   from the first attempt on, and with the answer to a question
+    refuse         end without a block, unless __GFP_NOFAIL forbids it
+    may_kill       order, GFP word, zone class, whether the task dumps core: whether to ask for a kill
+    stops_early, stops_killed   whether an OOM victim is refused before it reclaims, and after a kill
+    """
 
     kernel: Kernel
     rules: Rules
     enter: "Callable[[Path, Machine, Progress, tuple[Event, ...]], Run]"
     go_on: "Callable[[Path, Machine, Progress, tuple[Event, ...]], Run]"
+    refuse: "Callable[[Path, Machine, Progress, tuple[Event, ...], Reason], Run]"
+    may_kill: Callable[[int, int, int, bool], bool]
+    stops_early: Callable[[Progress], bool]
+    stops_killed: Callable[[Progress], bool]

@@ -24,10 +24,9 @@ from linuxmm.model.alloc.movement import (
     UNMOVABLE,
     find_fallback,
     move_freepages_block,
-    take_cma,
+    take_own_or_cma,
 )
 from linuxmm.model.alloc.rules import Rules
-from linuxmm.spec.alloc.gfp import ALLOC_CMA
 from linuxmm.spec.alloc.migratetype import enough_to_retag
 from linuxmm.spec.kernel import behaviour
 
@@ -277,13 +276,9 @@ def take_cma_then_largest_reserve(
 def _take_cma_first(
     rules: Rules, zone: Zone, order: int, migratetype: int, mode: int, spares_highatomic: bool
 ) -> tuple[Zone, int, int, int]:
-    zone, pfn = rmqueue_smallest(rules, zone, order, migratetype)
+    zone, pfn, came_from = take_own_or_cma(rules, zone, order, migratetype)
     if pfn != NOTHING:
-        return zone, pfn, migratetype, mode
-    if migratetype == MOVABLE:
-        zone, pfn = take_cma(rules, zone, order, ALLOC_CMA)
-        if pfn != NOTHING:
-            return zone, pfn, CMA, mode
+        return zone, pfn, came_from, mode
     zone, pfn, _ = fallback_from_largest(rules, zone, order, migratetype, TAKEN, False, spares_highatomic)
     return zone, pfn, migratetype, mode
 

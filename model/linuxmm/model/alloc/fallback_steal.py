@@ -23,6 +23,7 @@ from linuxmm.model.alloc.movement import (
     smallest_order_to_search,
     take_balancing_cma,
     take_cma,
+    take_own_or_cma,
 )
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.spec.alloc.gfp import ALLOC_CMA, ALLOC_NOFRAGMENT
@@ -156,13 +157,9 @@ def take_stealing_largest(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int, mode: int
 ) -> tuple[Zone, int, int, int]:
     """Own type, CMA for MOVABLE, steal from the largest block."""
-    zone, pfn = rmqueue_smallest(rules, zone, order, migratetype)
+    zone, pfn, came_from = take_own_or_cma(rules, zone, order, migratetype)
     if pfn != NOTHING:
-        return zone, pfn, migratetype, mode
-    if migratetype == MOVABLE:
-        zone, pfn = take_cma(rules, zone, order, ALLOC_CMA)
-        if pfn != NOTHING:
-            return zone, pfn, CMA, mode
+        return zone, pfn, came_from, mode
     at = rules.max_order
     while at >= order and pfn == NOTHING:
         other = find_fallback(zone, at, migratetype)

@@ -187,6 +187,19 @@ def take_cma(rules: Rules, zone: Zone, order: int, flags: int) -> tuple[Zone, in
     return rmqueue_smallest(rules, zone, order, CMA)
 
 
+def take_own_or_cma(rules: Rules, zone: Zone, order: int, migratetype: int) -> tuple[Zone, int, int]:
+    """Take a block of the type asked for, or for MOVABLE of a CMA area; the type of its list comes last.
+
+    Refuses   NOTHING when neither has one
+    Source    mm/page_alloc.c:__rmqueue; 4.4 to 4.12
+    """
+    zone, pfn = rmqueue_smallest(rules, zone, order, migratetype)
+    if pfn != NOTHING or migratetype != MOVABLE:
+        return zone, pfn, migratetype
+    zone, pfn = take_cma(rules, zone, order, ALLOC_CMA)
+    return zone, pfn, CMA
+
+
 def take_balancing_cma(rules: Rules, zone: Zone, order: int, flags: int) -> tuple[Zone, int]:
     """A block from CMA because over half of the zone's free memory is there.
 

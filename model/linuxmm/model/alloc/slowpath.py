@@ -29,6 +29,7 @@ from linuxmm.model.alloc.dialogue import (
     Progress,
     Reason,
     Reclaimed,
+    Rescheduled,
     Run,
     Stage,
     Task,
@@ -46,13 +47,10 @@ from linuxmm.spec.alloc.gfp import (
     ALLOC_CPUSET,
     ALLOC_GFP_ATOMIC,
     ALLOC_KSWAPD,
-    ALLOC_MIN_RESERVE,
     ALLOC_NO_WATERMARKS,
-    ALLOC_OOM,
     GFP_DIRECT_RECLAIM_BIT,
     GFP_KSWAPD_RECLAIM_BIT,
     GFP_NOFAIL_BIT,
-    GFP_NOMEMALLOC_BIT,
     GFP_NORETRY_BIT,
     GFP_RETRY_MAYFAIL_BIT,
     GFP_THISNODE_BIT,
@@ -63,24 +61,15 @@ from linuxmm.spec.alloc.retry import (
     SYNC_LIGHT,
     Compaction,
     compact_again,
-    oom_may_kill,
     progress_again,
     reclaim_gives_up,
     reclaim_loops,
 )
 from linuxmm.spec.errors import LinuxmmError
-from linuxmm.spec.kernel import Kernel, Version, behaviour
+from linuxmm.spec.kernel import Version, behaviour
 from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Event, Step
 from linuxmm.spec.vocabulary import PAGE_ALLOC_COSTLY_ORDER
-
-
-def path_of(kernel: Kernel, rules: Rules) -> Path:
-    """The slow path of a kernel."""
-    pair = kernel.behaviour("alloc.slowpath").function()
-    assert isinstance(pair, tuple)
-    return Path(kernel, rules, *pair)
-
 
 # ---- entry -----------------------------------------------------------------------------------------------
 
@@ -119,6 +108,7 @@ def resume(path: Path, machine: Machine, progress: Progress, answer: Answer) -> 
         Stage.OOM: Killed,
         Stage.CLASSZONE: Balanced,
         Stage.NODE_RECLAIM: NodeReclaimed,
+        Stage.RESCHEDULE: Rescheduled,
     }[progress.stage]
     if not isinstance(answer, wanted):
         raise LinuxmmError(f"the request waits for {wanted.__name__}, not {type(answer).__name__}")
@@ -159,7 +149,8 @@ def _run(path: Path, entry: Entry) -> Run:
         progress = progress._replace(last=answer.pages, kept=answer.kept)
     elif isinstance(answer, Killed):
         task = progress.task._replace(oom_victim=progress.task.oom_victim or answer.caller)
-        progress = progress._replace(last=int(answer.progress), task=task)
+        needed = progress.request.gfp & GFP_NOFAIL_BIT != 0  # counts as progress, whoever was killed
+        progress = progress._replace(last=int(answer.progress or needed), task=task)
     return path.go_on(path, machine, progress, ())
 
 
@@ -248,22 +239,6 @@ def after_reclaim(path: Path, machine: Machine, p: Progress) -> tuple[Machine, A
     return machine, got
 
 
-def nopage(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...], why: Reason) -> Run:
-    """Refuse; but a __GFP_NOFAIL request that may reclaim tries with part of the reserve and goes on.
-
-    Source    mm/page_alloc.c:__alloc_pages_slowpath (nopage)
-    """
-    gfp = p.request.gfp
-    if not gfp & GFP_NOFAIL_BIT or not gfp & GFP_DIRECT_RECLAIM_BIT:
-        return Step(machine, Failed(why), events)
-    for flags in (ALLOC_MIN_RESERVE | ALLOC_CPUSET, ALLOC_MIN_RESERVE):
-        machine, got = attempt(path, machine, p, flags)
-        if got is not None:
-            return woken(path, machine, p.request, got, events)
-    p = p._replace(stage=Stage.RECLAIM, task=p.task._replace(memalloc=False))
-    return Step(machine, Asks(DirectReclaim(p.request.order), p), events)
-
-
 # ---- 4.7 to 6.12: limits on rounds, priorities of compaction ---------------------------------------------
 
 
@@ -300,14 +275,18 @@ def _retry_limited(path: Path, machine: Machine, p: Progress, events: tuple[Even
     if got is not None:
         return woken(path, machine, r, got, events)
     if not r.gfp & GFP_DIRECT_RECLAIM_BIT:
-        return nopage(path, machine, p, events, Reason.CANNOT_RECLAIM)
+        return path.refuse(path, machine, p, events, Reason.CANNOT_RECLAIM)
     if p.task.memalloc:
-        return nopage(path, machine, p, events, Reason.RECLAIMER)
+        return path.refuse(path, machine, p, events, Reason.RECLAIMER)
+    if path.stops_early(p):
+        return path.refuse(path, machine, p, events, Reason.VICTIM)
     return Step(machine, Asks(DirectReclaim(r.order), p._replace(stage=Stage.RECLAIM)), events)
 
 
 def resume_limited(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
     """Go on after any answer."""
+    if p.stage is Stage.RESCHEDULE:
+        return _retry_limited(path, machine, p, events)
     if p.stage is Stage.RECLAIM:
         machine, got = after_reclaim(path, machine, p)
         if got is not None:
@@ -327,7 +306,7 @@ def resume_limited(path: Path, machine: Machine, p: Progress, events: tuple[Even
     gfp = p.request.gfp
     if p.request.order > PAGE_ALLOC_COSTLY_ORDER and gfp & GFP_NORETRY_BIT:
         if p.result in (Compaction.SKIPPED, Compaction.DEFERRED) or gfp & GFP_THISNODE_BIT:
-            return nopage(path, machine, p, events, Reason.COMPACTION)
+            return path.refuse(path, machine, p, events, Reason.COMPACTION)
         p = p._replace(priority=ASYNC)
     return _retry_limited(path, machine, p, events)
 
@@ -336,9 +315,9 @@ def _decide(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]
     """After a round of reclaim and compaction: fail, try again, or kill."""
     r = p.request
     if r.gfp & GFP_NORETRY_BIT:
-        return nopage(path, machine, p, events, Reason.NO_RETRY)
+        return path.refuse(path, machine, p, events, Reason.NO_RETRY)
     if r.order > PAGE_ALLOC_COSTLY_ORDER and not r.gfp & GFP_RETRY_MAYFAIL_BIT:
-        return nopage(path, machine, p, events, Reason.COSTLY)
+        return path.refuse(path, machine, p, events, Reason.COSTLY)
     p = p._replace(loops=reclaim_loops(p.loops, p.last > 0, r.order))
     again = not reclaim_gives_up(p.loops) and _would_do(path, machine, p)
     if not again:
@@ -371,7 +350,7 @@ def _ask_oom(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...
     if got is not None:
         return woken(path, machine, p.request, got, events)
     r = p.request
-    if oom_may_kill(r.order, r.gfp, r.class_index, p.task.dumping_core):
+    if path.may_kill(r.order, r.gfp, r.class_index, p.task.dumping_core):
         return Step(machine, Asks(OomKill(), p._replace(stage=Stage.OOM)), events)
     return _after_oom(path, machine, p._replace(last=0), events)
 
@@ -382,11 +361,11 @@ def _after_oom(path: Path, machine: Machine, p: Progress, events: tuple[Event, .
         machine, got = attempt(path, machine, p, ALLOC_NO_WATERMARKS)
         if got is not None:
             return woken(path, machine, r, got, events)
-    if p.task.oom_victim and (p.flags & ALLOC_OOM or r.gfp & GFP_NOMEMALLOC_BIT):
-        return nopage(path, machine, p, events, Reason.VICTIM)
+    if path.stops_killed(p):
+        return path.refuse(path, machine, p, events, Reason.VICTIM)
     if p.last:
         return _retry_limited(path, machine, p._replace(loops=0), events)
-    return nopage(path, machine, p, events, Reason.EXHAUSTED)
+    return path.refuse(path, machine, p, events, Reason.EXHAUSTED)
 
 
 # ---- 3.19 to 4.6: as long as reclaim makes progress --------------------------------------------------------
@@ -406,11 +385,11 @@ def enter_by_progress(path: Path, machine: Machine, p: Progress, events: tuple[E
         if got is not None:
             return woken(path, machine, r, got, events)
     if not r.gfp & GFP_DIRECT_RECLAIM_BIT:
-        return nopage(path, machine, p, events, Reason.CANNOT_RECLAIM)
+        return path.refuse(path, machine, p, events, Reason.CANNOT_RECLAIM)
     if p.task.memalloc:
-        return nopage(path, machine, p, events, Reason.RECLAIMER)
-    if p.task.oom_victim and not r.gfp & GFP_NOFAIL_BIT:
-        return nopage(path, machine, p, events, Reason.VICTIM)
+        return path.refuse(path, machine, p, events, Reason.RECLAIMER)
+    if path.stops_early(p):
+        return path.refuse(path, machine, p, events, Reason.VICTIM)
     if r.order and _compacts(path):
         question = DirectCompaction(r.order, ASYNC)
         return Step(machine, Asks(question, p._replace(stage=Stage.FIRST_COMPACTION)), events)
@@ -420,13 +399,15 @@ def enter_by_progress(path: Path, machine: Machine, p: Progress, events: tuple[E
 def resume_by_progress(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
     """Go on after any answer."""
     r = p.request
+    if p.stage is Stage.RESCHEDULE:
+        return enter_by_progress(path, machine, p, events)
     if p.stage in (Stage.FIRST_COMPACTION, Stage.LAST_COMPACTION):
         if p.result is not Compaction.SKIPPED:
             machine, got = attempt(path, machine, p, p.flags)
             if got is not None:
                 return woken(path, machine, r, got, events)
         if p.stage is Stage.LAST_COMPACTION:
-            return nopage(path, machine, p, events, Reason.EXHAUSTED)
+            return path.refuse(path, machine, p, events, Reason.EXHAUSTED)
         return Step(machine, Asks(DirectReclaim(r.order), p._replace(stage=Stage.RECLAIM)), events)
     if p.stage is Stage.OOM:
         return _progress_made(path, machine, p, events)
@@ -440,7 +421,7 @@ def resume_by_progress(path: Path, machine: Machine, p: Progress, events: tuple[
     machine, got = attempt(path, machine, p, 2 | ALLOC_CPUSET)
     if got is not None:
         return woken(path, machine, r, got, events)
-    if oom_may_kill(r.order, r.gfp & GFP_THISNODE_BIT, r.class_index, p.task.dumping_core):
+    if path.may_kill(r.order, r.gfp, r.class_index, p.task.dumping_core):
         return Step(machine, Asks(OomKill(), p._replace(stage=Stage.OOM)), events)
     return _progress_made(path, machine, p._replace(last=0), events)
 
@@ -457,7 +438,7 @@ def _last_compaction(path: Path, machine: Machine, p: Progress, events: tuple[Ev
         question = DirectCompaction(order, SYNC_LIGHT)
         return Step(machine, Asks(question, p._replace(stage=Stage.LAST_COMPACTION)), events)
     why = Reason.NO_RETRY if p.request.gfp & GFP_NORETRY_BIT else Reason.EXHAUSTED
-    return nopage(path, machine, p, events, why)
+    return path.refuse(path, machine, p, events, why)
 
 
 Continue = Callable[[Path, Machine, Progress, tuple[Event, ...]], Run]

@@ -27,7 +27,6 @@ from linuxmm.model.alloc.slowpath import (
     attempt,
     drain_all_pages,
     eligible,
-    nopage,
     wake,
     woken,
 )
@@ -145,10 +144,6 @@ def repeats_until_reclaimed(order: int, reclaimed: int) -> bool:
 # ---- the path --------------------------------------------------------------------------------------------
 
 
-def _fail(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...], why: Reason) -> Run:
-    return nopage(path, machine, p, events, why)
-
-
 def _compacts(path: Path) -> bool:
     return path.kernel.version >= Version(2, 6, 35)
 
@@ -177,11 +172,11 @@ def _rebalance(path: Path, machine: Machine, p: Progress, events: tuple[Event, .
         if got is not None:
             return woken(path, machine, r, got, events)
     if not r.gfp & GFP_DIRECT_RECLAIM_BIT:
-        return _fail(path, machine, p, events, Reason.CANNOT_RECLAIM)
+        return path.refuse(path, machine, p, events, Reason.CANNOT_RECLAIM)
     if p.task.memalloc:
-        return _fail(path, machine, p, events, Reason.RECLAIMER)
-    if p.task.oom_victim and not r.gfp & GFP_NOFAIL_BIT:
-        return _fail(path, machine, p, events, Reason.VICTIM)
+        return path.refuse(path, machine, p, events, Reason.RECLAIMER)
+    if path.stops_early(p):
+        return path.refuse(path, machine, p, events, Reason.VICTIM)
     if r.order and _compacts(path):
         then = p._replace(stage=Stage.FIRST_COMPACTION)
         return Step(machine, Asks(DirectCompaction(r.order, SYNC_LIGHT if p.loops else ASYNC), then), events)
@@ -191,13 +186,15 @@ def _rebalance(path: Path, machine: Machine, p: Progress, events: tuple[Event, .
 def resume_by_order(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
     """Go on after any answer; a request that asked for a kill begins anew, whoever was killed."""
     r = p.request
+    if p.stage is Stage.RESCHEDULE:
+        return _rebalance(path, machine, p, events)
     if p.stage in (Stage.FIRST_COMPACTION, Stage.LAST_COMPACTION):
         if p.result is not Compaction.SKIPPED:
             machine, got = attempt(path, machine, p, p.flags)
             if got is not None:
                 return woken(path, machine, r, got, events)
         if p.stage is Stage.LAST_COMPACTION:
-            return _fail(path, machine, p, events, Reason.EXHAUSTED)
+            return path.refuse(path, machine, p, events, Reason.EXHAUSTED)
         then = p._replace(stage=Stage.RECLAIM, loops=1)
         return Step(machine, Asks(DirectReclaim(r.order), then), events)
     if p.stage is Stage.OOM:
@@ -215,20 +212,20 @@ def resume_by_order(path: Path, machine: Machine, p: Progress, events: tuple[Eve
         then = p._replace(stage=Stage.LAST_COMPACTION)
         return Step(machine, Asks(DirectCompaction(r.order, SYNC_LIGHT), then), events)
     why = Reason.NO_RETRY if r.gfp & GFP_NORETRY_BIT else Reason.COSTLY
-    return _fail(path, machine, p, events, why)
+    return path.refuse(path, machine, p, events, why)
 
 
 def _out_of_memory(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
     """A last walk at the high mark; then a kill, unless it would not help."""
     r = p.request
     if p.task.dumping_core and not r.gfp & GFP_NOFAIL_BIT:
-        return _fail(path, machine, p, events, Reason.EXHAUSTED)
+        return path.refuse(path, machine, p, events, Reason.EXHAUSTED)
     machine, got = attempt(path, machine, p, 2 | ALLOC_CPUSET)
     if got is not None:
         return woken(path, machine, r, got, events)
     helps = path.kernel.behaviour("alloc.oom-for").function(r.order, r.class_index)
     if not helps and not r.gfp & GFP_NOFAIL_BIT:
-        return _fail(path, machine, p, events, Reason.EXHAUSTED)
+        return path.refuse(path, machine, p, events, Reason.EXHAUSTED)
     return Step(machine, Asks(OomKill(), p._replace(stage=Stage.OOM)), events)
 
 

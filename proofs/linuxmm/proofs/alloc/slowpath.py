@@ -23,6 +23,14 @@ from linuxmm.model.alloc.dialogue import (
     Task,
 )
 from linuxmm.model.alloc.machine import Machine
+from linuxmm.model.alloc.nofail import (
+    refuse_but_reclaimers,
+    refuse_unless_nofail,
+    victim_begins_again,
+    victim_reclaims,
+    victim_stops_after_kill,
+    victim_stops_before_reclaim,
+)
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.model.alloc.slowpath import (
     _after_oom,
@@ -30,7 +38,6 @@ from linuxmm.model.alloc.slowpath import (
     _retry_limited,
     enter_by_progress,
     enter_limited,
-    nopage,
     resume_by_progress,
     resume_limited,
 )
@@ -50,6 +57,7 @@ from linuxmm.spec.alloc.request import Request, reserve_flags_memdie, reserve_fl
 from linuxmm.spec.alloc.retry import MAX_RECLAIM_RETRIES, Compaction, reclaim_gives_up, reclaim_loops
 from linuxmm.spec.kernel import Kernel, Version
 from linuxmm.spec.step import Step
+from linuxmm.spec.vocabulary import PAGE_ALLOC_COSTLY_ORDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +123,14 @@ def compact_again(
     return suitable, priority, retries
 
 
-def oom_may_kill(order: int, gfp: int, class_index: int, dumping_core: bool) -> bool:
-    """Stands for the rule of 4.13 to 6.12: any answer, which the task carries as `dumping_core`."""
+def may_kill(order: int, gfp: int, class_index: int, dumping_core: bool) -> bool:
+    """Stands for the rule since 4.11: any answer, which the task carries as `dumping_core`."""
     return dumping_core
+
+
+def may_kill_for_nofail(order: int, gfp: int, class_index: int, dumping_core: bool) -> bool:
+    """Stands for the rule up to 4.10."""
+    return dumping_core or gfp & GFP_NOFAIL_BIT != 0
 
 
 def would_do(path: Path, machine: Machine, p: Progress) -> bool:
@@ -133,30 +146,38 @@ ANY_ZONES: Final[dict[Callable[..., Any], Callable[..., Any]]] = {
     slowpath.woken: woken,
     slowpath._would_do: would_do,
     retry.compact_again: compact_again,
-    retry.oom_may_kill: oom_may_kill,
     unreserve.unreserve_highatomic: unreserve_highatomic,
 }
 
 
 class Era(NamedTuple):
-    """Which slow path, and where a request stands: before its first question, or with an answer to one."""
+    """Which slow path, and where a request stands: before its first question, or with an answer to one.
+
+    limited  since 4.7;  insists: since 4.11, where __GFP_NOFAIL outweighs everything
+    """
 
     limited: bool
+    insists: bool
     stage: Stage | None
     result: Compaction = Compaction.SKIPPED
 
 
 ANY_RESULT: Final = (Compaction.SKIPPED, Compaction.DEFERRED, Compaction.SUCCESS)
 """All that the slow path tells apart, but for whether to compact again, which is left open."""
+_ANSWERED: Final = (Stage.RECLAIM, Stage.OOM, Stage.RESCHEDULE)
 LIMITED: Final = tuple(
-    [Era(True, stage) for stage in (None, Stage.RECLAIM, Stage.OOM)]
-    + [Era(True, Stage.FIRST_COMPACTION, result) for result in ANY_RESULT]
-    + [Era(True, Stage.COMPACTION, result) for result in (Compaction.SKIPPED, Compaction.SUCCESS)]
+    Era(True, insists, stage, result)
+    for insists in (False, True)
+    for stage, result in (
+        *((stage, Compaction.SKIPPED) for stage in (None, *_ANSWERED)),
+        *((Stage.FIRST_COMPACTION, result) for result in ANY_RESULT),
+        *((Stage.COMPACTION, result) for result in (Compaction.SKIPPED, Compaction.SUCCESS)),
+    )
 )
 BY_PROGRESS: Final = tuple(
-    [Era(False, stage) for stage in (None, Stage.RECLAIM, Stage.OOM)]
+    [Era(False, False, stage) for stage in (None, *_ANSWERED)]
     + [
-        Era(False, stage, result)
+        Era(False, False, stage, result)
         for stage in (Stage.FIRST_COMPACTION, Stage.LAST_COMPACTION)
         for result in (Compaction.SKIPPED, Compaction.SUCCESS)
     ]
@@ -192,7 +213,7 @@ NO_WORLD: Final[Mapping[str, object]] = {
     "victim": False,
     "loops": 0,
     "last": 0,
-    "era": Era(True, Stage.RECLAIM),
+    "era": Era(True, True, Stage.RECLAIM),
 }
 """A witness: a request that may reclaim, and nothing to be had."""
 
@@ -214,7 +235,15 @@ def step(
         reserve_flags=reserve_flags_oom if era.limited else reserve_flags_memdie,
     )
     both = (enter_limited, resume_limited) if era.limited else (enter_by_progress, resume_by_progress)
-    path = Path(as_state(Release(Version(4, 4)), Kernel), rules, *both)
+    path = Path(
+        as_state(Release(Version(4, 4)), Kernel),
+        rules,
+        *both,
+        refuse_unless_nofail if era.insists else refuse_but_reclaimers,
+        may_kill if era.insists else may_kill_for_nofail,
+        victim_reclaims if era.insists else victim_stops_before_reclaim,
+        victim_stops_after_kill if era.insists else victim_begins_again,
+    )
     asked = Request(order, gfp, 0, 2, 0, 0, -1, 0)
     at = Progress(
         asked,
@@ -237,14 +266,25 @@ def reachable(era: Era, gfp: int, memalloc: bool) -> bool:
         return True
     may: bool = gfp & GFP_DIRECT_RECLAIM_BIT != 0
     kills = era.stage is Stage.OOM
-    return may & implies(memalloc, reclaimer_asks(gfp, era, era.stage)) & implies(only_once(gfp), no(kills))
+    return (
+        may
+        & implies(memalloc, reclaimer_asks(gfp, era, era.stage))
+        & implies(only_once(gfp), no(kills))
+        & implies(era.stage is Stage.LAST_COMPACTION, may_end(gfp))
+    )
+
+
+def may_end(gfp: int) -> bool:
+    """Whether compaction may be the last thing tried: not if __GFP_NOFAIL comes without __GFP_NORETRY."""
+    return gfp & (GFP_NORETRY_BIT | GFP_NOFAIL_BIT) != GFP_NOFAIL_BIT
 
 
 def reclaimer_asks(gfp: int, era: Era, stage: Stage) -> bool:
-    """Whether a reclaimer may have asked: with __GFP_NOFAIL, or, since 4.7, for compaction at first where it
-    is kept from the reserves."""
-    kept = GFP_NOMEMALLOC_BIT if era.limited and stage is Stage.FIRST_COMPACTION else 0
-    return gfp & (GFP_NOFAIL_BIT | kept) != 0
+    """Whether a reclaimer may have asked: to wait, with __GFP_NOFAIL; or, since 4.7, for compaction at first
+    where it is kept from the reserves."""
+    if stage is Stage.RESCHEDULE:
+        return gfp & GFP_NOFAIL_BIT != 0
+    return era.limited and stage is Stage.FIRST_COMPACTION and gfp & GFP_NOMEMALLOC_BIT != 0
 
 
 def only_once(gfp: int) -> bool:
@@ -258,21 +298,24 @@ RANK: Final = {
     Stage.COMPACTION: 3,
     Stage.LAST_COMPACTION: 4,
     Stage.OOM: 0,
+    Stage.RESCHEDULE: 0,
 }
 
 
 @theorem(
     "alloc.slowpath.step",
     "Nobody asks anything without __GFP_DIRECT_RECLAIM.  A reclaimer (PF_MEMALLOC) never enters direct "
-    "reclaim again, unless it says __GFP_NOFAIL.  A __GFP_NOFAIL request that may reclaim is refused only "
-    "where no zone is permitted at all.  A __GFP_NORETRY request without it never loops: each of its "
-    "questions comes later than the one before, none is about killing, so at most four are asked.",
+    "reclaim again.  A __GFP_NOFAIL request that may reclaim is refused only where no zone is permitted at "
+    "all, or, up to 4.10, at a costly order or with __GFP_NORETRY.  A __GFP_NORETRY request without it never "
+    "loops: each of its questions comes later than the one before, none is about killing, so at most four "
+    "are asked.",
     proves=(
         enter_limited,
         resume_limited,
         enter_by_progress,
         resume_by_progress,
-        nopage,
+        refuse_but_reclaimers,
+        refuse_unless_nofail,
         _retry_limited,
         _decide,
         _after_oom,
@@ -292,7 +335,8 @@ RANK: Final = {
         Mutant(
             enter_limited, "lets everybody compact", "if r.gfp & GFP_DIRECT_RECLAIM_BIT and wants", "if wants"
         ),
-        Mutant(nopage, "wants both to be missing", "GFP_NOFAIL_BIT or not", "GFP_NOFAIL_BIT and not"),
+        Mutant(refuse_unless_nofail, "refuses whoever insists", "if not _insists(p):", "if True:"),
+        Mutant(refuse_but_reclaimers, "refuses reclaimers", "if why is Reason.RECLAIMER and", "if False and"),
         Mutant(_decide, "retries whatever is said", "if r.gfp & GFP_NORETRY_BIT:", "if False:"),
         Mutant(resume_by_progress, "retries whatever is said", "if r.gfp & GFP_NORETRY_BIT:", "if False:"),
     ),
@@ -302,18 +346,23 @@ def any_step(
     flags: Flags, memalloc: Flag, victim: Flag, loops: Count, last: Count, era: AnyWhere,
 ) -> bool:  # fmt: skip
     assume(reachable(era, gfp, memalloc))
+    if era.stage is Stage.OOM:
+        assume(implies(gfp & GFP_NOFAIL_BIT != 0, last > 0))  # `resume` counts the answer so
     world = World(finds, zones, reserve, enough, again, kill)
     outcome = step(era, world, gfp, order, flags, memalloc, victim, loops, last).result
     may: bool = gfp & GFP_DIRECT_RECLAIM_BIT != 0
     if isinstance(outcome, Failed):
-        return no(may & (gfp & GFP_NOFAIL_BIT != 0)) | (outcome.reason is Reason.NO_ZONE)
+        gives_up = no(era.insists) & ((gfp & GFP_NORETRY_BIT != 0) | (order > PAGE_ALLOC_COSTLY_ORDER))
+        return no(may & (gfp & GFP_NOFAIL_BIT != 0)) | (outcome.reason is Reason.NO_ZONE) | gives_up
     if not isinstance(outcome, Asks):
         return True
     stage = outcome.then.stage
     later = RANK[stage] > (RANK[era.stage] if era.stage else 0)
+    reclaims = isinstance(outcome.question, DirectReclaim)
     return (
         may
-        & implies(outcome.then.task.memalloc, reclaimer_asks(gfp, era, stage))
+        & implies(outcome.then.task.memalloc, reclaimer_asks(gfp, era, stage) & no(reclaims))
+        & implies(stage is Stage.LAST_COMPACTION, may_end(gfp))
         & implies(only_once(gfp), later & no(isinstance(outcome.question, OomKill)))
     )
 

@@ -27,6 +27,11 @@ COMMANDS: Final[dict[str, Target]] = {
     "diff": Target(
         "linuxmm.oracle.run_command", "diff_command", "What two versions do differently with a workload."
     ),
+    "translate": Target(
+        "linuxmm.oracle.translate_command",
+        "translate_command",
+        "Count what a program's references cost in TLB misses and tables.",
+    ),
     "experiment": Target(
         "linuxmm.oracle.experiment_command", "experiment_command", "Test a headline claim on the model."
     ),

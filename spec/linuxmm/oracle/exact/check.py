@@ -41,6 +41,8 @@ def predict_windows(
     """
     unreserve = profile.behaviour("alloc.unreserve").function
     for name in capture.traces:
+        if not capture.file(capture.info(name).file).is_file():
+            continue  # a gap of the evidence, which the judgement names
         events = concat(capture.trace(name))
         balanced = int(Kind.BALANCE) in probes_of(capture, name)
         machines = {mark: _machine(profile, state) for mark, state in states.items()}

@@ -15,7 +15,7 @@ from linuxmm.spec.alloc.gfp import GFP_DIRECT_RECLAIM_BIT, GFP_HARDWALL_BIT
 from linuxmm.spec.alloc.gfp_layouts import decode_gfp
 from linuxmm.spec.kernel import Version
 
-_INTERRUPT: Final = int(Context.HARDIRQ | Context.SOFTIRQ | Context.NMI)
+INTERRUPT: Final = int(Context.HARDIRQ | Context.SOFTIRQ | Context.NMI)
 _FIRST_PROBE: Final = int(Kind.COMMIT)
 MIGRATE_MASK: Final = 7
 """Bits of a pageblock's flags that hold its type."""
@@ -89,6 +89,11 @@ def plan(rows: list[Row], version: Version, balanced: bool = False) -> Plan:
     return made
 
 
+def by_breakpoint(row: Row) -> bool:
+    """Whether a probe fired by a breakpoint: its context is then that of the exception, not of the code."""
+    return row.kind >= _FIRST_PROBE and bool(row.context & Context.NMI)
+
+
 def _thread(row: Row) -> tuple[int, int]:
     """Who runs: a task wherever it runs, or the idle task of a CPU."""
     return (row.pid, 0 if row.pid else row.cpu)
@@ -127,7 +132,7 @@ def _same_request(attempt: Row, report: Row, version: Version) -> bool:
 def _bind_requests(rows: list[Row], made: Plan) -> None:
     following: dict[tuple[tuple[int, int], int], int] = {}
     for row in reversed(rows):
-        key = (_thread(row), row.context & _INTERRUPT)
+        key = (_thread(row), row.context & INTERRUPT)
         if row.kind == Kind.MM_PAGE_ALLOC:
             following[key] = row.number
         elif row.kind == Kind.BULKALLOC_R:
@@ -155,11 +160,11 @@ def _find_hoists(rows: list[Row], made: Plan) -> None:
     before: dict[int, Row] = {}
     began: dict[int, Row] = {}
     for row in rows:
-        if row.kind >= _FIRST_PROBE and row.context & Context.NMI:
+        if by_breakpoint(row):
             continue
         last = before.get(row.cpu)
-        interrupted = row.context & _INTERRUPT
-        if interrupted and (last is None or not last.context & _INTERRUPT):
+        interrupted = row.context & INTERRUPT
+        if interrupted and (last is None or not last.context & INTERRUPT):
             began[row.cpu] = row
         elif not interrupted and row.cpu in began:
             start = began.pop(row.cpu)

@@ -22,9 +22,9 @@ from linuxmm.model.alloc.isolate import (
 from linuxmm.oracle.exact import adopt
 from linuxmm.oracle.exact.addresses import Addresses
 from linuxmm.oracle.exact.gaps import DRIFT, INTERRUPTED
-from linuxmm.oracle.exact.plan import INSIDE, MIGRATE_MASK, plan
+from linuxmm.oracle.exact.plan import INSIDE, INTERRUPT, MIGRATE_MASK, by_breakpoint, plan
 from linuxmm.oracle.exact.requests import Requests, as_log
-from linuxmm.oracle.formats.events import Events
+from linuxmm.oracle.formats.events import Context, Events
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Numbering, Row, rows_of
 from linuxmm.spec.alloc.gfp_layouts import decode_gfp
@@ -41,6 +41,8 @@ _LOG_KIND: Final = {
 }
 _RECLAIM_ACTIVE: Final = 1
 _BELOW_HIGH: Final = 2
+_NEAR: Final = 16
+"""Rows before and after an event among which another context shows that the event may be out of order."""
 _INTERRUPT_ROWS: Final = 16
 
 
@@ -267,8 +269,37 @@ class Replay:
         if predicted == row.pfn:
             self.result.predicted += 1
             return
-        gap = INTERRUPTED if predicted >= 0 and adopt.exchange(self.engine, predicted, row.pfn) else ""
+        exchanged = predicted >= 0 and adopt.exchange(self.engine, predicted, row.pfn)
+        gap = INTERRUPTED if exchanged and self._disturbed(row) else ""
         self._differ(row, "mm_page_alloc", f"pfn {predicted:#x}", f"pfn {row.pfn:#x}", gap)
+
+    def _disturbed(self, row: Row) -> bool:
+        """Whether something else ran on the CPU from a request's attempt to its end, or about that time.
+
+        Only then may a page have been taken in an order that its events do not show.
+        """
+        mine = row.pid, row.context & INTERRUPT
+        if mine[1]:
+            around = self.rows[max(row.number - _NEAR, 0) : row.number + _NEAR]
+        else:
+            around = self.rows[self._before(row) : row.number]
+        return any(
+            other.cpu == row.cpu and (other.pid, other.context & INTERRUPT) != mine
+            for other in around
+            if not by_breakpoint(other)
+        )
+
+    def _before(self, row: Row) -> int:
+        """The row of the attempt that answered a request, or else of its thread's event before it."""
+        asked = self._asked(row.number).number
+        if asked < row.number:
+            return asked
+        for other in reversed(self.rows[max(row.number - _NEAR, 0) : row.number]):
+            if other.pid == row.pid and other.cpu == row.cpu and not other.context & Context.HARDIRQ:
+                return other.number
+            if by_breakpoint(other) and other.pid == row.pid:
+                return other.number
+        return max(row.number - _NEAR, 0)
 
     def _run_request(self, row: Row) -> None:
         if row.pfn >= 0 and not self._sound(row):

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from linuxmm.oracle.formats.archive import Metadata
+from linuxmm.oracle.formats.areas import AREAS
 from linuxmm.oracle.formats.capture import Description
 from linuxmm.oracle.formats.jsonl import Line
 from linuxmm.oracle.formats.kinds import LAYOUTS, Column, Field, Kind
@@ -18,7 +19,7 @@ from linuxmm.oracle.formats.state import MachineState
 
 def documents() -> dict[str, str]:
     """The content of every generated file of docs/formats, by its name there."""
-    schemas = {"capture": Description, "state": MachineState, "archive": Metadata, "operations": Line}
+    schemas = {"capture": Description, "state": MachineState, "archive": Metadata, "operations": Line} | AREAS
     found = {
         f"schema/{name}.json": json.dumps(msgspec.json.schema(kind), indent=1, sort_keys=True) + "\n"
         for name, kind in schemas.items()

@@ -13,10 +13,10 @@ settle 1
 trace_on
 mark A
 guest churn 4 150 64 20000
-guest pipes 6 1500 300
-dd if=/dev/zero of=/tmp/f bs=1M count=40 2>/dev/null
+guest pipes 6 900 200
+dd if=/dev/zero of=/tmp/f bs=1M count=24 2>/dev/null
 rm /tmp/f
-guest hold 130 0.1
+guest hold 90 0.1
 mark B
 trace_off
 trace_save alloc

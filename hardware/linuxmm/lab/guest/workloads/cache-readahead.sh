@@ -4,6 +4,7 @@
 # append: cgroup_disable=memory transparent_hugepage=never
 # disk: 64M
 # modules: ext4
+# dump: cache
 # probes: readahead
 quiet
 mke2fs -b 4096 /dev/vda > /dev/null 2>&1

@@ -4,6 +4,7 @@
 # append: transparent_hugepage=never
 # disk: 128M throttling.bps-write=4000000
 # modules: ext4
+# dump: cache
 quiet
 put 100 /proc/sys/vm/dirty_writeback_centisecs
 put 300 /proc/sys/vm/dirty_expire_centisecs

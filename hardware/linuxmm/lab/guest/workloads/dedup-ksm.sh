@@ -3,6 +3,7 @@
 # memory: 192M
 # append: cgroup_disable=memory
 # needs: ksm_madvise
+# dump: ksm
 quiet
 trace_buffer 20000
 trace_events ksm
@@ -11,9 +12,9 @@ put 5 /sys/kernel/mm/ksm/sleep_millisecs
 mark A
 trace_on
 put 1 /sys/kernel/mm/ksm/run
-guest same 64 3 | keep same.jsonl
+guest same 64 3 C D | keep same.jsonl
 put 1 /sys/kernel/mm/ksm/use_zero_pages
-guest same 64 3 | keep same_zero.jsonl
+guest same 64 3 E F | keep same_zero.jsonl
 put 2 /sys/kernel/mm/ksm/run
 trace_off
 mark B

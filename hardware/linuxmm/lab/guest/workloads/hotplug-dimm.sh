@@ -4,6 +4,7 @@
 # slots: 1G
 # append: cgroup_disable=memory transparent_hugepage=never
 quiet
+put offline /sys/devices/system/memory/auto_online_blocks
 trace_buffer 16000
 trace_allocator
 trace_events page_isolation

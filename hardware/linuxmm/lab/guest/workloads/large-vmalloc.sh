@@ -2,6 +2,7 @@
 # title: vmalloc: stacks, module space, areas freed lazily
 # memory: 192M
 # modules: zram loop
+# dump: vmalloc
 # append: cgroup_disable=memory
 quiet
 trace_buffer 16000

@@ -4,6 +4,7 @@
 # append: cgroup_no_v1=all transparent_hugepage=never
 # disk: 128M
 # needs: try_charge_memcg
+# dump: memcg
 quiet
 mkswap /dev/vda > /dev/null
 swapon /dev/vda
@@ -21,10 +22,12 @@ state() {
 		done
 	done
 }
+files() { ls /cg/memory.* /cg/p/memory.* /cg/p/*/memory.* 2>/dev/null | grep -v -e reclaim -e pressure; }
 inside() { g=$1; shift; sh -c "echo \$\$ > /cg/$g/cgroup.procs; exec $*"; }
+end() { for p in $(cat /cg/$1/cgroup.procs); do kill -9 $p; done; sleep 0.2; }
 trace_buffer 20000
 trace_events vmscan:mm_vmscan_memcg_reclaim_begin vmscan:mm_vmscan_memcg_reclaim_end oom
-mark A
+mark A $(files)
 trace_on
 {
 	state start
@@ -48,7 +51,10 @@ trace_on
 	echo 8M > /cg/p/a/memory.low
 	inside p/a guest hold 7 3 &
 	sleep 0.5
-	inside p/b guest hold 18 0.2
+	inside p/b guest hold 18 20 ready > /tmp/ready &
+	wait_ready
+	mark C $(files)
+	end p/b
 	state "p max 20, a low 8 holds 7, b hold 18"
 	wait
 	rmdir /cg/p/b /cg/p/a

@@ -4,7 +4,7 @@
 # append: cgroup_disable=memory transparent_hugepage=never
 # disk: 64M
 # disk: 64M
-# dump: lru
+# dump: lru cache tasks
 # probes: lru
 quiet
 for d in vda vdb; do mkswap /dev/$d > /dev/null; guest swapon 5 /dev/$d; done

@@ -3,6 +3,7 @@
 # memory: 192M
 # append: transparent_hugepage=never
 # disk: 256M
+# dump: zswap
 # modules: lzo lzo_rle zsmalloc zbud z3fold
 quiet
 mkswap /dev/vda > /dev/null
@@ -15,6 +16,10 @@ mark A
 	state start
 	guest hold 130 0.2 again
 	state pattern
+	guest hold 120 30 again ready > /tmp/ready &
+	wait_ready
+	mark C
+	kill $!
 	guest hold 120 0.1 random
 	state random
 	put 5 /sys/module/zswap/parameters/max_pool_percent
