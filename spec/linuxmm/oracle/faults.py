@@ -86,6 +86,14 @@ def _owned_at(lines: Lines, end: int) -> dict[str, tuple[int, str]]:
     return owned
 
 
+def _latest(lines: Lines, end: int) -> str:
+    """The single page allocated last of those that are owned before line `end`: nobody took it meanwhile."""
+    owned = [pfn for pfn, (_, order) in _owned_at(lines, end).items() if order == "0"]
+    if not owned:
+        raise LinuxmmError(f"no single page is owned at line {end}")
+    return owned[-1]
+
+
 def _find(lines: Lines, start: int, pattern: re.Pattern[str], order: str = "0") -> int:
     for number in range(start, _window(lines)[1]):
         seen = pattern.search(lines[number])
@@ -107,7 +115,7 @@ def _edited(lines: Lines, number: int, *instead: str) -> Lines:
 
 def _double_allocation(lines: Lines, position: float) -> Lines:
     number = _find(lines, _at(lines, position), _ALLOC)
-    victim = next(pfn for pfn, (_, order) in _owned_at(lines, number).items() if order == "0")
+    victim = _latest(lines, number)
     return _edited(lines, number, _with_pfn(lines[number], victim))
 
 
@@ -133,14 +141,17 @@ def _wrong_order(lines: Lines, position: float) -> Lines:
     owned = {pfn: order for pfn, (_, order) in _owned_at(lines, start).items()}
     for number in range(start, _window(lines)[1]):
         seen = _FREE.search(lines[number])
-        if seen and seen[2] == "0" and owned.get(seen[1]) == "0" and int(seen[1], 16) & 1 == 0:
+        if not seen or seen[2] != "0":
+            continue
+        pfn = int(seen[1], 16)
+        if pfn & 1 == 0 and all(owned.get(f"{page:x}") == "0" for page in (pfn, pfn + 1)):
             return _edited(lines, number, lines[number].replace("order=0", "order=1", 1))
-    raise LinuxmmError("no release of an even page of order 0")
+    raise LinuxmmError("no release of an even page of order 0 while the next one is owned")
 
 
 def _owned_listed(lines: Lines, position: float) -> Lines:
     number = _find(lines, _at(lines, position), _LOCKED)
-    victim = next(pfn for pfn, (_, order) in _owned_at(lines, number).items() if order == "0")
+    victim = _latest(lines, number)
     return _edited(lines, number, _with_pfn(lines[number], victim))
 
 
@@ -185,11 +196,11 @@ def _counter(state: State, lines: Lines) -> None:
 def _listed_owned(state: State, lines: Lines) -> None:
     zone = state["nodes"][0]["zones"][-1]
     start, end = zone["start_pfn"], zone["start_pfn"] + zone["spanned"]
-    pfn = next(
-        int(pfn, 16)
-        for pfn, (_, order) in _owned_at(lines, _window(lines)[1]).items()
-        if order == "0" and start <= int(pfn, 16) < end
-    )
+    owned = _owned_at(lines, _window(lines)[1]).items()
+    inside = [int(pfn, 16) for pfn, (_, order) in owned if order == "0" and start <= int(pfn, 16) < end]
+    if not inside:
+        raise LinuxmmError("no single page of the last zone is owned in the end")
+    pfn = inside[-1]
     zone["free_area"][0]["lists"][0].append(pfn)
     zone["free_area"][0]["nr_free"] += 1
     zone["vm_stat"]["NR_FREE_PAGES"] += 1
