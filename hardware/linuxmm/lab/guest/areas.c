@@ -158,7 +158,7 @@ static void hello(void)
 	static const int more[] = { 100, 101, 102, 103 };
 	struct utsname name;
 	unsigned long start_stack = 0, start_data = 0, end_data = 0, start_brk = 0, ram = 0, swap = 0, floor;
-	int file = open("/proc/self/stat", O_RDONLY), field = 2;
+	int file = open("/proc/self/stat", O_RDONLY), field = 2, n_key;
 	char *at;
 
 	whole(file, text, sizeof(text));
@@ -199,6 +199,11 @@ static void hello(void)
 	floor = (unsigned long)mmap((void *)PAGE, PAGE, 0, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	munmap((void *)floor, PAGE);
 	say("tunable hint_floor %lx\n", floor);
+	n_key = pkey_alloc(0, 0);
+	say("tunable protection_keys %d\n", n_key >= 0);
+	if (n_key >= 0)
+		pkey_free(n_key);
+	say("tunable five_levels %d\n", sizeof(long) == 8 && !munmap((void *)(1ull << 47), PAGE));
 	for (int n = 0; n < 30; n++) {
 		int advice = n < 26 ? n : more[n - 26];
 
@@ -217,9 +222,12 @@ static void hello(void)
 		say("file %d ", n);
 		for (char *c = path; *c; c++)
 			say(*c == ' ' ? "\\040" : "%c", *c);
+		floor = (unsigned long)mmap(0, PAGE, PROT_EXEC, MAP_PRIVATE, files[n], 0);
+		if (floor != ~0ul)
+			munmap((void *)floor, PAGE);
 		say(" %x %x %lu %s %lu %s %d\n", major(about.st_dev), minor(about.st_dev),
 		    (unsigned long)about.st_ino, rights[n], (unsigned long)about.st_size,
-		    n < 4 ? "shmem" : "unmappable", n == 5);
+		    n < 4 ? "shmem" : "unmappable", floor == ~0ul && errno == EPERM);
 	}
 	say_state();
 }

@@ -298,22 +298,22 @@ def prepare_anon(rules: Rules, space: AddressSpace, address: int) -> AddressSpac
         return space
     upper = space.areas[number + 1] if number + 1 < len(space.areas) else None
     lower = space.areas[number - 1] if number else None
-    if upper is not None and upper.chain == 1 and _could_share(rules, area, upper):
+    if upper is not None and upper.chain == 1 and could_share(area, upper, rules.sticky()):
         return splice(space, number, number + 1, (replace(area, anon=upper.anon, chain=1),))
-    if lower is not None and lower.chain == 1 and _could_share(rules, lower, area):
+    if lower is not None and lower.chain == 1 and could_share(lower, area, rules.sticky()):
         return splice(space, number, number + 1, (replace(area, anon=lower.anon, chain=1),))
     fresh = replace(area, anon=space.next_anon, chain=1)
     return replace(splice(space, number, number + 1, (fresh,)), next_anon=space.next_anon + 1)
 
 
-def _could_share(rules: Rules, lower: Vma, upper: Vma) -> bool:
-    """Whether two neighbours differ in rights at most.
+def could_share(lower: Vma, upper: Vma, sticky: int = VM_SOFTDIRTY) -> bool:
+    """Whether two neighbours differ in rights at most, `sticky` flags aside.
 
     Source    mm/vma.c:anon_vma_compatible; 2.6 to 6.18
     """
     return (
         lower.end == upper.start
         and lower.file == upper.file
-        and (lower.flags ^ upper.flags) & ~(VM_ACCESS | rules.sticky()) == 0
+        and (lower.flags ^ upper.flags) & ~(VM_ACCESS | sticky) == 0
         and upper.pgoff == lower.pgoff + lower.pages
     )

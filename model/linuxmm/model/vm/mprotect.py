@@ -5,6 +5,7 @@ Linux: mm/mprotect.c:do_mprotect_pkey, mprotect_fixup.  Seed 2.8 (F059).
 
 from linuxmm.model.vm.areas import charge, commit, count, deny, page_align
 from linuxmm.model.vm.merge import modify
+from linuxmm.model.vm.mmap import refuse_execute_only
 from linuxmm.model.vm.munmap import any_sealed
 from linuxmm.model.vm.rules import Rules
 from linuxmm.spec.kernel import behaviour
@@ -67,6 +68,7 @@ def mprotect(rules: Rules, space: AddressSpace, call: Mprotect) -> Step[AddressS
         return Step(space, deny(Errno.ENOMEM, "wraps"))
     if prot & ~_KNOWN:
         return Step(space, deny(Errno.EINVAL, "unknown-rights"))
+    refuse_execute_only(space, prot)
     inside = overlapping(space, start, end)
     if not inside:
         return Step(space, deny(Errno.ENOMEM, "hole"))

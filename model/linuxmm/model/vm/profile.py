@@ -11,11 +11,11 @@ from linuxmm.model.vm import remap_move as move
 from linuxmm.model.vm.rules import Rules
 from linuxmm.spec.kernel import Arch, Kernel, behaviour
 from linuxmm.spec.vm import flags as vm
-from linuxmm.spec.vm import limits
+from linuxmm.spec.vm import limits, maps
 from linuxmm.spec.vm.area import FileKind
 
 # Importing a module registers its behaviours.
-REGISTERED = (brk, limits, madvise, merge, mlock, mmap, mprotect, mremap, munmap, name, place, move)
+REGISTERED = (brk, limits, madvise, maps, merge, mlock, mmap, mprotect, mremap, munmap, name, place, move)
 
 
 @behaviour(
@@ -75,6 +75,8 @@ _RULES = {
     "lock_flags": "vm.lock-flags",
     "onfault_alone": "vm.onfault-alone",
     "nameable": "vm.nameable",
+    "unnamed": "vm.flags-without-letters",
+    "is_heap": "vm.heap-printed",
     "guess": "vm.overcommit-guess",
 }
 

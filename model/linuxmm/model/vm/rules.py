@@ -48,6 +48,8 @@ class Rules(NamedTuple):
     lock_flags         the flags that mlock2 knows; 0 where it does not exist
     onfault_alone      may mlockall be called with MCL_ONFAULT alone?
     nameable(file kind)  PR_SET_VMA_ANON_NAME: None where it is not known
+    unnamed            flags that smaps prints as ??
+    is_heap(start, end, start_brk, brk)  is an area called [heap]?
     guess(pages, total, free)  overcommit mode 0
     """
 
@@ -85,4 +87,6 @@ class Rules(NamedTuple):
     lock_flags: Callable[[], int]
     onfault_alone: Callable[[], bool]
     nameable: Callable[[FileKind | None], bool | None]
+    unnamed: Callable[[], int]
+    is_heap: Callable[[int, int, int, int], bool]
     guess: Callable[[int, int, int], bool]

@@ -84,14 +84,14 @@ class AddressSpaceMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rules = rules_for(kernel(type(self).version))
+        self.era = rules_for(kernel(type(self).version))
         self.process = empty_process()
 
     @rule(what=system_calls())
     def make(self, what: SystemCall) -> None:
         """One call keeps the invariants."""
         before = self.process.space
-        step = call(self.rules, self.process, what)
+        step = call(self.era, self.process, what)
         self.process = step.state
         space = step.state.space
         assert holds(space)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from linuxmm.model.vm.process import Forked, Process, Result, resident, view
+from linuxmm.model.vm.rules import Rules
 from linuxmm.oracle.live.wire import Reply, State
 from linuxmm.spec.invariant import clause
 from linuxmm.spec.step import Refusal
@@ -60,7 +61,11 @@ class Comparison:
     witnessed  shmem object -> (device, inode) that the kernel gave it
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules) -> None:
+        self._is_heap = rules.is_heap
+        self._bits = rules.bits
+        self._unnamed = rules.unnamed()
+        self._name_at = 49 if rules.bits == 32 else 73
         self.witnessed: dict[int, bytes] = {}
         self._text = b""
         self._printed: dict[Vma, bytes] = {}
@@ -106,12 +111,12 @@ class Comparison:
         return found
 
     def _lines(self, space: AddressSpace, area: Vma) -> bytes:
-        head = maps_line(space, area).encode("utf-8", "backslashreplace")
+        head = maps_line(space, area, self._is_heap, self._bits).encode("utf-8", "backslashreplace")
         if area.file is not None and area.file in self.witnessed:
             path = space.files[area.file].path.encode()
             prefix = head[: head.index(b" 00:00 ")]
-            head = (prefix + b" " + self.witnessed[area.file] + b" ").ljust(73) + path
-        letters = "".join(name + " " for name in flag_letters(area.flags))
+            head = (prefix + b" " + self.witnessed[area.file] + b" ").ljust(self._name_at) + path
+        letters = "".join(name + " " for name in flag_letters(area.flags, self._unnamed))
         return head + b"\nv " + letters.encode() + b"\n"
 
     def _difference(self, space: AddressSpace, text: bytes) -> Refusal | None:

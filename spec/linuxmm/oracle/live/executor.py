@@ -102,12 +102,20 @@ class Executor:
         floor = system_call(NUMBERS["mmap"], PAGE, PAGE, 0, 0x22, WORD, 0)[0]
         system_call(NUMBERS["munmap"], floor, PAGE)
         lines.append(f"tunable hint_floor {floor:x}")
+        key, error = system_call(330, 0, 0)
+        lines.append(f"tunable protection_keys {int(not error)}")
+        if not error:
+            system_call(331, key)
+        beyond = system_call(NUMBERS["munmap"], 1 << 47, PAGE)[1] == 0
+        lines.append(f"tunable five_levels {int(beyond)}")
         named = system_call(PRCTL, PR_SET_VMA, 0, 0, 0, 0)[1] == 0
         lines.append(f"names {int(named)}")
         for index, file in enumerate(self.files):
             found = os.fstat(file)
-            pipe = index == len(self.files) - 1
-            no_exec = pipe or bool(os.fstatvfs(file).f_flag & os.ST_NOEXEC)
+            at, error = system_call(NUMBERS["mmap"], 0, PAGE, 4, 2, file, 0)
+            no_exec = error == 1
+            if not error:
+                system_call(NUMBERS["munmap"], at, PAGE)
             kind = "unmappable" if index >= 4 else "shmem"
             rights = ("rw", "rw", "r-", "-w", "r-", "r-")[index]
             path = os.readlink(f"/proc/self/fd/{file}").replace(" ", "\\040")

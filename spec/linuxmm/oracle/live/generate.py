@@ -72,16 +72,22 @@ class Generator:
     """Draws the calls of one run.
 
     seen     how often each outcome was met, over all runs
-    foreign  ranges that must stay as they are
+    foreign  ranges that must stay as they are; foreign_areas of them
     """
 
     def __init__(
-        self, random: Random, seen: Counter[str], rules: Rules, foreign: tuple[tuple[int, int], ...]
+        self,
+        random: Random,
+        seen: Counter[str],
+        rules: Rules,
+        foreign: tuple[tuple[int, int], ...],
+        foreign_areas: int,
     ) -> None:
         self._random = random
         self._seen = seen
         self._rules = rules
         self._foreign = foreign
+        self._foreign_areas = foreign_areas
         self._arena = ARENA if rules.bits == 64 else ARENA_32
         self._word = (1 << rules.bits) - 1
         self._count = 0
@@ -192,7 +198,7 @@ class Generator:
         return PAGE_SIZE
 
     def _draw(self, process: Process, heap: int) -> SystemCall:
-        if len(process.space.areas) - len(self._foreign) > MOST_AREAS:
+        if len(process.space.areas) - self._foreign_areas > MOST_AREAS:
             start = self._arena + self._random.randrange(ARENA_PAGES) * PAGE_SIZE
             return calls.Munmap(start, 40 * PAGE_SIZE)
         weight = self._random.randrange(100)
@@ -213,6 +219,8 @@ class Generator:
             offset = random.randrange(6) * PAGE_SIZE
             if self._one_in(20):
                 offset = random.choice((7, self._word & -PAGE_SIZE, self._word >> 1 & -PAGE_SIZE))
+        if self._rules.bits == 32:
+            offset &= -PAGE_SIZE
         if address and random.randrange(4):
             flags |= vm.MAP_FIXED if random.randrange(4) else vm.MAP_FIXED_NOREPLACE
         for extra, rarity in _EXTRA:

@@ -86,9 +86,9 @@ def _one_run(
 ) -> tuple[Divergence | None, int, Kernel]:
     with Executor(command or executor_command()) as executor:
         start = executor.start()
-        generator = Generator(random, seen, start.rules, start.foreign)
+        generator = Generator(random, seen, start.rules, start.foreign, len(start.process.space.areas))
         process, heap = start.process, start.process.space.brk
-        comparison = Comparison()
+        comparison = Comparison(start.rules)
         comparison.areas(process.space, start.state)
         calls: list[SystemCall] = []
         for _ in range(length):
@@ -122,7 +122,7 @@ def replay(calls: Sequence[SystemCall], command: Command | None = None) -> Diver
     with Executor(command or executor_command()) as executor:
         start = executor.start()
         process = start.process
-        comparison = Comparison()
+        comparison = Comparison(start.rules)
         comparison.areas(process.space, start.state)
         for number, call in enumerate(calls, 1):
             step = make(start.rules, process, call)

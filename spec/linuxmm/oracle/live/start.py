@@ -6,12 +6,13 @@ from typing import Final
 
 from immutables import Map
 
+from linuxmm.model.vm.merge import could_share
 from linuxmm.model.vm.process import Process
 from linuxmm.model.vm.profile import rules_for
 from linuxmm.model.vm.rules import Rules
 from linuxmm.oracle.live.wire import FIRST_FILE, State, read_state
-from linuxmm.spec.errors import BadEvidence
-from linuxmm.spec.kernel import Arch, Kernel, kernel
+from linuxmm.spec.errors import BadEvidence, Unmodelled
+from linuxmm.spec.kernel import Arch, Kernel, Version, kernel, parse_version
 from linuxmm.spec.vm import flags as vm
 from linuxmm.spec.vm.area import FileKind, MappedFile, Vma
 from linuxmm.spec.vm.content_layer import ContentLayer
@@ -40,6 +41,17 @@ class Start:
     process: Process
     state: State
     foreign: tuple[tuple[int, int], ...]
+
+
+def _ranges(areas: tuple[Vma, ...]) -> tuple[tuple[int, int], ...]:
+    """The ranges that areas cover, neighbours taken together."""
+    found: list[tuple[int, int]] = []
+    for area in areas:
+        if found and found[-1][1] == area.start:
+            found[-1] = (found[-1][0], area.end)
+        else:
+            found.append((area.start, area.end))
+    return tuple(found)
 
 
 class Said:
@@ -75,13 +87,15 @@ def read_start(lines: list[bytes], file: str = "executor") -> Start:
     first = next(n for n, line in enumerate(lines) if re.match(rb"[0-9a-f]+-[0-9a-f]+ ", line))
     state = read_state([line for line in lines[first:] if line != b".\n"], first, file)
     assert state.areas is not None
+    if said.named("tunable")["five_levels"]:
+        raise Unmodelled("addresses beyond 47 bits: boot with no5lvl")
     task_size = _task_size(found)
     space = _space(said, found, task_size)
     space, layer = _with_files(said, space)
     space, layer = _with_areas(space, layer, state.areas, file)
     size, locked, data, stack = (kib >> 2 for kib in state.counters)
     space = replace(space, total=size, locked=locked, data=data, stack=stack)
-    foreign = tuple((area.start, area.end) for area in space.areas)
+    foreign = _ranges(space.areas)
     return Start(found, rules_for(found), Process(space, layer), state, foreign)
 
 
@@ -91,7 +105,7 @@ def _kernel_of(said: Said, version: str, bits: int) -> Kernel:
         version,
         Arch.X86_64 if bits == 64 else Arch.I386_PAE,
         ksm=known[vm.MADV_MERGEABLE],
-        transparent_hugepage=known[vm.MADV_HUGEPAGE],
+        transparent_hugepage=known[vm.MADV_HUGEPAGE] and parse_version(version) >= Version(2, 6, 38),
         memory_failure=known[vm.MADV_HWPOISON],
         anon_vma_name=said.one("names")[0] == "1",
     )
@@ -114,6 +128,7 @@ def _space(said: Said, found: Kernel, task_size: int) -> AddressSpace:
         max_map_count=tunables["max_map_count"],
         min_address=tunables["min_address"],
         hint_floor=tunables["hint_floor"],
+        protection_keys=bool(tunables["protection_keys"]),
     )
     return AddressSpace(
         (),
@@ -164,7 +179,11 @@ def _with_files(said: Said, space: AddressSpace) -> tuple[AddressSpace, ContentL
 def _with_areas(
     space: AddressSpace, layer: ContentLayer, text: bytes, file: str
 ) -> tuple[AddressSpace, ContentLayer]:
-    """The areas of a state: private writable ones are taken to have pages of their own."""
+    """The areas of a state.
+
+    Those that are accounted are taken to have pages of their own; neighbours that differ in rights alone
+    share an anon_vma, as the second of them found that of the first when it was touched.
+    """
     areas: list[Vma] = []
     known: dict[tuple[str, int, tuple[int, int]], int] = {}
     for head, letters in _PAIR.findall(text):
@@ -179,20 +198,13 @@ def _with_areas(
             foreign = MappedFile(backing, line.name, *line.device, line.inode, size=LARGE)
             space = replace(space, files=space.files.set(backing, foreign))
             layer = layer.with_object(backing, Object(LARGE))
+        pgoff = (line.offset if backing is not None else line.start) >> PAGE_SHIFT
         touched = flags & vm.VM_ACCOUNT and not flags & vm.VM_SHARED
         special = line.name if backing is None and line.name not in ("[heap]", "[stack]") else ""
-        pgoff = (line.offset if backing is not None else line.start) >> PAGE_SHIFT
-        areas.append(
-            Vma(
-                line.start,
-                line.end,
-                flags,
-                pgoff,
-                backing,
-                space.next_anon if touched else None,
-                1 if touched else 0,
-                special=special,
-            )
-        )
+        area = Vma(line.start, line.end, flags, pgoff, backing, special=special)
+        if touched:
+            shares = bool(areas) and areas[-1].anon is not None and could_share(areas[-1], area)
+            area = replace(area, anon=areas[-1].anon if shares else space.next_anon, chain=1)
+        areas.append(area)
         space = replace(space, next_anon=space.next_anon + 1)
     return replace(space, areas=tuple(areas)), layer

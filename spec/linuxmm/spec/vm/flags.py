@@ -8,6 +8,7 @@ Linux: include/linux/mm.h, include/uapi/asm-generic/{mman,mman-common}.h.  Seed 
 
 from typing import Final
 
+from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import formula
 
 VM_READ: Final = 0x1
@@ -178,10 +179,34 @@ def vm_flag_bits(flags: int) -> int:
     return bits
 
 
+@behaviour(
+    "vm.flags-without-letters",
+    since="2.4.0",
+    until="6.1",
+    features=("F059",),
+    source="fs/proc/task_mmu.c:show_smap_vma_flags; observed on 6.1.192 (6.2 to 6.11 unconfirmed)",
+)
+def lock_on_fault_unnamed() -> int:
+    """VM_LOCKONFAULT has no letters."""
+    return VM_LOCKONFAULT
+
+
+@behaviour(
+    "vm.flags-without-letters",
+    since="6.2",
+    until="6.18",
+    features=("F059",),
+    source="fs/proc/task_mmu.c:show_smap_vma_flags; observed on 6.12.117, 6.18.44",
+)
+def all_named() -> int:
+    """Every flag has letters."""
+    return 0
+
+
 @formula("F059", source="fs/proc/task_mmu.c:show_smap_vma_flags; 3.8 to 6.18")
-def flag_letters(flags: int) -> tuple[str, ...]:
-    """The two-letter names of the bits, by number, as smaps prints them."""
-    return tuple(letters for bit, letters in VM_FLAG_LETTERS if flags & bit)
+def flag_letters(flags: int, unnamed: int = 0) -> tuple[str, ...]:
+    """The two-letter names of the bits, by number, as smaps prints them; ?? for bits in `unnamed`."""
+    return tuple("??" if bit & unnamed else name for bit, name in VM_FLAG_LETTERS if flags & bit)
 
 
 def flags_of_letters(letters: str) -> int:

@@ -18,11 +18,11 @@ from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
 
 
 class Attributes(NamedTuple):
-    """What one page has: flags, file, index in the file (None for private anonymous memory), name."""
+    """What one page has: flags, file, page of the file (None for private anonymous memory), name."""
 
     flags: int
     file: int | None
-    index: int | None
+    page: int | None
     name: str | None
 
 
