@@ -11,9 +11,10 @@ from linuxmm.model.vm.process import Process, Result
 from linuxmm.model.vm.process import call as make
 from linuxmm.oracle.live.compare import Comparison, describe
 from linuxmm.oracle.live.generate import Generator
-from linuxmm.oracle.live.session import ANSWERED, Executor, ExecutorGone, executor_command
+from linuxmm.oracle.live.session import Executor, ExecutorGone, executor_command
 from linuxmm.spec.kernel import Kernel
 from linuxmm.spec.step import Refusal, Step
+from linuxmm.spec.vm.call_clauses import ANSWERED
 from linuxmm.spec.vm.system_calls import SystemCall
 
 RUN_LENGTH: Final = 500
