@@ -146,8 +146,8 @@ def _vectors_page() -> str:
     vectors = read_vectors(VECTORS)
     parts = [
         "# System calls on areas: vectors\n\n",
-        f"{len(vectors)} cases, in `tests/vectors/vm/errno.json`; each holds on the model of every version that "
-        "it is for, and on the kernel at hand ([](../formats/vm-calls.md)).\n\n",
+        f"{len(vectors)} cases, in `tests/vectors/vm/errno.json`; each holds on the model of every version "
+        "that it is for, and on the kernel at hand ([](../formats/vm-calls.md)).\n\n",
     ]
     names = sorted({vector.name for vector in vectors})
     rows = []
@@ -159,7 +159,12 @@ def _vectors_page() -> str:
     parts.append(_table(("call", "cases", "refused", "error numbers"), rows))
     for name in names:
         cases = [
-            (f"`{vector.id}`", vector.expect.lstrip("="), _span(vector.since, vector.until), md(vector.why))
+            (
+                f"`{vector.id}`",
+                vector.expect.lstrip("="),
+                _releases(vector.since, vector.until),
+                md(vector.why),
+            )
             for vector in vectors
             if vector.name == name
         ]
@@ -167,7 +172,7 @@ def _vectors_page() -> str:
     return "".join(parts)
 
 
-def _span(since: str, until: str) -> str:
+def _releases(since: str, until: str) -> str:
     return f"{since} to {until}" if until else f"since {since}"
 
 
