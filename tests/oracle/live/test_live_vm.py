@@ -1,6 +1,8 @@
 """`linuxmm live vm`: the kernel at hand conforms; a planted fault is found, shrunk and printed."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +16,7 @@ from linuxmm.model.vm.rules import Rules
 from linuxmm.oracle.cli import main
 from linuxmm.oracle.live.compare import Comparison
 from linuxmm.oracle.live.generate import Generator, outcomes_of
+from linuxmm.oracle.live.guest import judge_log
 from linuxmm.oracle.live.recorded import draw, list_text, sections_of
 from linuxmm.oracle.live.reproducer import c_program, reproducer
 from linuxmm.oracle.live.run import Divergence, live, replay
@@ -21,7 +24,7 @@ from linuxmm.oracle.live.session import CannotRun, Executor, executor_command
 from linuxmm.oracle.live.shrink import shrink
 from linuxmm.oracle.live.start import Start, read_start
 from linuxmm.oracle.live.wire import decode, encode, read_reply, read_state
-from linuxmm.spec.errors import BadEvidence, Unmodelled
+from linuxmm.spec.errors import BadEvidence, LinuxmmError, Unmodelled
 from linuxmm.spec.step import Refusal
 from linuxmm.spec.vm import system_calls as calls
 from linuxmm.spec.vm.system_calls import SystemCall
@@ -102,7 +105,7 @@ def test_a_shorter_run_must_break_the_same_clause() -> None:
         needed = calls.Brk(1) in tried
         return Divergence(tuple(tried), wanted if needed else Refusal("other", ""), "0x0")
 
-    long = (*[calls.Fork()] * 5, calls.Brk(1), *[calls.Munlockall()] * 5)
+    long: tuple[SystemCall, ...] = (*[calls.Fork()] * 5, calls.Brk(1), *[calls.Munlockall()] * 5)
     short = shrink(Divergence(long, wanted, "0x0"), again)
     assert short.calls == (calls.Brk(1), calls.Munlockall())
 
@@ -215,3 +218,64 @@ def test_outcomes_name_the_call_its_refusal_and_its_merges() -> None:
 def test_counters_are_four() -> None:
     with pytest.raises(BadEvidence, match="expected four counters, got 2"):
         read_state([b"~\n", b"c 1 2\n"])
+
+
+def test_a_program_that_speaks_the_protocol_is_driven(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["serve", "vm", "--ops", "40", "--json", "--", *executor_command()]
+    assert main(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["events"] == 40
+
+
+def test_a_program_that_answers_wrongly_diverges(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says hello and then that every call gave 5, and changed nothing."""
+    hello = tmp_path / "hello"
+    hello.write_bytes(HELLO)
+    program = (
+        "import sys\nout = sys.stdout.buffer\nout.write(open(sys.argv[1], 'rb').read())\nout.flush()\n"
+        "for line in sys.stdin:\n"
+        " out.write(b'= 5 0 -\\n~\\nc 3020 0 2040 132\\n.\\n')\n"
+        " out.flush()\n"
+    )
+    assert main(["serve", "vm", "--ops", "40", "--", sys.executable, "-c", program, str(hello)]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith("diverges  kernel 6.18.44, 1 calls")
+    assert "vm.call.result: expected " in out
+
+
+def test_a_release_that_is_not_described_is_unspecified(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hello = tmp_path / "hello"
+    hello.write_bytes(HELLO.replace(b"6.18.44", b"7.99"))
+    program = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read())"
+    assert main(["serve", "vm", "--", sys.executable, "-c", program, str(hello)]) == 3
+    assert "unspecified: kernel version 7.99" in capsys.readouterr().err
+
+
+def test_a_program_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "vm", "no-such-program"]) == 2
+    assert capsys.readouterr().err == "linuxmm: no-such-program: No such file or directory\n"
+
+
+def test_a_list_that_was_drawn_is_made_elsewhere_and_judged() -> None:
+    with Executor(executor_command()) as executor:
+        begun = executor.start()
+    drawn = draw(begun, 60, 11, Counter())
+    made = b"".join(
+        subprocess.run(
+            executor_command(),
+            input=list_text((section,)).removeprefix("new\n").encode(),
+            capture_output=True,
+            check=True,
+        ).stdout
+        for section in drawn
+    )
+    assert judge_log(drawn, sections_of(made)) == (60, ())
+    events, found = judge_log(drawn, sections_of(made.replace(b"= 0 0 -", b"= 1 0 -", 1)))
+    assert events < 60
+    assert [each.refusal.clause for each in found] == ["vm.call.result"]
+    torn = sections_of(made)
+    events, found = judge_log(drawn, [torn[0][:-1]])
+    assert [each.refusal.why for each in found] == ["the process ended"]
+    with pytest.raises(LinuxmmError, match="expected the logs of 1 processes, got 0"):
+        judge_log(drawn, [])
