@@ -1,6 +1,7 @@
 """Faults, copies on write and forks on the kernel that runs this test: its page map, bit by bit."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -12,10 +13,9 @@ import pytest
 from linuxmm.model.vm.examples import Stretch
 from linuxmm.model.vm.layer import TableLayer
 from linuxmm.model.vm.objects import write_object
-from linuxmm.model.vm.page_profile import page_rules
+from linuxmm.model.vm.page_profile import page_rules, profile_of
 from linuxmm.model.vm.state import Backing, Pages, small_pages
 from linuxmm.model.vm.table import leaves
-from linuxmm.spec.kernel import kernel
 from linuxmm.spec.vm.flags import VM_SHARED
 from linuxmm.spec.vm.pte import SPECIAL, frame_of, is_mapped
 
@@ -73,7 +73,7 @@ class Model:
     """The model of both processes."""
 
     def __init__(self) -> None:
-        layer = TableLayer(page_rules(kernel("6.18")), small_pages(400))
+        layer = TableLayer(page_rules(profile_of(os.uname().release)), small_pages(400))
         layer = layer.with_object(FILE, Backing(FILE_PAGES * PAGE, swaps=True))
         pages, _ = write_object(layer.pages, FILE, 0, bytes(CACHED * PAGE))
         self.layer = replace(layer, pages=pages)
