@@ -250,8 +250,6 @@ def _fault_in(
     stop = min((p << PAGE_SHIFT for p in process.guards if start <= p << PAGE_SHIFT < end), default=end)
     if stop - start > MOST_FAULTED:
         raise Unmodelled(f"faulting in {stop - start:#x} bytes at once; most described: {MOST_FAULTED:#x}")
-            f"faulting in {stop - start:#x} bytes at once; at most {MOST_FAULTED:#x} are described"
-        )
     seen = view(process.space, area)
     layer, error = process.layer.populate(SPACE, seen, start, stop, write)
     space = process.space
