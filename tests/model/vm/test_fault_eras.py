@@ -10,7 +10,7 @@ from linuxmm.model.vm.audit import broken
 from linuxmm.model.vm.examples import ANON, COPIES, FILE, SHARED, Stretch, find_in
 from linuxmm.model.vm.fault import Served, handle_fault
 from linuxmm.model.vm.layer import TableLayer
-from linuxmm.model.vm.page_profile import page_rules, table_lines
+from linuxmm.model.vm.page_profile import page_rules, profile_of, table_lines
 from linuxmm.model.vm.state import (
     NOTHING,
     Backing,
@@ -23,7 +23,7 @@ from linuxmm.model.vm.state import (
     with_entry,
 )
 from linuxmm.model.vm.table import find
-from linuxmm.spec.errors import Unmodelled
+from linuxmm.spec.errors import ImpossibleProfile, Unmodelled
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.vm.page_layer import BUS_ADRERR, SIGBUS, Signal
 from linuxmm.spec.vm.pte import PROTNONE, frame_of
@@ -225,3 +225,10 @@ def test_every_kind_of_fault_is_found_by_the_audit() -> None:
     assert clauses(replace(made.pages, pages=marked)) == {"vm.cow.exclusive"}
     assert clauses(replace(made.pages, frames=made.pages.frames.give(frame))) == {"vm.frames.once"}
     assert clauses(replace(made.pages, tables=1)) == {"vm.mm.tables"}
+
+
+def test_a_release_names_its_profile() -> None:
+    assert profile_of("6.12.117+deb12-amd64") == kernel("6.12")
+    assert profile_of("6.99.1") == profile_of("7.3-rc1") == kernel("6.18")
+    with pytest.raises(ImpossibleProfile):
+        profile_of("unknown")

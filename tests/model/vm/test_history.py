@@ -17,7 +17,17 @@ def named(finding: Finding) -> str:
 
 @pytest.mark.parametrize(
     ("version", "breaks"),
-    [("2.6.22", True), ("4.8.2", True), ("4.8.3", False), ("4.9", False), ("5.19", False), ("6.12", False)],
+    [
+        ("2.6.22", True),
+        ("4.4.25", True),
+        ("4.4.26", False),
+        ("4.7.9", False),
+        ("4.8.2", True),
+        ("4.8.3", False),
+        ("4.9", False),
+        ("5.19", False),
+        ("6.12", False),
+    ],
 )
 def test_dirty_cow(version: str, breaks: bool) -> None:
     found = dirty_cow(page_rules(kernel(version)))
@@ -31,7 +41,15 @@ def test_dirty_cow(version: str, breaks: bool) -> None:
 
 @pytest.mark.parametrize(
     ("version", "breaks"),
-    [("2.6.20", True), ("5.7", True), ("5.8", False), ("5.9", False), ("5.18", False), ("5.19", False)],
+    [
+        ("2.6.20", True),
+        ("5.7", True),
+        ("5.7.3", False),
+        ("5.8", False),
+        ("5.9", False),
+        ("5.18", False),
+        ("5.19", False),
+    ],
 )
 def test_onlooker(version: str, breaks: bool) -> None:
     found = onlooker(page_rules(kernel(version)))

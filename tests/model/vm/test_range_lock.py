@@ -42,7 +42,7 @@ def test_no_interleaving_does_harm() -> None:
 def test_locking_less_does_harm(covers: Covers) -> None:
     found = search_ranges(4, MIX, covers)
     assert found.broken is not None
-    assert found.broken.clause == "vm.fault.entry-within-area"
+    assert found.broken.clause == "vm.fault.no-orphan"
 
 
 def test_fine_locks_end_as_coarse_ones_do_but_more_goes_on_at_once() -> None:

@@ -57,7 +57,7 @@ class Look(NamedTuple):
     "vm.keeps-write",
     since="2.4.0",
     until="4.8",
-    replaced_in=("4.8.3",),
+    replaced_in=("4.4.26", "4.7.9", "4.8.3"),
     features=("F059",),
     source="mm/gup.c:faultin_page; 2.6.22 to 4.8.2 (before 2.6.13 unconfirmed)",
 )
@@ -70,7 +70,7 @@ def forgets_forced_write(forced: bool) -> bool:
     "vm.keeps-write",
     since="4.9",
     until="6.18",
-    backports=("4.8.3",),
+    backports=("4.4.26", "4.7.9", "4.8.3"),
     features=("F059",),
     source="mm/gup.c:faultin_page; commit 19be0eaffa3; 4.9 to 6.12",
 )
@@ -107,6 +107,7 @@ def forced_if_exclusive(page: Page, broken: bool) -> bool:
     "vm.read-hold-breaks",
     since="2.4.0",
     until="5.7",
+    replaced_in=("5.7.3",),
     features=("F059",),
     source="mm/gup.c:follow_page_pte; 2.6.11 to 5.7",
 )
@@ -126,6 +127,7 @@ def read_holds_as_mapped(page: Page, pin: bool) -> bool:
     "vm.read-hold-breaks",
     since="5.8",
     until="5.8",
+    backports=("5.7.3",),
     features=("F059",),
     source="mm/gup.c:should_force_cow_break; commit 17839856fd5; 5.8",
 )

@@ -35,7 +35,7 @@ FREED_UNMAPPED: Final = clause(
     "vm.move-order",
     since="2.4.0",
     until="4.18",
-    replaced_in=("4.4.163", "4.9.135", "4.14.78", "4.18.16"),
+    replaced_in=("4.9.135", "4.14.78", "4.18.16"),
     features=("F041", "F059"),
     source="mm/mremap.c:move_page_tables; 2.6.11 to 4.18 (since 4.10 dirty entries were flushed in time)",
 )
@@ -48,7 +48,7 @@ def flush_after_unlocking() -> tuple[str, ...]:
     "vm.move-order",
     since="4.19",
     until="6.18",
-    backports=("4.4.163", "4.9.135", "4.14.78", "4.18.16"),
+    backports=("4.9.135", "4.14.78", "4.18.16"),
     features=("F041", "F059"),
     source="mm/mremap.c:move_ptes; commit eb66ae03082; 4.19 to 6.12",
 )

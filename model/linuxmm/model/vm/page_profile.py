@@ -9,7 +9,8 @@ from typing import Any
 from linuxmm.model.vm import copy, cow, fault, gup, move, move_race, zap
 from linuxmm.model.vm.page_rules import PageRules
 from linuxmm.model.vm.state import Pages
-from linuxmm.spec.kernel import Kernel
+from linuxmm.spec.errors import ImpossibleProfile
+from linuxmm.spec.kernel import NEWEST, Kernel, kernel, parse_version
 from linuxmm.spec.vm import table_size
 from linuxmm.spec.vm.table_size import Printed
 
@@ -35,3 +36,18 @@ def table_lines(kernel: Kernel, pages: Pages, space: int) -> Printed:
     printed: Any = kernel.behaviour("vm.table-kib").function
     lines: Printed = printed(pages.mms[space].counters.tables)
     return lines
+
+
+def profile_of(release: str) -> Kernel:
+    """The profile of a kernel by its release string; that of the newest one described for any later.
+
+    Errors    ImpossibleProfile for a string that is no release, or a kernel older than 2.4
+    """
+    try:
+        version = parse_version(release)
+    except ImpossibleProfile:
+        later = release.partition(".")[0].isdigit() and int(release.partition(".")[0]) >= NEWEST.major
+        if not later:
+            raise
+        version = NEWEST
+    return kernel(str(version.branch))

@@ -26,7 +26,7 @@ from linuxmm.model.vm.name import mseal, set_name
 from linuxmm.model.vm.questions import mincore, msync
 from linuxmm.model.vm.rules import Rules
 from linuxmm.model.vm.stack import grow_down
-from linuxmm.spec.errors import LinuxmmError
+from linuxmm.spec.errors import LinuxmmError, Unmodelled
 from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Errno, Event, Step
 from linuxmm.spec.vm import contents as memory
@@ -80,6 +80,9 @@ class Forked:
 
     child: Process
 
+
+MOST_FAULTED: Final = 1 << 30
+"""Bytes that one call may fault in: beyond it, reclaim and the OOM killer decide."""
 
 Result = int | Denied | Read | Forked
 
@@ -245,6 +248,8 @@ def _fault_in(
     rules: Rules, process: Process, area: Vma, start: int, end: int, write: bool
 ) -> tuple[Process, bool]:
     stop = min((p << PAGE_SHIFT for p in process.guards if start <= p << PAGE_SHIFT < end), default=end)
+    if stop - start > MOST_FAULTED:
+        raise Unmodelled(f"faulting in {stop - start:#x} bytes at once; most described: {MOST_FAULTED:#x}")
     seen = view(process.space, area)
     layer, error = process.layer.populate(SPACE, seen, start, stop, write)
     space = process.space

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
+from linuxmm.model.vm.concurrent_faults import NO_ORPHAN
 from linuxmm.model.vm.explore import Finding, search
 from linuxmm.spec.invariant import clause
 from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Refusal
-from linuxmm.spec.vm.fault_locking import entry_within_area, ranges_exclude
+from linuxmm.spec.vm.range_lock import ranges_exclude
 
 PROGRESS: Final = clause(
     "vm.range-lock.progress",
@@ -210,8 +211,8 @@ def judge(operations: tuple[Operation, ...], covers: Covers) -> Callable[[Space]
         ):
             return None
         for page, ((there, writable), mapped) in enumerate(zip(space.rights, space.entries, strict=True)):
-            if not entry_within_area(mapped, True, there, writable):
-                return Refusal("vm.fault.entry-within-area", f"page {page} is mapped for writing")
+            if mapped and not (there and writable):
+                return Refusal(NO_ORPHAN.id, f"page {page} is mapped for writing")
         return None
 
     return judged

@@ -15,7 +15,7 @@ from linuxmm.hardware.memory import PhysicalMemory, Range, physical_memory
 from linuxmm.spec.step import Event
 from linuxmm.spec.vm.x86_entry import Control
 from linuxmm.spec.vm.x86_format import X86_64, X86Format
-from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
+from linuxmm.spec.vocabulary import PAGE_SIZE
 
 NOTHING: Final = -1
 """No frame, no table."""
@@ -284,8 +284,3 @@ def count_swap(pages: Pages, space: int, by: int) -> Pages:
     mm = pages.mms[space]
     counters = mm.counters._replace(swap=mm.counters.swap + by)
     return with_mm(pages, space, mm._replace(counters=counters))
-
-
-def page_number(address: int) -> int:
-    """The page that holds an address."""
-    return address >> PAGE_SHIFT

@@ -2,8 +2,9 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -13,10 +14,11 @@ from rich.table import Table
 from linuxmm.oracle.live.reproducer import c_program, reproducer
 from linuxmm.oracle.live.run import Divergence, Outcome, live, replay
 from linuxmm.oracle.live.session import CannotRun
-from linuxmm.oracle.live.shrink import shrink
+from linuxmm.oracle.live.shrink import Again, shrink
 from linuxmm.oracle.live.wire import encode
+from linuxmm.spec.errors import ImpossibleProfile, Unmodelled
 
-CONFORMS, DIVERGES, INCOMPLETE = 0, 1, 4
+CONFORMS, DIVERGES, UNSPECIFIED, INCOMPLETE = 0, 1, 3, 4
 
 
 def live_command(
@@ -24,6 +26,9 @@ def live_command(
     ops: Annotated[int, typer.Option(min=1, help="How many calls to make.")] = 20_000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same calls.")] = 1,
     seconds: Annotated[float, typer.Option(min=1, help="Stop after this long.")] = 600.0,
+    kernel: Annotated[
+        str | None, typer.Option(help="Have a guest of the lab with this kernel make the calls.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     program: Annotated[
         Path | None, typer.Option(help="Write the reproducer of a divergence, in C, to this file.")
@@ -35,6 +40,39 @@ def live_command(
     """
     if area != "vm":
         raise typer.BadParameter(f"{area!r}: expected vm")
+    if kernel is not None:
+        _in_guest(kernel, ops, seed, as_json, program)
+    report(
+        lambda progress: live(ops, seed, seconds=seconds, progress=progress), replay, ops, as_json, program
+    )
+
+
+def _in_guest(kernel: str, ops: int, seed: int, as_json: bool, program: Path | None) -> NoReturn:
+    from linuxmm.oracle.live.guest import live_in_guest, shrink_in_guest
+
+    console = Console(stderr=True)
+    note = console.print if sys.stderr.isatty() else _silent
+    outcome = live_in_guest(kernel, ops, seed, note)
+    found = tuple(shrink_in_guest(kernel, each) for each in outcome.divergences[:1])
+    _end(outcome, found, as_json, program)
+
+
+def _silent(text: str) -> None:
+    """Say nothing."""
+
+
+def report(
+    made: Callable[[Callable[[int], None]], Outcome],
+    again: Again,
+    ops: int,
+    as_json: bool,
+    program: Path | None,
+) -> NoReturn:
+    """Make the runs with a bar, shrink what diverges, print it, and exit.
+
+    made   makes the runs, given what to tell of each call
+    again  makes calls in a fresh process
+    """
     bar = Progress(
         TextColumn("judging"),
         BarColumn(),
@@ -45,14 +83,20 @@ def live_command(
         transient=True,
         disable=not sys.stderr.isatty(),
     )
-    with bar:
-        task = bar.add_task("judging", total=ops)
-        try:
-            outcome = live(ops, seed, seconds=seconds, progress=lambda n: bar.advance(task, n))
-        except CannotRun as error:
-            typer.echo(f"incomplete: {error}", err=True)
-            raise typer.Exit(INCOMPLETE) from None
-    found = tuple(shrink(each, replay) for each in outcome.divergences)
+    try:
+        with bar:
+            task = bar.add_task("judging", total=ops)
+            outcome = made(lambda calls: bar.advance(task, calls))
+    except CannotRun as error:
+        typer.echo(f"incomplete: {error}", err=True)
+        raise typer.Exit(INCOMPLETE) from None
+    except (ImpossibleProfile, Unmodelled) as error:
+        typer.echo(f"unspecified: {error}", err=True)
+        raise typer.Exit(UNSPECIFIED) from None
+    _end(outcome, tuple(shrink(each, again) for each in outcome.divergences), as_json, program)
+
+
+def _end(outcome: Outcome, found: tuple[Divergence, ...], as_json: bool, program: Path | None) -> NoReturn:
     if found and program is not None:
         program.write_text(c_program(found[0]))
     if as_json:

@@ -7,10 +7,10 @@ from typing import Final
 from linuxmm.model.vm.process import Forked, Process, Result, resident, view
 from linuxmm.model.vm.rules import Rules
 from linuxmm.oracle.live.wire import Reply, State
-from linuxmm.spec.invariant import clause
 from linuxmm.spec.step import Refusal
 from linuxmm.spec.vm import system_calls as calls
 from linuxmm.spec.vm.area import FileKind, Vma
+from linuxmm.spec.vm.call_clauses import AREAS, COUNTS, PAGEMAP, RESULT
 from linuxmm.spec.vm.effects import Denied
 from linuxmm.spec.vm.flags import VM_HUGEPAGE, VM_SHARED, flag_letters
 from linuxmm.spec.vm.maps import maps_line
@@ -19,35 +19,6 @@ from linuxmm.spec.vm.space import AddressSpace, area_at, overlapping
 from linuxmm.spec.vm.system_calls import SystemCall
 from linuxmm.spec.vocabulary import PAGE_SIZE
 
-_SOURCE: Final = "mm/mmap.c, mm/vma.c, mm/mremap.c, mm/madvise.c, mm/mlock.c"
-RESULT: Final = clause(
-    "vm.call.result",
-    "A system call on areas gives the result, or the error number, that its checks in order lead to.",
-    features=("F059", "F057"),
-    seed="2.8",
-    source=_SOURCE,
-).id
-AREAS: Final = clause(
-    "vm.call.areas",
-    "After a system call the areas are those that it leads to: bounds, rights, offsets, files, names, flags.",
-    features=("F059", "F057"),
-    seed="2.8",
-    source="fs/proc/task_mmu.c:show_map_vma, show_smap_vma_flags",
-).id
-COUNTS: Final = clause(
-    "vm.call.counts",
-    "VmSize, VmLck, VmData and VmStk count the pages of the areas that they are about.",
-    features=("F059",),
-    seed="2.8",
-    source="fs/proc/task_mmu.c:task_mem, mm/mmap.c:vm_stat_account",
-).id
-PAGEMAP: Final = clause(
-    "vm.call.pagemap",
-    "pagemap shows a private anonymous page as present exactly where mincore finds it, never as a file's.",
-    features=("F059", "F040"),
-    seed="2.8",
-    source="fs/proc/task_mmu.c:pte_to_pagemap_entry",
-).id
 _PAIR: Final = re.compile(rb"([^\n]*)\nv ([^\n]*)\n")
 _SOFT_DIRTY: Final = re.compile(rb"^(v [^\n]*?)sd ", re.M)
 _HIGH: Final = re.compile(rb"^ff[0-9a-f]{14}-[^\n]*\nv [^\n]*\n", re.M)

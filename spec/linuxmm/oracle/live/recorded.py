@@ -11,11 +11,11 @@ from linuxmm.model.vm.process import call as make
 from linuxmm.oracle.live.compare import Comparison, describe
 from linuxmm.oracle.live.generate import Generator
 from linuxmm.oracle.live.run import RUN_LENGTH, Divergence
-from linuxmm.oracle.live.session import ANSWERED
 from linuxmm.oracle.live.start import Start, read_start
 from linuxmm.oracle.live.wire import encode, read_reply
 from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.step import Refusal
+from linuxmm.spec.vm.call_clauses import ANSWERED
 from linuxmm.spec.vm.system_calls import Fork, SystemCall
 
 Section = tuple[SystemCall, ...]

@@ -11,9 +11,10 @@ from linuxmm.model.vm.process import Process, Result
 from linuxmm.model.vm.process import call as make
 from linuxmm.oracle.live.compare import Comparison, describe
 from linuxmm.oracle.live.generate import Generator
-from linuxmm.oracle.live.session import ANSWERED, Executor, ExecutorGone, executor_command
+from linuxmm.oracle.live.session import Executor, ExecutorGone, executor_command
 from linuxmm.spec.kernel import Kernel
 from linuxmm.spec.step import Refusal, Step
+from linuxmm.spec.vm.call_clauses import ANSWERED
 from linuxmm.spec.vm.system_calls import SystemCall
 
 RUN_LENGTH: Final = 500
@@ -53,11 +54,14 @@ def live(
     seed: int,
     *,
     command: Command | None = None,
+    timeout: float = 10.0,
     progress: Callable[[int], None] = lambda calls: None,
     seconds: float = float("inf"),
 ) -> Outcome:
     """Make random calls and judge each; the first divergence ends it.
 
+    command  an executor; the one in Python, on the kernel at hand, when None
+    timeout  seconds to wait for a reply
     seconds  stop when they are over, however many calls were made
     Errors   CannotRun, BadEvidence, ImpossibleProfile, Unmodelled
     """
@@ -67,10 +71,9 @@ def live(
     kernel: Kernel | None = None
     while events < operations and time.monotonic() - began < seconds:
         number += 1
-        random = Random(f"{seed}:{number}")
-        found, judged, kernel = _one_run(
-            random, seen, min(RUN_LENGTH, operations - events), command, progress
-        )
+        random, length = Random(f"{seed}:{number}"), min(RUN_LENGTH, operations - events)
+        with Executor(command or executor_command(), timeout) as executor:
+            found, judged, kernel = _one_run(executor, random, seen, length, progress)
         events += judged
         if found is not None:
             return Outcome(kernel, events, seen, (found,), time.monotonic() - began)
@@ -78,27 +81,28 @@ def live(
 
 
 def _one_run(
+    executor: Executor,
     random: Random,
     seen: Counter[str],
     length: int,
-    command: Command | None,
     progress: Callable[[int], None],
 ) -> tuple[Divergence | None, int, Kernel]:
-    with Executor(command or executor_command()) as executor:
-        start = executor.start()
-        generator = Generator(random, seen, start.rules, start.foreign, len(start.process.space.areas))
-        process, heap = start.process, start.process.space.brk
-        comparison = Comparison(start.rules)
-        comparison.areas(process.space, start.state)
-        calls: list[SystemCall] = []
-        for _ in range(length):
-            drawn = generator.next(process, heap)
-            calls.append(drawn.call)
-            process, wrong = _judged(executor, comparison, drawn.call, drawn.step)
-            if wrong is not None:
-                found = Divergence(tuple(calls), wrong, describe(drawn.step.result))
-                return found, len(calls), start.kernel
-            progress(1)
+    start = executor.start()
+    process, heap = start.process, start.process.space.brk
+    generator = Generator(random, seen, start.rules, start.foreign, len(process.space.areas))
+    comparison = Comparison(start.rules)
+    wrong = comparison.areas(process.space, start.state)
+    if wrong is not None:
+        return Divergence((), wrong, "what the process said of itself"), 0, start.kernel
+    calls: list[SystemCall] = []
+    for _ in range(length):
+        drawn = generator.next(process, heap)
+        calls.append(drawn.call)
+        process, wrong = _judged(executor, comparison, drawn.call, drawn.step)
+        if wrong is not None:
+            found = Divergence(tuple(calls), wrong, describe(drawn.step.result))
+            return found, len(calls), start.kernel
+        progress(1)
     return None, len(calls), start.kernel
 
 
@@ -114,12 +118,14 @@ def _judged(
     return comparison.judge(step.state, call, step.result, reply)
 
 
-def replay(calls: Sequence[SystemCall], command: Command | None = None) -> Divergence | None:
+def replay(
+    calls: Sequence[SystemCall], command: Command | None = None, timeout: float = 10.0
+) -> Divergence | None:
     """Make the calls in a fresh process; the first divergence, or None.
 
     Errors    as `live`
     """
-    with Executor(command or executor_command()) as executor:
+    with Executor(command or executor_command(), timeout) as executor:
         start = executor.start()
         process = start.process
         comparison = Comparison(start.rules)

@@ -12,16 +12,9 @@ from typing import Final
 from linuxmm.oracle.live.start import Start, read_start
 from linuxmm.oracle.live.wire import Reply, encode, read_reply
 from linuxmm.spec.errors import LinuxmmError
-from linuxmm.spec.invariant import clause
 from linuxmm.spec.vm.system_calls import Fork, SystemCall
 
 EXECUTOR: Final = Path(__file__).with_name("executor.py")
-ANSWERED: Final = clause(
-    "vm.call.answered",
-    "A process that makes system calls on memory of its own lives on, and every call returns.",
-    features=("F059",),
-    source="docs/formats/vm-calls.md",
-).id
 
 
 class ExecutorGone(LinuxmmError):

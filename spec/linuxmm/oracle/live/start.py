@@ -12,7 +12,7 @@ from linuxmm.model.vm.profile import rules_for
 from linuxmm.model.vm.rules import Rules
 from linuxmm.oracle.live.wire import FIRST_FILE, State, read_state
 from linuxmm.spec.errors import BadEvidence, Unmodelled
-from linuxmm.spec.kernel import Arch, Kernel, kernel
+from linuxmm.spec.kernel import Arch, Kernel, Version, kernel, parse_version
 from linuxmm.spec.vm import flags as vm
 from linuxmm.spec.vm.area import FileKind, MappedFile, Vma
 from linuxmm.spec.vm.content_layer import ContentLayer
@@ -105,7 +105,7 @@ def _kernel_of(said: Said, version: str, bits: int) -> Kernel:
         version,
         Arch.X86_64 if bits == 64 else Arch.I386_PAE,
         ksm=known[vm.MADV_MERGEABLE],
-        transparent_hugepage=known[vm.MADV_HUGEPAGE],
+        transparent_hugepage=known[vm.MADV_HUGEPAGE] and parse_version(version) >= Version(2, 6, 38),
         memory_failure=known[vm.MADV_HWPOISON],
         anon_vma_name=said.one("names")[0] == "1",
     )

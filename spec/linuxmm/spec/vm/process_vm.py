@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from linuxmm.spec.invariant import clause, invariant
 from linuxmm.spec.registry import formula, verb
-from linuxmm.spec.step import Err, Errno
+from linuxmm.spec.step import Err, Errno, Refusal
 from linuxmm.spec.vm.page_layer import Find, PageLayer
 from linuxmm.spec.vm.rights import Accessor
 from linuxmm.spec.vm.x86_entry import READ, WRITE
@@ -56,9 +56,9 @@ class Call:
     task_size: int = 0x7FFFFFFFF000
 
 
-ORDER: Final = clause(
-    "vm.process-vm.order",
-    "Arguments are refused in the kernel's order, before anything is copied.",
+RESULT: Final = clause(
+    "vm.process-vm.result",
+    "A call returns the bytes that it copied, or the first of the kernel's refusals when there are none.",
     features=("F086",),
     seed="2.14.3",
     since="3.2",
@@ -109,6 +109,17 @@ def refusal(call: Call) -> Err | int | None:
     if not call.exists:
         return Err(Errno.ESRCH)
     return None if call.permitted else Err(Errno.EPERM)
+
+
+def judge(expected: int | Err, observed: int | Err) -> Refusal | None:
+    """What is wrong with what a call returned; None if nothing is.
+
+    expected  what `transfer` gives
+    """
+    if observed == expected:
+        return None
+    words = [each.errno.name if isinstance(each, Err) else f"{each} bytes" for each in (observed, expected)]
+    return Refusal(RESULT.id, f"the call gave {words[0]}, expected {words[1]}")
 
 
 def _bad_list(segments: tuple[Segment, ...] | None) -> Err | None:
