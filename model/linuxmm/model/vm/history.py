@@ -19,6 +19,7 @@ from immutables import Map
 from linuxmm.model.vm import gup
 from linuxmm.model.vm.audit import broken
 from linuxmm.model.vm.copy import copy
+from linuxmm.model.vm.examples import Stretch
 from linuxmm.model.vm.explore import Finding, search
 from linuxmm.model.vm.fault import cached
 from linuxmm.model.vm.layer import touch
@@ -46,20 +47,8 @@ PARENT, CHILD = 1, 2
 HANDLE: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """An area of one page."""
-
-    start: int
-    end: int
-    flags: int
-    pgoff: int = 0
-    file: int | None = None
-    anon: int | None = None
-
-
-PRIVATE: Final = Page(0x10000, 0x11000, 0x73, anon=1)
-READ_ONLY: Final = Page(0x10000, 0x11000, 0x71, file=7, anon=1)
+PRIVATE: Final = Stretch(0x10000, 0x11000, 0x73, anon=1)
+READ_ONLY: Final = Stretch(0x10000, 0x11000, 0x71, file=7, anon=1)
 
 
 def _quiet(pages: Pages) -> Pages:

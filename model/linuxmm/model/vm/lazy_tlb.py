@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import verb
-from linuxmm.spec.vm.lazy_tlb import Total
+from linuxmm.spec.vm.total import Total
 
 RUNS: Final = 0
 SWITCHES: Final = 1

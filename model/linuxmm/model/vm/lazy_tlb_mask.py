@@ -13,7 +13,7 @@ Linux: include/asm-i386/mmu_context.h:switch_mm; arch/i386/kernel/smp.c:leave_mm
 from typing import Final, NamedTuple
 
 from linuxmm.spec.registry import verb
-from linuxmm.spec.vm.lazy_tlb import Total
+from linuxmm.spec.vm.total import Total
 
 RUNS: Final = 0
 SWITCHES: Final = 1

@@ -16,7 +16,8 @@ from linuxmm.model.vm.explore import Finding, search
 from linuxmm.model.vm.lazy_tlb import Asks, Generations
 from linuxmm.model.vm.lazy_tlb_mask import MaskedTlb
 from linuxmm.spec.step import Refusal
-from linuxmm.spec.vm.lazy_tlb import Row, no_freed_table, no_stale_user
+from linuxmm.spec.vm.lazy_tlb import no_freed_table, no_stale_user
+from linuxmm.spec.vm.total import Row
 
 STALE: Final = "vm.tlb.no-stale-user"
 FREED: Final = "vm.tlb.no-freed-table"

@@ -34,16 +34,12 @@ from linuxmm.model.vm.lazy_tlb import (
     trusts_requests,
     wake,
 )
-from linuxmm.proofs.domain import Integer, MapOf, Truth, each, table
+from linuxmm.proofs.domain import each, table
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, no, theorem
-from linuxmm.proofs.vm.lazy_tlb_mask import NOBODY
-from linuxmm.spec.vm.lazy_tlb import Total, no_freed_table, no_stale_user
+from linuxmm.proofs.vm.domains import NOBODY, Count, Counts, Flag, Truths
+from linuxmm.spec.vm.lazy_tlb import no_freed_table, no_stale_user
 
-Count = Annotated[int, Integer(least=0)]
-Counts = Annotated[Total[int], MapOf((Integer(least=0),), Integer(least=0), 0)]
-Truths = Annotated[Total[bool], MapOf((Integer(least=0),), Truth())]
-Flag = Annotated[bool, Truth()]
 ANY: Final = "any number of CPUs, changes and flushes, one page"
 
 (

@@ -21,29 +21,14 @@ from linuxmm.model.vm.lazy_tlb_mask import (
     test_bit,
     wake,
 )
-from linuxmm.proofs.domain import Integer, MapOf, Truth, each, table
+from linuxmm.proofs.domain import each, table
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, no, theorem
-from linuxmm.spec.vm.lazy_tlb import Total, no_freed_table, no_stale_user
+from linuxmm.proofs.vm.domains import NOBODY, Count, Counts, Flag, Truths
+from linuxmm.spec.vm.lazy_tlb import no_freed_table, no_stale_user
 
-Count = Annotated[int, Integer(least=0)]
-Counts = Annotated[Total[int], MapOf((Integer(least=0),), Integer(least=0), 0)]
-Truths = Annotated[Total[bool], MapOf((Integer(least=0),), Truth())]
-Flag = Annotated[bool, Truth()]
 ANY: Final = "any number of CPUs, changes and flushes, one page"
 
-
-class _Nobody:
-    """The map that is False everywhere, until it is changed."""
-
-    def __getitem__(self, cpu: int) -> bool:
-        return False
-
-    def set(self, cpu: int, value: bool) -> "_Nobody":
-        raise TypeError("the map of a flush that has just begun was changed within the step")
-
-
-NOBODY: Final = _Nobody()
 
 CHANGE, BEGIN, ASK, ANSWER, COMPLETE, IN, LOAD, OUT, LAZY, WAKE, TEST = range(11)
 

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Final
 
-from linuxmm.proofs.domain import Integer, MapOf, Truth, each, table
+from linuxmm.proofs.domain import each, table
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, no, theorem
+from linuxmm.proofs.vm.domains import NOBODY, Count, Counts, Flag, Truths
 from linuxmm.spec.vm.shootdown import (
-    PerCpu,
     Shootdown,
     answered,
     ask,
@@ -18,10 +18,6 @@ from linuxmm.spec.vm.shootdown import (
     take,
 )
 
-Count = Annotated[int, Integer(least=0)]
-Cpu = Annotated[int, Integer(least=0)]
-Counts = Annotated[PerCpu[int], MapOf((Integer(least=0),), Integer(least=0), 0)]
-Truths = Annotated[PerCpu[bool], MapOf((Integer(least=0),), Truth())]
 CHANGE, BEGIN, ASK, TAKE, ITSELF, COMPLETE = range(6)
 STATE: Final[dict[str, Any]] = {
     "tables": 3,
@@ -32,19 +28,6 @@ STATE: Final[dict[str, Any]] = {
     "asked": table({0: True, 1: True}, False),
     "pending": table({1: True}, False),
 }
-
-
-class _Nobody:
-    """The map that is False everywhere, until it is changed."""
-
-    def __getitem__(self, cpu: int) -> bool:
-        return False
-
-    def set(self, cpu: int, value: bool) -> "_Nobody":
-        raise TypeError("the map of a flush that has just begun was changed within the step")
-
-
-NOBODY: Final = _Nobody()
 
 
 def stepped(state: Shootdown, step: int, cpu: int) -> Shootdown:
@@ -98,13 +81,13 @@ def shootdown(
     tables: Count,
     wanted: Count,
     done: Count,
-    active: Annotated[bool, Truth()],
+    active: Flag,
     oldest: Counts,
     asked: Truths,
     pending: Truths,
     step: Annotated[int, each(range(6))],
-    cpu: Cpu,
-    other: Cpu,
+    cpu: Count,
+    other: Count,
 ) -> bool:
     state = Shootdown(tables, wanted, done, active, oldest, asked, pending)
     assume(consistent_at(state, cpu) & consistent_at(state, other))

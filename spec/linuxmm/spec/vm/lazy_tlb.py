@@ -8,31 +8,7 @@ may walk the tables that are loaded at any time, so these must not be freed unde
 Linux: arch/x86/mm/tlb.c, arch/x86/include/asm/mmu_context.h.  Seed 2.3.2 (F041).  All versions.
 """
 
-from typing import Protocol, Self, TypeVar
-
 from linuxmm.spec.invariant import invariant
-
-V = TypeVar("V")
-
-
-class Total(Protocol[V]):
-    """A total map from CPUs or generations."""
-
-    def __getitem__(self, key: int, /) -> V:
-        """The value at a key."""
-
-    def set(self, key: int, value: V, /) -> Self:
-        """The map with another value at a key."""
-
-
-class Row(tuple[V, ...]):
-    """A map of the numbers below its length, for a given number of CPUs."""
-
-    __slots__ = ()
-
-    def set(self, key: int, value: V) -> "Row[V]":
-        """The row with another value at a key, or longer by one."""
-        return Row((*self[:key], value, *self[key + 1 :]))
 
 
 @invariant(

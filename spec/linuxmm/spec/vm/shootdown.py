@@ -8,22 +8,11 @@ holds afterwards is as new as the tables were then.  Which CPUs need not be aske
 Linux: kernel/smp.c:smp_call_function_many_cond, arch/x86/mm/tlb.c:flush_tlb_mm_range.  Seed 2.3.2 (F041).
 """
 
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import NamedTuple
 
 from linuxmm.spec.invariant import invariant
 from linuxmm.spec.registry import formula
-
-V = TypeVar("V")
-
-
-class PerCpu(Protocol[V]):
-    """A total map from CPUs."""
-
-    def __getitem__(self, cpu: int, /) -> V:
-        """The value of a CPU."""
-
-    def set(self, cpu: int, value: V, /) -> Self:
-        """The map with another value for a CPU."""
+from linuxmm.spec.vm.total import Total
 
 
 class Shootdown(NamedTuple):
@@ -42,9 +31,9 @@ class Shootdown(NamedTuple):
     wanted: int
     done: int
     active: bool
-    oldest: PerCpu[int]
-    asked: PerCpu[bool]
-    pending: PerCpu[bool]
+    oldest: Total[int]
+    asked: Total[bool]
+    pending: Total[bool]
 
 
 @formula("F041", source="mm/memory.c:zap_present_ptes")
@@ -54,7 +43,7 @@ def change(state: Shootdown) -> Shootdown:
 
 
 @formula("F041", source="arch/x86/mm/tlb.c:flush_tlb_mm_range")
-def begin(state: Shootdown, nobody: PerCpu[bool]) -> Shootdown:
+def begin(state: Shootdown, nobody: Total[bool]) -> Shootdown:
     """A flush begins: it is to cover all changes so far.
 
     Requires  none is under way;  nobody: the map that is False everywhere
