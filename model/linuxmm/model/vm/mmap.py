@@ -24,6 +24,7 @@ from linuxmm.spec.vm.system_calls import Mmap
 from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
 
 MAX_FILE: Final = (1 << 63) - 1
+MAX_FILE_32: Final = 0xFFFFFFFF << PAGE_SHIFT
 HUGE_SIZES: Final = (21 << 26) | (30 << 26)
 UNINITIALIZED: Final = 0x4000000
 LEGACY_FLAGS: Final = (
@@ -218,7 +219,8 @@ def _file_flags(
     rules: Rules, file: MappedFile, flags: int, bits: int, prot: int, pgoff: int, length: int
 ) -> int | Denied:
     """The flags of a mapping of a file, or why there is none."""
-    largest = (1 << 64) - 1 if file.kind is FileKind.UNMAPPABLE else MAX_FILE
+    regular = MAX_FILE if rules.bits == 64 else MAX_FILE_32
+    largest = (1 << rules.bits) - 1 if file.kind is FileKind.UNMAPPABLE else regular
     if length > largest or pgoff > (largest - length) >> PAGE_SHIFT:
         return deny(Errno.EOVERFLOW, "offset-beyond-files")
     kind = flags & vm.MAP_TYPE

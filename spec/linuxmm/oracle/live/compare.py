@@ -75,8 +75,9 @@ class Comparison:
         return self._difference(space, text)
 
     def _print(self, space: AddressSpace, area: Vma) -> bytes:
-        heap = area.start <= space.brk and area.end >= space.start_brk
-        found = None if heap else self._printed.get(area)
+        if area.start <= space.brk and area.end >= space.start_brk:
+            return self._lines(space, area)
+        found = self._printed.get(area)
         if found is None:
             found = self._printed[area] = self._lines(space, area)
         return found

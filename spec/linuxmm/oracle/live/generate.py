@@ -31,6 +31,15 @@ MOST_POPULATED: Final = 700
 HEAP_PAGES: Final = 40
 _RIGHTS: Final = (3, 3, 3, 3, 3, 1, 1, 0, 5, 7, 2, 4)
 _ADVICE: Final = (*range(26), 102, 102, 103, 99, 100, 101, 8, 4, 23, 23, 18)
+_BY_PAGE: Final = frozenset(
+    {
+        vm.MADV_POPULATE_READ,
+        vm.MADV_POPULATE_WRITE,
+        vm.MADV_PAGEOUT,
+        vm.MADV_GUARD_INSTALL,
+        vm.MADV_GUARD_REMOVE,
+    }
+)
 _EXTRA: Final = (
     (vm.MAP_GROWSDOWN, 20),
     (vm.MAP_LOCKED, 20),
@@ -66,6 +75,16 @@ def outcomes_of(call: SystemCall, result: Result, events: Iterable[Event]) -> tu
         elif isinstance(event, Split):
             found.append(f"{name} split")
     return tuple(dict.fromkeys(found))
+
+
+def _takes_every_page(call: SystemCall) -> int:
+    """Bytes that the call goes through page by page: too many would take memory, or for ever."""
+    match call:
+        case calls.Mmap() if call.flags & (vm.MAP_POPULATE | vm.MAP_LOCKED):
+            return call.length
+        case calls.Madvise() if call.advice in _BY_PAGE:
+            return call.length
+    return 0
 
 
 class Generator:
@@ -115,6 +134,8 @@ class Generator:
         if isinstance(call, calls.Mseal) and not self._rules.seals():
             return None
         if isinstance(call, calls.Mlock) and call.second and not self._rules.lock_flags():
+            return None
+        if _takes_every_page(call) > MOST_POPULATED * PAGE_SIZE:
             return None
         try:
             step = make(self._rules, process, call)
