@@ -1,6 +1,7 @@
 """Which shipped recordings of real kernels were judged for which features.
 
-The tests judge every one of them: tests/oracle/checker/test_real_captures.py, tests/oracle/exact.
+The tests judge every one of them: tests/oracle/checker/test_real_captures.py, tests/oracle/exact.  The kernel
+that the tests run on is evidence too.
 """
 
 from typing import Final
@@ -19,9 +20,21 @@ _ON_BOTH: Final[dict[str, tuple[str, ...]]] = {
 }
 JUDGED: Final[dict[str, tuple[str, ...]]] = {
     "alloc-movable-6.1": _LISTS,
+    "alloc-cma-6.12": (*_LISTS, "F036"),
+    "alloc-highmem-6.1-686-pae": _LISTS,
+    "alloc-hotplug-6.12": (*_LISTS, "F062", "F063"),
+    "alloc-inject-6.12": (*_LISTS, "F078"),
+    "alloc-owner-6.12": _LISTS,
     **{f"{name}-{kernel}": features for name, features in _ON_BOTH.items() for kernel in ("6.1", "6.12")},
 }
 """Capture under tests/real -> features whose clauses and predictions it exercised."""
+
+LIVE: Final = ("F001", "F057", "F059")
+"""Features that `linuxmm live vm` judges on the running kernel: tests/oracle/live, tests/vectors/vm."""
+
+for _feature in LIVE:
+    register_evidence(_feature, "the running kernel (linuxmm live vm)")
+register_evidence("F086", "the running kernel (process_vm_readv, process_vm_writev)")
 
 for _capture, _features in JUDGED.items():
     for _feature in _features:
