@@ -16,6 +16,7 @@ from linuxmm.oracle.built import built_of, feature_rows, load_all
 from linuxmm.oracle.experiment_command import load_experiments
 from linuxmm.oracle.experiments.plot import draw
 from linuxmm.oracle.experiments.record import read
+from linuxmm.oracle.live.vectors import read_vectors
 from linuxmm.oracle.theorems import read_theorems
 from linuxmm.proofs.ledger import Entry, entries_by_clause, find_ledger, read_ledger
 from linuxmm.spec.alloc.page_state import Layout, Pages, Span, all_free, learn_owned
@@ -31,11 +32,13 @@ from linuxmm.spec.vocabulary import ZoneType
 
 RELEASES: Final = (
     "2.4.0", "2.6.11", "2.6.22", "2.6.24", "2.6.28", "2.6.32", "2.6.35", "3.5", "3.15", "4.0", "4.4", "4.8",
-    "4.12", "4.20", "5.0", "5.4", "5.10", "5.14", "6.1", "6.6", "6.12",
+    "4.12", "4.20", "5.0", "5.4", "5.10", "5.14", "6.1", "6.6", "6.12", "6.18",
 )  # fmt: skip
 DOCUMENTED: Final = ("linuxmm.spec", "linuxmm.model")
 RECORDS: Final = Path(__file__).parents[1] / "experiments"
 """What `linuxmm experiment CLAIM --json` printed, by claim."""
+
+VECTORS: Final = Path(__file__).parents[2] / "tests" / "vectors" / "vm" / "errno.json"
 
 Proofs = Mapping[str, tuple[Entry, ...]]
 """Clause -> the theorems of the ledger that name it and hold."""
@@ -73,6 +76,7 @@ def _pages() -> Iterator[tuple[str, str]]:
         if built.behaviours:
             yield f"features/{feature.id}.svg", timeline(built.behaviours)
         yield f"features/{feature.id}.md", feature_page(feature, built, proofs)
+    yield "vm-vectors.md", _vectors_page()
     load_experiments()
     yield "claims.md", _claims_page()
     for experiment in experiments():
@@ -135,6 +139,41 @@ def proof_status(clause: Clause, proofs: Proofs) -> str:
         if ids:
             parts.append(f"**{word}**: {', '.join(ids)}")
     return "; ".join(parts) or "checked by tests only"
+
+
+def _vectors_page() -> str:
+    """The vectors of system calls: how many, by call and by what is expected."""
+    vectors = read_vectors(VECTORS)
+    parts = [
+        "# System calls on areas: vectors\n\n",
+        f"{len(vectors)} cases, in `tests/vectors/vm/errno.json`; each holds on the model of every version "
+        "that it is for, and on the kernel at hand ([](../formats/vm-calls.md)).\n\n",
+    ]
+    names = sorted({vector.name for vector in vectors})
+    rows = []
+    for name in names:
+        own = [vector for vector in vectors if vector.name == name]
+        errors = sorted({vector.expect for vector in own if not vector.expect.startswith("=")})
+        done = sum(vector.expect.startswith("=") for vector in own)
+        rows.append((f"`{name}`", str(len(own)), str(len(own) - done), ", ".join(errors)))
+    parts.append(_table(("call", "cases", "refused", "error numbers"), rows))
+    for name in names:
+        cases = [
+            (
+                f"`{vector.id}`",
+                vector.expect.lstrip("="),
+                _releases(vector.since, vector.until),
+                md(vector.why),
+            )
+            for vector in vectors
+            if vector.name == name
+        ]
+        parts.append(f"\n## {name}\n\n" + _table(("case", "result", "releases", "what it is"), cases))
+    return "".join(parts)
+
+
+def _releases(since: str, until: str) -> str:
+    return f"{since} to {until}" if until else f"since {since}"
 
 
 def timeline(entries: tuple[Behaviour, ...]) -> str:

@@ -14,7 +14,7 @@ from linuxmm.lab.host import BUSYBOX, COMPILER, program
 from linuxmm.lab.kernels import KernelImage
 from linuxmm.spec.errors import LinuxmmError
 
-SOURCES: Final = ("main.c", "mailbox.c", "memory.c", "files.c", "features.c", "calls.c")
+SOURCES: Final = ("main.c", "mailbox.c", "memory.c", "files.c", "features.c", "calls.c", "areas.c")
 BASE_MODULES: Final = ("virtio_pci", "virtio_blk", "crc32c_generic")
 _COMPILE_SECONDS: Final = 120
 

@@ -35,18 +35,18 @@ class Version(NamedTuple):
 
 
 OLDEST: Final = Version(2, 4, 0)
-NEWEST: Final = Version(6, 12, 999)
+NEWEST: Final = Version(6, 18, 999)
 _RELEASE: Final = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,4}))?")
 
 
 def parse_version(text: str) -> Version:
     """Read "2.6.24", "6.1", "6.1.192" or a release string such as "6.12.117+deb12-amd64".
 
-    Errors    ImpossibleProfile when there is no version in front, or it is outside 2.4 to 6.12
+    Errors    ImpossibleProfile when there is no version in front, or it is outside 2.4 to 6.18
     """
     version = _read_version(text)
     if not OLDEST <= version <= NEWEST:
-        raise ImpossibleProfile(f"kernel version {version} is outside what linuxmm describes, 2.4 to 6.12")
+        raise ImpossibleProfile(f"kernel version {version} is outside what linuxmm describes, 2.4 to 6.18")
     return version
 
 
@@ -77,6 +77,9 @@ class Config:
     hugetlb_page: bool = True
     transparent_hugepage: bool = True
     cma: bool = False
+    ksm: bool = True
+    memory_failure: bool = True
+    anon_vma_name: bool = True
     memory_isolation: bool = True
     pcp_batch_scale_max: int = 5
     force_max_zoneorder: int = 11

@@ -34,12 +34,21 @@ class Errno(Enum):
 
     EPERM = 1
     ENOENT = 2
+    ESRCH = 3
+    EINTR = 4
+    EIO = 5
+    EBADF = 9
     EAGAIN = 11
     ENOMEM = 12
+    EACCES = 13
     EFAULT = 14
     EBUSY = 16
     EEXIST = 17
+    ENODEV = 19
     EINVAL = 22
+    ETXTBSY = 26
+    EOVERFLOW = 75
+    EOPNOTSUPP = 95
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,8 @@ def test_no_rule_has_two_behaviours_in_one_release(release: str) -> None:
 @pytest.mark.parametrize(
     ("version", "arch", "options", "message"),
     [
-        ("2.3", Arch.I386, {}, "kernel version 2.3.0 is outside what linuxmm describes, 2.4 to 6.12"),
-        ("6.13", Arch.X86_64, {}, "kernel version 6.13 is outside what linuxmm describes, 2.4 to 6.12"),
+        ("2.3", Arch.I386, {}, "kernel version 2.3.0 is outside what linuxmm describes, 2.4 to 6.18"),
+        ("6.19", Arch.X86_64, {}, "kernel version 6.19 is outside what linuxmm describes, 2.4 to 6.18"),
         ("six", Arch.X86_64, {}, "kernel version 'six': expected something like 2.6.24, 5.13 or 6.1.192"),
         ("3.4", Arch.X86_64, {"cma": True}, "kernel 3.4 on x86_64: CMA was merged in 3.5"),
         ("3.6", Arch.ARM64, {}, "kernel 3.6 on arm64: arm64 was merged in 3.7"),

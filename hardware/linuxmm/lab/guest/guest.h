@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ struct command {
 };
 
 extern const struct command mailbox_commands[], memory_commands[], file_commands[], feature_commands[],
-	call_commands[];
+	call_commands[], area_commands[];
 
 void fail(const char *what) __attribute__((noreturn));
 void seed_with(const char *word);

@@ -72,7 +72,7 @@ long number_in(const char *path)
 int main(int count, char **words)
 {
 	static const struct command *const tables[] = {
-		mailbox_commands, memory_commands, file_commands, feature_commands, call_commands,
+		mailbox_commands, memory_commands, file_commands, feature_commands, call_commands, area_commands,
 	};
 
 	setvbuf(stdout, 0, _IOLBF, 4096);

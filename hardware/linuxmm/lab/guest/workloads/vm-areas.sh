@@ -1,0 +1,7 @@
+# area: vm
+# title: a list of system calls on one address space, with its areas after each
+# memory: 256M
+# append: transparent_hugepage=never no5lvl
+# seconds: 600
+ulimit -c 0
+guest areas /etc/areas.calls | keep areas.log

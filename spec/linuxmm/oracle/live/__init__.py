@@ -1,0 +1,1 @@
+"""`linuxmm live`: random system calls on the kernel at hand, every result judged."""
