@@ -45,6 +45,17 @@ def listed_has_free(on_node: bool, free: int, held: bool) -> bool:
     return free > 0 if on_node else free == 0 or held
 
 
+@invariant(
+    "objects.slab.listed", features=("F032",), seed="2.1.2.1", source="mm/slab.c:fixup_slab_list, free_block"
+)
+def listed_by_use(lists: tuple[int, int, int], free: int, objects: int) -> bool:
+    """A slab of SLAB is on one list: that of free, of partial or of full slabs, by its free objects.
+
+    lists  how often it is on each
+    """
+    return lists == ((1, 0, 0) if free == objects else (0, 1, 0) if free else (0, 0, 1))
+
+
 HANDED_OUT_ONCE = clause(
     "objects.handed-out-once",
     "No object is handed out that somebody holds, and only held objects come back.",
