@@ -56,9 +56,9 @@ def queues(scale: Scale) -> Outcome:
     twice = totals["SLUB"][-1] / totals["SLUB"][-2]
     slab_total, slub_total = totals["SLAB"][-1] / GIB, totals["SLUB"][-1] / GIB
     why = (
-        f"Doubling 512 nodes makes SLAB's arrays for other nodes {growth:.2f} times as large, SLUB's records "
-        f"{twice:.2f} times. With 1024 nodes and 150 caches SLAB's queues take {slab_total:.1f} GiB and SLUB's "
-        f"records {slub_total:.2f} GiB."
+        f"Doubling 512 nodes makes SLAB's arrays for other nodes {growth:.2f} times as large, SLUB's "
+        f"records {twice:.2f} times. With 1024 nodes and 150 caches SLAB's queues take {slab_total:.1f} GiB, "
+        f"SLUB's records {slub_total:.2f} GiB."
     )
     square = 3.9 < growth < 4.1 and totals["SLUB"][-1] == 2 * totals["SLUB"][-2]
     return Outcome(tuple(figures), curves, Standing.CONFIRMED if square else Standing.NOT_CONFIRMED, why)
@@ -241,10 +241,10 @@ def _judged(wasted: dict[str, list[float]]) -> tuple[Standing, str]:
         for n, mix in enumerate(MIXES)
     )
     why = (
-        f"Bytes beyond those asked for, per cent: {rows}. SLOB needs the least in {slob_least} of {len(MIXES)} "
-        f"mixes, SLUB no more than SLAB in {slub_below_slab}. SLOB packs requests of any size, and loses "
-        "where natural alignment of powers of two tears holes behind its headers; SLUB keeps no queues of "
-        "objects, but slabs of a higher order, and CPU lists of partial slabs."
+        f"Bytes beyond those asked for, per cent: {rows}. Of {len(MIXES)} mixes, SLOB needs the least "
+        f"in {slob_least}, and SLUB no more than SLAB in {slub_below_slab}. SLOB packs requests of any size, and "
+        "loses where natural alignment of powers of two tears holes behind its headers; SLUB keeps no queues "
+        "of objects, but slabs of a higher order, and CPU lists of partial slabs."
     )
     if slob_least == len(MIXES) and slub_below_slab == len(MIXES):
         return Standing.CONFIRMED, why
