@@ -2,12 +2,12 @@
 
 import pytest
 
-from linuxmm.proofs.objects import layout, links
+from linuxmm.proofs.objects import layout, links, slob
 from linuxmm.proofs.objects.links import CHAINS, HELD, ON_CPU, POP, Ghost, linked_at, links_step
 from linuxmm.proofs.prover import prove
 from linuxmm.proofs.theorem import find_theorem
 
-MODULES = (layout, links)
+MODULES = (layout, links, slob)
 
 
 @pytest.mark.parametrize(

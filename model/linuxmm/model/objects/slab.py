@@ -372,7 +372,7 @@ def broken(cache: Cache, live: tuple[int, ...]) -> tuple[str, ...]:
         if not apart(slab.free, cached, mine, cache.layout.objects):
             found.append(f"objects.slab.apart at {pfn}")
         held = cache.nodes[slab.node]
-        lists = tuple(listed.count(pfn) for listed in (held.free, held.partial, held.full))
+        lists = held.free.count(pfn), held.partial.count(pfn), held.full.count(pfn)
         if not listed_by_use(lists, len(slab.free), cache.layout.objects):
             found.append(f"objects.slab.listed at {pfn}")
     return tuple(found)

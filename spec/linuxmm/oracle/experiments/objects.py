@@ -242,7 +242,7 @@ def _judged(wasted: dict[str, list[float]]) -> tuple[Standing, str]:
     )
     why = (
         f"Bytes beyond those asked for, per cent: {rows}. Of {len(MIXES)} mixes, SLOB needs the least "
-        f"in {slob_least}, and SLUB no more than SLAB in {slub_below_slab}. SLOB packs requests of any size, and "
+        f"in {slob_least}, and SLUB no more than SLAB in {slub_below_slab}. SLOB packs any size, and "
         "loses where natural alignment of powers of two tears holes behind its headers; SLUB keeps no queues "
         "of objects, but slabs of a higher order, and CPU lists of partial slabs."
     )

@@ -7,9 +7,14 @@ so that a link at the end of a page does not show the secret's high bits.
 Linux: mm/slub.c:freelist_ptr.  Seed 2.1.2.2 (F033).  Hardening 4.14 to 6.12.
 """
 
+from typing import Final
+
 from linuxmm.spec.arith import align_up
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import formula
+
+LINK_OFFSET: Final = "objects.freelist-offset"
+"""The rule where in an object the link of a free one stands."""
 
 
 @formula("F033", source="include/linux/swab.h:swab64")
