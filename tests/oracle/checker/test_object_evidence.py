@@ -6,9 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from linuxmm.oracle.checker.objects import judge_kmem, judge_slabinfo, judge_slabs
+from linuxmm.oracle.checker.objects import judge_kmem, judge_slabinfo
 from linuxmm.oracle.formats import Capture, open_capture
 from linuxmm.oracle.formats.areas import SlabState, area_state
+from linuxmm.oracle.slab_states import judge_slabs
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.verdict import Judgement, Verdict

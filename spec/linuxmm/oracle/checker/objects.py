@@ -4,17 +4,15 @@ Linux: mm/slub.c, include/trace/events/kmem.h.  Seed 2.1.2.2 (F033).  States of 
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
-from linuxmm.oracle.formats.areas import Slab, SlabCache, SlabState
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.invariant import clause
 from linuxmm.spec.kernel import Kernel
 from linuxmm.spec.objects.objects import HANDED_OUT_ONCE, counted, freelist_once, frozen_alone
 from linuxmm.spec.objects.sizes import SLUB_LEAST, kmalloc_granted
 from linuxmm.spec.objects.slub import MAX_OBJECTS, objects_of
-from linuxmm.spec.registry import register_evidence
 from linuxmm.spec.verdict import Divergence, Judgement
 
 ORDER: Final = clause(
@@ -43,40 +41,31 @@ _COUNT: Final = "objects.slab.count"
 _FROZEN: Final = "objects.slub.frozen"
 TOP_ORDER: Final = 10
 
-for _capture in ("vm-space-6.1", "vm-space-6.12", "debug-leak-6.12", "objects-slub-debug-6.12"):
-    register_evidence("F033", f"areas/{_capture}")
 
+class SeenSlab(NamedTuple):
+    """One slab as a state shows it.
 
-def judge_slabs(judgement: Judgement, state: SlabState, kernel: Kernel, cpus: int, mark: str) -> None:
-    """Whether every cache keeps the clauses, and has the order and limits of this kernel.
-
-    cpus  present, which are all possible ones
+    free, cached  numbers of the free objects on its own list, and on its CPU's
+    holders       CPUs that use it or have it on their list
     """
-    for name, cache in sorted(state.caches.items()):
-        where = f"mark {mark}, cache {name}"
-        found = cache.objects_per_slab, 1 << cache.order
-        _judge_order(judgement, where, kernel, cache.size, cpus, found)
-        _judge_limits(judgement, where, kernel, cache)
-        for slab, free, frozen_by, on_node in _slabs(cache):
-            at = f"{where}, slab {slab.pfn:#x}"
-            _require(
-                judgement, _ONCE, freelist_once((*slab.free, *free), slab.objects), at, f"free {slab.free}"
-            )
-            holds = counted(slab.inuse, slab.free, slab.objects)
-            _require(judgement, _COUNT, holds, at, f"{slab.inuse} in use, {len(slab.free)} free")
-            alone = frozen_alone(bool(slab.frozen), on_node, frozen_by)
-            _require(judgement, _FROZEN, alone, at, f"frozen {slab.frozen}, on a node's list: {on_node}")
-        judgement.events += 1
+
+    objects: int
+    inuse: int
+    free: tuple[int, ...]
+    cached: tuple[int, ...]
+    frozen: bool
+    holders: int
+    on_node: bool
 
 
-def _slabs(cache: SlabCache) -> Iterator[tuple[Slab, tuple[int, ...], int, bool]]:
-    """Every slab that a state shows: its CPU's free objects, its holders, is it on a node's list."""
-    for held in cache.cpus.values():
-        if held.slab is not None:
-            yield held.slab, held.free, 1, False
-        yield from ((slab, (), 1, False) for slab in held.partial)
-    for node in cache.nodes.values():
-        yield from ((slab, (), 0, True) for slab in node.partial)
+def judge_slab(judgement: Judgement, slab: SeenSlab, where: str) -> None:
+    """Whether a slab keeps the clauses."""
+    once = freelist_once((*slab.free, *slab.cached), slab.objects)
+    _require(judgement, _ONCE, once, where, f"free {slab.free}, on its CPU's list {slab.cached}")
+    holds = counted(slab.inuse, slab.free, slab.objects)
+    _require(judgement, _COUNT, holds, where, f"{slab.inuse} in use, {len(slab.free)} free")
+    alone = frozen_alone(slab.frozen, slab.on_node, slab.holders)
+    _require(judgement, _FROZEN, alone, where, f"frozen: {slab.frozen}, on a node's list: {slab.on_node}")
 
 
 def judge_slabinfo(judgement: Judgement, text: str, kernel: Kernel, cpus: int, mark: str) -> None:
@@ -89,11 +78,11 @@ def judge_slabinfo(judgement: Judgement, text: str, kernel: Kernel, cpus: int, m
         if len(words) != 16 or not all(word.isdigit() for word in words[1:6]):
             raise LinuxmmError(f"slabinfo:{number}: expected 16 words, the numbers of a cache: {line!r}")
         size, per_slab, pages = map(int, words[3:6])
-        _judge_order(judgement, f"mark {mark}, cache {words[0]}", kernel, size, cpus, (per_slab, pages))
+        judge_order(judgement, f"mark {mark}, cache {words[0]}", kernel, size, cpus, (per_slab, pages))
         judgement.events += 1
 
 
-def _judge_order(
+def judge_order(
     judgement: Judgement, where: str, kernel: Kernel, size: int, cpus: int, found: tuple[int, int]
 ) -> None:
     """Compare (objects of a slab, pages of a slab) with the formula."""
@@ -110,11 +99,18 @@ def _judge_order(
     )
 
 
-def _judge_limits(judgement: Judgement, where: str, kernel: Kernel, cache: SlabCache) -> None:
+def judge_limits(
+    judgement: Judgement,
+    where: str,
+    kernel: Kernel,
+    size: int,
+    min_partial: int | None,
+    cpu_partial: int | None,
+) -> None:
     """Compare min_partial and cpu_partial with the formulas, where the state has them."""
-    for name, value in (("min-partial", cache.min_partial), ("cpu-partial", cache.cpu_partial)):
+    for name, value in (("min-partial", min_partial), ("cpu-partial", cpu_partial)):
         if value is not None:
-            expected = _ask(kernel, f"objects.slub-{name}", cache.size)
+            expected = _ask(kernel, f"objects.slub-{name}", size)
             _require(judgement, LIMITS, value == expected, where, f"{name} {value}", str(expected))
 
 
