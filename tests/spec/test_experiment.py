@@ -11,13 +11,15 @@ from linuxmm.spec.experiment import Figure, Outcome, Scale, experiment, experime
 def test_experiments_belong_to_claims_and_are_found_in_either_case() -> None:
     load_experiments()
     assert {e.claim for e in experiments()} <= {c.id for c in CLAIMS}
-    assert [e.claim for e in experiments()] == ["H01", "H02", "H03", "H16"]
+    assert [e.claim for e in experiments()] == ["H01", "H02", "H03", "H04", "H05", "H16"]
     assert find_experiment("h02").title == "Lists per CPU outside interrupts"
 
 
 def test_a_claim_without_an_experiment_names_those_that_have_one() -> None:
     load_experiments()
-    with pytest.raises(LinuxmmError, match="claim H18 has no experiment yet; there are: H01, H02, H03, H16"):
+    with pytest.raises(
+        LinuxmmError, match="claim H18 has no experiment yet; there are: H01, H02, H03, H04, H05, H16"
+    ):
         find_experiment("H18")
     with pytest.raises(LinuxmmError, match="no claim is called 'H99'"):
         find_experiment("H99")

@@ -15,6 +15,7 @@ SPECIFIED = ("linuxmm.spec", "linuxmm.model", "linuxmm.hardware")
 COMPILED = ("linuxmm.fast",)
 CLAUSES_OF_THE_ORACLE = (
     "linuxmm.oracle.adapter.allocator",
+    "linuxmm.oracle.checker.objects",
     "linuxmm.oracle.checker.pages",
     "linuxmm.oracle.checker.states",
     "linuxmm.oracle.evidence",

@@ -1,0 +1,1 @@
+"""Object allocators: kmalloc's size classes, SLAB, SLUB and SLOB (F032, F033, F034)."""
