@@ -102,7 +102,7 @@ def test_the_first_release_counts_even_without_a_probability() -> None:
 def test_filters_leave_the_attributes_alone() -> None:
     marked = FaultAttr(100, 2, 1, task_filter=True)
     assert should_fail(marked, 1, Draw()) == (marked, False)
-    assert should_fail(marked, 1, Draw(make_it_fail=True)) == (marked._replace(count=1), False)
+    assert should_fail(marked, 1, Draw(make_it_fail=True)) == (marked._replace(seen=1), False)
     assert should_fail(FaultAttr(50), 1, Draw(dice=49)) == (FaultAttr(50, times=0), True)
     assert should_fail(FaultAttr(50), 1, Draw(dice=50)) == (FaultAttr(50), False)
     assert should_fail(FaultAttr(50), 1, Draw(on_stack=False)) == (FaultAttr(50), False)
@@ -169,7 +169,7 @@ def test_what_is_left_white_is_exactly_what_no_path_leads_to() -> None:
         picks = [NOWHERE[code >> 2 * n & 3] for n in range(5)]
         words = [picks[2:3], picks[3:4], picks[4:5]]
         marked = mark(OBJECTS, picks[:2], words, (False,) * 3)
-        grey = {n for n, block in enumerate(marked) if kmemleak.is_grey(block.count, block.min_count)}
+        grey = {n for n, block in enumerate(marked) if kmemleak.is_grey(block.found, block.min_count)}
         assert grey == led_to(picks[:2], words, {0, 1, 2})
 
 
@@ -177,22 +177,22 @@ def test_an_area_of_vmalloc_needs_two_pointers_and_passes_on_the_third() -> None
     area = Tracked(0x9000, 0x1000, min_count=2, excess_ref=0x1000)
     holder = Tracked(0x1000, 64)
     marked = mark((area, holder), (0x9000,) * 3, ((), ()), (False, False))
-    assert [block.count for block in marked] == [2, 1]
+    assert [block.found for block in marked] == [2, 1]
     marked = mark((area, holder), (0x9000,) * 2, ((), ()), (False, False))
-    assert [block.count for block in marked] == [2, 0]
+    assert [block.found for block in marked] == [2, 0]
 
 
 def test_changed_unscanned_and_black_blocks() -> None:
     first, second = Tracked(0x1000, 64), Tracked(0x2000, 64)
-    assert [b.count for b in mark((first, second), (), ((0x2000,), ()), (True, False))] == [1, 1]
+    assert [b.found for b in mark((first, second), (), ((0x2000,), ()), (True, False))] == [1, 1]
     unscanned = first._replace(scanned=False)
-    assert [b.count for b in mark((unscanned, second), (0x1000,), ((0x2000,), ()), (False, False))] == [1, 0]
+    assert [b.found for b in mark((unscanned, second), (0x1000,), ((0x2000,), ()), (False, False))] == [1, 0]
     black = first._replace(min_count=BLACK)
-    assert [b.count for b in mark((black, second), (0x1000,), ((0x2000,), ()), (False, False))] == [0, 0]
+    assert [b.found for b in mark((black, second), (0x1000,), ((0x2000,), ()), (False, False))] == [0, 0]
 
 
 def test_only_old_white_blocks_are_reported_and_once() -> None:
     block = Tracked(0x1000, 64, created=100)
     assert [is_leak(block, now) for now in (104, 105)] == [False, True]
     assert not is_leak(block._replace(reported=True), 105)
-    assert not is_leak(block._replace(count=1), 105)
+    assert not is_leak(block._replace(found=1), 105)

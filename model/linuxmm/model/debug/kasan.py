@@ -240,7 +240,9 @@ def _repainted(shadows: Shadows, end: int, old: int, new: int) -> Shadows:
 
 
 def _set(shadows: Shadows, values: Iterable[tuple[int, int]]) -> Shadows:
-    with shadows.bytes.mutate() as changed:
+    changed = shadows.bytes
+    with shadows.bytes.mutate() as open_map:
         for granule, value in values:
-            changed[granule] = int(value)
-        return Shadows(changed.finish())
+            open_map[granule] = int(value)
+        changed = open_map.finish()
+    return Shadows(changed)

@@ -72,7 +72,7 @@ def _scan(
         leak = is_leak(block, now)
         if leak:
             leaks.append(name)
-        looked = block.count < block.min_count or total != before.checksum
+        looked = block.found < block.min_count or total != before.checksum
         after[name] = block._replace(
             reported=block.reported or leak, checksum=total if looked else before.checksum
         )

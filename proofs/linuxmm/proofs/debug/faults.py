@@ -19,7 +19,7 @@ Byte = Annotated[int, Word(64, below=256)]
 
 @theorem(
     "debug.faults.counters",
-    "A request lowers `times` by one exactly when it is refused, takes its size from `space` only while it is "
+    "A request lowers `times` by one exactly when it is refused, takes its size from `space` only when it is "
     "granted for that, and no counter leaves its range.",
     proves=(should_fail, spent),
     features=("F078",),
@@ -55,7 +55,7 @@ def counters_hold(
         implies(refused, (times != 0) & (fell | (times == -1)) & (probability > 0) & (space <= size))
         & implies(no(refused), after.times == times)
         & ((after.space == space) | (granted & (space > size)))
-        & ((after.count == count) | (after.count == count + 1))
+        & ((after.seen == count) | (after.seen == count + 1))
         & (after.times >= -1)
         & implies(times != -1, after.times >= 0)
         & (after.space >= 0)
@@ -81,7 +81,7 @@ def every_kth_fails(
 ) -> bool:
     after, refused = should_fail(FaultAttr(100, interval, times, 0, count), size, Draw(dice))
     due = (count + 1) % interval == 0
-    return (refused == (due & (times != 0))) & (after.count == count + 1 if times != 0 else True)
+    return (refused == (due & (times != 0))) & (after.seen == count + 1 if times != 0 else True)
 
 
 @theorem(

@@ -43,6 +43,13 @@ def shadow_is_exact(
     return join(byte_is_closed, shadow, address) == no(inside)
 
 
+def _assume_valid(shadow: Table, address: int, size: int) -> None:
+    """No shadow byte lies between 8 and 0x7f: the kernel writes none."""
+    for granule in range((size + 6) // 8 + 1):
+        value = shadow[(address >> 3) + granule]
+        assume((value < 8) | (value >= 0x80))
+
+
 def _some_closed(shadow: Table, address: int, size: int) -> bool:
     closed = False
     for offset in range(size):
@@ -56,7 +63,7 @@ def _some_closed(shadow: Table, address: int, size: int) -> bool:
     "The check of an access of 1, 2, 4 or 8 bytes forbids it exactly when some byte of it is closed.",
     proves=(word_is_closed, byte_is_closed),
     features=("F081",),
-    bounds="every shadow and address below 2**62",
+    bounds="every valid shadow, every address below 2**62",
     witness={"shadow": table({0x200: 0, 0x201: 5}), "address": 0x1006, "size": 8},
     mutants=(
         Mutant(word_is_closed, "reads only the last granule", "< size - 1 and", "< 0 and"),
@@ -65,6 +72,7 @@ def _some_closed(shadow: Table, address: int, size: int) -> bool:
     ),
 )
 def word_check_is_exact(shadow: Bytes, address: Address, size: Annotated[int, each((1, 2, 4, 8))]) -> bool:
+    _assume_valid(shadow, address, size)
     return word_is_closed(shadow, address, size) == _some_closed(shadow, address, size)
 
 
@@ -73,7 +81,7 @@ def word_check_is_exact(shadow: Bytes, address: Address, size: Annotated[int, ea
     "The check of an access of 16 bytes forbids it exactly when some byte of it is closed.",
     proves=(pair_is_closed, byte_is_closed),
     features=("F081",),
-    bounds="every shadow and address below 2**62",
+    bounds="every valid shadow, every address below 2**62",
     witness={"shadow": table({0x202: 5}), "address": 0x1004},
     mutants=(
         Mutant(pair_is_closed, "forgets the third granule", "!= 0 and byte", "== 8 and byte"),
@@ -81,6 +89,7 @@ def word_check_is_exact(shadow: Bytes, address: Address, size: Annotated[int, ea
     ),
 )
 def pair_check_is_exact(shadow: Bytes, address: Address) -> bool:
+    _assume_valid(shadow, address, 16)
     return pair_is_closed(shadow, address) == _some_closed(shadow, address, 16)
 
 
@@ -90,16 +99,25 @@ def pair_check_is_exact(shadow: Bytes, address: Address) -> bool:
     proves=(range_is_closed, byte_is_closed),
     features=("F081",),
     method="bounded",
-    bounds="every shadow and address below 2**62, ranges of 1 to 20 bytes",
-    witness={"shadow": table({0x201: 5}), "address": 0x1004, "size": 13},
+    bounds="every valid shadow, every address below 2**62, ranges of 1 to 20 bytes",
+    witness={"shadow": table({0x201: 5}), "address": 0x1004, "size": 13, "offset": 9},
     mutants=(
         Mutant(range_is_closed, "leaves the last granule out", "address + size - 1", "address + size - 9"),
         Mutant(range_is_closed, "skips granules", "granule += 1", "granule += 2"),
     ),
 )
-def range_check_is_exact(shadow: Bytes, address: Address, size: Annotated[int, each(range(1, 21))]) -> bool:
-    assume(address >= 16)
-    return range_is_closed(shadow, address, size) == _some_closed(shadow, address, size)
+def range_check_is_exact(
+    shadow: Bytes, address: Address, size: Annotated[int, each(range(1, 21))], offset: Address
+) -> bool:
+    assume((address >= 16) & (offset < size))
+    _assume_valid(shadow, address, size)
+    last, place = address + size - 1, address + offset
+    found = join(byte_is_closed, shadow[last >> 3], last)
+    for number in range((size + 6) // 8):
+        end = (((address >> 3) + number) << 3) + 7
+        found = found | ((end < last) & join(byte_is_closed, shadow[end >> 3], end))
+    closed = range_is_closed(shadow, address, size)
+    return (closed == found) & implies(join(byte_is_closed, shadow[place >> 3], place), closed)
 
 
 @theorem(

@@ -16,7 +16,7 @@ FIRST, SECOND, SIZE = 0x1000, 0x2000, 0x40
 
 @theorem(
     "debug.kmemleak.colours",
-    "No block is white and grey; a block that is neither is black; one more pointer never turns grey to white.",
+    "No block is white and grey; one that is neither is black; one more pointer never makes grey white.",
     proves=(is_white, is_grey),
     features=("F080",),
     method="inductive",
@@ -42,8 +42,8 @@ def _points(word: int, start: int) -> bool:
 
 @theorem(
     "debug.kmemleak.reachable",
-    "With one root word and two objects of one word, an object stays white exactly when no chain of pointers, "
-    "to its start or inside, leads to it from the root.",
+    "With one root word and two objects of one word, an object stays white exactly when no chain of "
+    "pointers, to its start or inside, leads to it from the root.",
     proves=(mark, refer, lookup),
     features=("F080",),
     method="bounded",
@@ -70,7 +70,7 @@ def white_is_unreachable(root: Pointer, one: Pointer, two: Pointer) -> bool:
     marked = mark(blocks, (root,), ((one,), (two,)), (False, False))
     first = _points(root, FIRST) | (_points(root, SECOND) & _points(two, FIRST))
     second = _points(root, SECOND) | (_points(root, FIRST) & _points(one, SECOND))
-    return ((marked[0].count > 0) == first) & ((marked[1].count > 0) == second)
+    return ((marked[0].found > 0) == first) & ((marked[1].found > 0) == second)
 
 
 @theorem(

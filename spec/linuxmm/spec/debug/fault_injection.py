@@ -22,7 +22,7 @@ class FaultAttr(NamedTuple):
     interval     every how many-th eligible request is refused
     times        how many more may be refused; -1 for any number
     space        bytes (failslab) or pages (fail_page_alloc) that are granted first
-    count        eligible requests so far, counted while interval > 1
+    seen         eligible requests so far, counted while interval > 1
     task_filter  whether only tasks with make-it-fail are concerned
     """
 
@@ -30,7 +30,7 @@ class FaultAttr(NamedTuple):
     interval: int = 1
     times: int = 1
     space: int = 0
-    count: int = 0
+    seen: int = 0
     task_filter: bool = False
 
 
@@ -87,8 +87,8 @@ def _after_filters(attr: FaultAttr, size: int, draw: Draw) -> tuple[FaultAttr, b
     if attr.times == 0:
         return attr, False
     if attr.space > size:
-        return _advanced(attr, attr.times, attr.space - size, attr.count), False
-    count = attr.count + 1 if attr.interval > 1 else attr.count
+        return _advanced(attr, attr.times, attr.space - size, attr.seen), False
+    count = attr.seen + 1 if attr.interval > 1 else attr.seen
     if attr.interval > 1 and count % attr.interval != 0:
         return _advanced(attr, attr.times, attr.space, count), False
     if attr.probability <= draw.dice or not draw.on_stack:

@@ -25,7 +25,7 @@ class Tracked(NamedTuple):
     """A block that kmemleak knows.
 
     min_count   pointers that it needs: 1 for kmalloc, 2 for vmalloc, 0 never a leak, -1 ignored
-    count       pointers found in this scan
+    found       pointers found in this scan
     excess_ref  address of the block to which pointers beyond `min_count` are passed on; 0 for none
     created     when it was allocated, in seconds
     scanned     whether its own memory is read (not after kmemleak_no_scan)
@@ -34,7 +34,7 @@ class Tracked(NamedTuple):
     pointer: int
     size: int
     min_count: int = 1
-    count: int = 0
+    found: int = 0
     excess_ref: int = 0
     created: int = 0
     scanned: bool = True
@@ -83,7 +83,7 @@ def refer(blocks: list[Tracked], grey: list[int], word: int, holder: int) -> Non
     if index == NONE or index == holder:
         return
     block = blocks[index]
-    if not is_grey(block.count, block.min_count):
+    if not is_grey(block.found, block.min_count):
         _count(blocks, grey, index)
         return
     if block.excess_ref == 0:
@@ -95,10 +95,10 @@ def refer(blocks: list[Tracked], grey: list[int], word: int, holder: int) -> Non
 
 def _count(blocks: list[Tracked], grey: list[int], index: int) -> None:
     block = blocks[index]
-    if not is_white(block.count, block.min_count):
+    if not is_white(block.found, block.min_count):
         return
-    blocks[index] = _counted(block, block.count + 1)
-    if is_grey(block.count + 1, block.min_count):
+    blocks[index] = _counted(block, block.found + 1)
+    if is_grey(block.found + 1, block.min_count):
         grey.append(index)
 
 
@@ -129,12 +129,12 @@ def mark(
     Source    kmemleak_scan, scan_gray_list; 2.6.32 to 6.12
     """
     marked = [_counted(block, 0) for block in blocks]
-    grey = [index for index, block in enumerate(marked) if is_grey(block.count, block.min_count)]
+    grey = [index for index, block in enumerate(marked) if is_grey(block.found, block.min_count)]
     for word in roots:
         refer(marked, grey, word, NONE)
     done = _scan_grey(marked, grey, words, 0)
     for index, block in enumerate(marked):
-        if is_white(block.count, block.min_count) and changed[index]:
+        if is_white(block.found, block.min_count) and changed[index]:
             marked[index] = _counted(block, block.min_count)
             grey.append(index)
     _scan_grey(marked, grey, words, done)
@@ -158,7 +158,7 @@ def is_leak(block: Tracked, scan_began: int) -> bool:
     Source    unreferenced_object, the end of kmemleak_scan; 2.6.31 to 6.12
     """
     return (
-        is_white(block.count, block.min_count)
+        is_white(block.found, block.min_count)
         and not block.reported
         and block.created + MIN_AGE_SECONDS <= scan_began
     )
