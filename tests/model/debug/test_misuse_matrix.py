@@ -3,12 +3,14 @@
 import pytest
 
 from linuxmm.model.debug.kasan import Shadows, kasan_reports, opened, slot_room
+from linuxmm.model.debug.kmemcheck import kmemcheck_reports
 from linuxmm.model.debug.matrix import TOOLS, When, judge
 from linuxmm.model.debug.placement import PLAIN, SLABS, Heap, Place, pages_of, place, release
 from linuxmm.model.debug.refusals import Faults, refusals
 from linuxmm.spec.debug.catalogue import CONTROLS, DISGUISED, MISUSES
 from linuxmm.spec.debug.fault_injection import FaultAttr
-from linuxmm.spec.debug.history import Alloc, Kind, Misuse, Read, Report, well_formed
+from linuxmm.spec.debug.history import Alloc, Free, Kind, Misuse, Read, Report, Write, well_formed
+from linuxmm.spec.debug.kmemcheck import verdict_of_all
 
 BY_ID = {misuse.id: misuse for misuse in (*MISUSES, *CONTROLS, *DISGUISED)}
 ESCAPE_KASAN = {
@@ -69,6 +71,38 @@ def test_poison_is_checked_only_when_the_page_is_handed_out_again() -> None:
     single, several = (judge(BY_ID[id], TOOLS["page poisoning"]) for id in ("page.uaf.bit", "page.uaf.write"))
     assert single.report == Report(4, "pagealloc: single bit error", "q")
     assert several.report == Report(4, "pagealloc: memory corruption", "q")
+
+
+def test_kmemcheck_finds_reads_of_what_nobody_wrote() -> None:
+    words = {
+        "slab.right.slack-read": "8-bit read from uninitialized",
+        "slab.left.read": "8-bit read from uninitialized",
+        "slab.uaf.read": "64-bit read from freed",
+        "slab.uaf.requested-again": "64-bit read from uninitialized",
+        "slab.uaf.late": "64-bit read from freed",
+        "slab.uaf.late-reused": "64-bit read from uninitialized",
+        "uninit.slab": "64-bit read from uninitialized",
+        "uninit.page": "64-bit read from uninitialized",
+    }
+    assert found("kmemcheck") == dict.fromkeys(words, "at once")
+    for id, text in words.items():
+        block = "p" if id == "uninit.page" else "a"
+        assert kmemcheck_reports(BY_ID[id].history) == (Report(BY_ID[id].at, f"Caught {text} memory", block),)
+
+
+def test_the_strict_kmemcheck_also_finds_partly_written_reads() -> None:
+    more = {
+        misuse.id
+        for misuse in MISUSES
+        if kmemcheck_reports(misuse.history, verdict_of_all) and not kmemcheck_reports(misuse.history)
+    }
+    assert more == {"slab.right.straddle", "slab.right.unaligned", "slab.right.sixteen"}
+    assert all(kmemcheck_reports(control.history, verdict_of_all) == () for control in CONTROLS)
+
+
+def test_kmemcheck_reports_a_byte_once_and_takes_writes_for_granted() -> None:
+    history = (Alloc("a", 64), Read("a", 0, 8), Read("a", 0, 8), Free("a"), Write("a", 8), Read("a", 8, 1))
+    assert kmemcheck_reports(history) == (Report(1, "Caught 64-bit read from uninitialized memory", "a"),)
 
 
 def test_kmemleak_finds_lost_objects_in_the_second_scan_and_is_fooled_by_disguise() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linuxmm.spec.debug import kasan, kmemleak
+from linuxmm.spec.debug import kasan, kmemcheck, kmemleak
 from linuxmm.spec.debug.fault_injection import (
     Draw,
     FaultAttr,
@@ -43,6 +43,14 @@ def test_the_shadow_covers_memory_one_to_eight_and_wraps_into_its_place() -> Non
     assert kasan.shadow_address(0xFFFF_8000_0000_0000, kasan.OFFSET_X86_64) == 0xFFFF_EC00_0000_0000
     assert kasan.shadow_address(0xFFFF_FFFF_FFFF_FFF8, kasan.OFFSET_X86_64) == 0xFFFF_FBFF_FFFF_FFFF
     assert kasan.shadow_bytes(1 << 30) == 1 << 27
+
+
+def test_kmemcheck_needs_eight_times_the_shadow_of_kasan() -> None:
+    for covered in (8, 4096, 1 << 30):
+        assert kmemcheck.shadow_bytes(covered) == covered == 8 * kasan.shadow_bytes(covered)
+    assert kmemcheck.verdict_of_all((2, 3, 1)) == kmemcheck.Shadow.FREED
+    assert kmemcheck.verdict_of_any((3, 1, 2)) == kmemcheck.Shadow.INITIALIZED
+    assert kmemcheck.verdict_of_any((3, 1)) == kmemcheck.Shadow.FREED
 
 
 def test_quarantine_limits_follow_memory() -> None:

@@ -1,6 +1,6 @@
 """The table of which misuse each tool finds, and when: the catalogue, put before every tool.
 
-Seed 2.13 (F075, F076, F078, F080, F081).
+Seed 2.13 (F075, F076, F078 to F081).
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from linuxmm.model.debug.kasan import kasan_reports
+from linuxmm.model.debug.kmemcheck import kmemcheck_reports
 from linuxmm.model.debug.kmemleak import kmemleak_reports
 from linuxmm.model.debug.pages import poison_reports, unmapped_reports
 from linuxmm.model.debug.refusals import DEFAULT_FILTERS, NO_FILTERS, refusal_reports
@@ -31,6 +32,7 @@ TOOLS: Final[dict[str, Detector]] = {
     "KASAN (generic)": kasan_reports,
     "DEBUG_PAGEALLOC": unmapped_reports,
     "page poisoning": poison_reports,
+    "kmemcheck": kmemcheck_reports,
     "kmemleak": kmemleak_reports,
     "fault injection, first filters": refused_by_default,
     "fault injection, no filters": refused_unfiltered,
