@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lab_evidence import lab_page
+from misuse_page import misuse_page
 from sphinx.application import Sphinx
 
 from linuxmm.oracle.built import built_of, feature_rows, load_all
@@ -88,6 +89,7 @@ def _pages() -> Iterator[tuple[str, str]]:
     yield "behaviours.md", _behaviours_page()
     yield "page-states.md", _page_states()
     yield "lab.md", lab_page()
+    yield "misuse.md", misuse_page()
     yield "ledger.md", _ledger_page(theorems)
     yield from _api_pages()
     yield from _outputs()

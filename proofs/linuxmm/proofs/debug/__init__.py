@@ -1,0 +1,1 @@
+"""Theorems about the debugging tools: shadows, poison, fault attributes, and the scan for leaks."""
