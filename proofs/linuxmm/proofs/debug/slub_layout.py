@@ -14,8 +14,8 @@ Flag = Annotated[bool, Truth()]
 @theorem(
     "debug.slub.layout",
     "The parts of a slot follow each other without sharing a byte; object and slot are aligned; with red "
-    "zones there is at least one red byte on each side of the object, and a free pointer that lies outside it does "
-    "not touch what is behind.",
+    "zones there is at least one red byte on each side of the object, and a free pointer that lies outside "
+    "it does not touch what is behind.",
     proves=(slub_layout,),
     features=("F077",),
     bounds="objects of 1 byte to 4 GiB, alignments of 8 to 4096, every option",
