@@ -194,13 +194,25 @@ def _check_outcome(
         _check_obligations(theorem, symbols, outcome, attempt)
 
 
+BEGINNINGS: Final = 3
+"""How often z3 is asked at most."""
+
+
 def _ask(theorem: Theorem, attempt: Attempt, terms: Any) -> tuple[Any, Term]:
-    """Ask z3 whether the terms can hold together; the answer and the solver."""
-    asked = solver(theorem.logic, theorem.rlimit)
-    asked.add(*terms)
-    before = _resources(asked)
-    answer = asked.check()
-    attempt.rlimit = max(attempt.rlimit, _resources(asked) - before)
+    """Ask z3 whether the terms can hold together; the answer and the solver.
+
+    How hard a question is depends on the order in which z3 happens to meet its terms, so one that it gives up
+    is asked again from other beginnings.
+    """
+    for seed in range(BEGINNINGS):
+        asked = solver(theorem.logic, theorem.rlimit)
+        asked.set("random_seed", seed)
+        asked.add(*terms)
+        before = _resources(asked)
+        answer = asked.check()
+        attempt.rlimit = max(attempt.rlimit, _resources(asked) - before)
+        if answer != z3.unknown:
+            break
     return answer, asked
 
 

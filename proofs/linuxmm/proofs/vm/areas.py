@@ -19,7 +19,7 @@ from linuxmm.spec.kernel import kernel
 from linuxmm.spec.vm import space as spec_space
 from linuxmm.spec.vm.area import Vma
 from linuxmm.spec.vm.effects import Denied
-from linuxmm.spec.vm.flags import VM_SPECIAL
+from linuxmm.spec.vm.flags import VM_SOFTDIRTY
 from linuxmm.spec.vm.limits import within_commit_limit
 from linuxmm.spec.vm.space import AddressSpace, System
 from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
@@ -28,6 +28,7 @@ NEW: Final = rules_for(kernel("6.12.117"))
 PageNumber = Annotated[int, Integer(least=0)]
 Offset = Annotated[int, Integer(least=0)]
 Flags = Annotated[int, Word(32)]
+Sticky = Annotated[int, each((0, VM_SOFTDIRTY))]
 Count = Annotated[int, Integer(least=0)]
 Flag = Annotated[bool, Truth()]
 Files = Annotated[
@@ -122,7 +123,7 @@ WITNESS: Final[dict[str, Any]] = {
     clauses=("vm.areas.disjoint", "vm.areas.whole-pages"),
     features=("F059",),
     method="inductive",
-    bounds="any neighbours, any pages and offsets, flags of 32 bits; files alike, apart or none",
+
     primitives=PRIMITIVES,
     witness=WITNESS,
     mutants=(
@@ -138,11 +139,11 @@ WITNESS: Final[dict[str, Any]] = {
 def adding(
     l0: PageNumber, l1: PageNumber, a0: PageNumber, a1: PageNumber, u0: PageNumber, u1: PageNumber,
     lf: Flags, af: Flags, uf: Flags, lo: Offset, ao: Offset, uo: Offset, files: Files,
-    left: Flag, right: Flag, both: Flag, apart: Annotated[bool, each((False, True))], sticky: Flags,
+    left: Flag, right: Flag, both: Flag, apart: Annotated[bool, each((False, True))], sticky: Sticky,
     x: PageNumber,
 ) -> bool:  # fmt: skip
     x = x << PAGE_SHIFT
-    assume((l0 < l1) & (l1 <= a0) & (a0 < a1) & (a1 <= u0) & (u0 < u1) & (sticky & VM_SPECIAL == 0))
+    assume((l0 < l1) & (l1 <= a0) & (a0 < a1) & (a1 <= u0) & (u0 < u1))
     lower = area_of((l0, l1), lf, lo, files[0], 1)
     upper = area_of((u0, u1), uf, uo, files[2], 2)
     if apart:
@@ -164,8 +165,8 @@ def adding(
     clauses=("vm.areas.disjoint", "vm.areas.whole-pages"),
     features=("F059", "F057"),
     method="inductive",
-    bounds="any neighbours, any pages and offsets, flags of 32 bits; files alike, apart or none; a limit on "
-    "areas that is reached, or not",
+    bounds="any neighbours, any pages and offsets, flags of 32 bits, VM_SOFTDIRTY sticky or none; files alike, "
+    "apart or none; a limit on areas that is reached, or far",
     primitives=PRIMITIVES,
     witness={**WITNESS, "p0": 3, "p1": 5, "limit": 100, "flags": 7},
     mutants=(
@@ -180,11 +181,11 @@ def modifying(
     l0: PageNumber, l1: PageNumber, a0: PageNumber, a1: PageNumber, u0: PageNumber, u1: PageNumber,
     p0: PageNumber, p1: PageNumber, lf: Flags, af: Flags, uf: Flags, flags: Flags, lo: Offset, ao: Offset,
     uo: Offset, files: Files, left: Flag, right: Flag, both: Flag,
-    apart: Annotated[bool, each((False, True))], sticky: Flags, x: PageNumber,
-    limit: Annotated[int, each((3, 4, 100))],
+    apart: Annotated[bool, each((False, True))], sticky: Sticky, x: PageNumber,
+    limit: Annotated[int, each((3, 100))],
 ) -> bool:  # fmt: skip
     x = x << PAGE_SHIFT
-    assume((l0 < l1) & (l1 <= a0) & (a0 < a1) & (a1 <= u0) & (u0 < u1) & (sticky & VM_SPECIAL == 0))
+    assume((l0 < l1) & (l1 <= a0) & (a0 < a1) & (a1 <= u0) & (u0 < u1))
     assume((a0 <= p0) & (p0 < p1) & (p1 <= a1))
     lower = area_of((l0, l1), lf, lo, files[0], 1)
     area = area_of((a0, a1), af, ao, files[1], 0)

@@ -62,8 +62,11 @@ def without_randomization() -> None:
     if libc.syscall(PERSONALITY, ctypes.c_ulong(found | NO_RANDOMIZE)) == -1:
         print("! the layout cannot be fixed: personality(ADDR_NO_RANDOMIZE) is refused", flush=True)
         sys.exit(4)
+    for name in [name for name in os.environ if name.startswith("PYTHON")]:
+        del os.environ[name]
     os.environ.update(PYTHONMALLOC="malloc", PYTHONHASHSEED="0", MALLOC_ARENA_MAX="1")
-    os.execv(sys.executable, [sys.executable, "-I", "-S", "-B", *sys.argv])
+    # Not -I: it ignores PYTHONMALLOC, and Python's own allocator maps memory when it likes.
+    os.execv(sys.executable, [sys.executable, "-P", "-s", "-S", "-B", *sys.argv])
 
 
 class Executor:
