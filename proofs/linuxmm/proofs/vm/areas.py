@@ -165,8 +165,8 @@ def adding(
     clauses=("vm.areas.disjoint", "vm.areas.whole-pages"),
     features=("F059", "F057"),
     method="inductive",
-    bounds="any neighbours, any pages and offsets, flags of 32 bits, VM_SOFTDIRTY sticky or none; files alike, "
-    "apart or none; a limit on areas that is reached, or far",
+    bounds="any neighbours, any pages and offsets, flags of 32 bits, VM_SOFTDIRTY sticky or none; files "
+    "alike, apart or none; a limit on areas that is reached, or far",
     primitives=PRIMITIVES,
     witness={**WITNESS, "p0": 3, "p1": 5, "limit": 100, "flags": 7},
     mutants=(
