@@ -176,7 +176,13 @@ static void hello(void)
 		if (field == 47)
 			start_brk = value;
 	}
+	char *debian;
+
 	uname(&name);
+	/* Debian names its packages 6.1.0-N; which release that is stands in the version. */
+	debian = strstr(name.version, "Debian ");
+	if (debian)
+		sscanf(debian, "Debian %64[0-9.]", name.release);
 	say("linuxmm-vm/1 %s %d\n", name.release, (int)sizeof(long) * 8);
 	say("heap %lx %lx %lx %lx\n", start_brk, (unsigned long)syscall(SYS_brk, 0), end_data - start_data,
 	    start_stack);

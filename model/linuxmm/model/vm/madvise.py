@@ -85,7 +85,12 @@ def advice_of(version: Version) -> frozenset[int]:
 
 
 @behaviour(
-    "vm.removable", since="2.4.0", until="6.6", features=("F059",), source="mm/madvise.c:madvise_remove; 6.1"
+    "vm.removable",
+    since="2.4.0",
+    until="6.6",
+    replaced_in=("6.1.176",),
+    features=("F059",),
+    source="mm/madvise.c:madvise_remove; 6.1.0 (its backport to 6.1 is no later than 6.1.176)",
 )
 def removable_if_written(flags: int) -> bool:
     """MADV_REMOVE takes what is mapped shared and writable."""
@@ -97,8 +102,9 @@ def removable_if_written(flags: int) -> bool:
     "vm.removable",
     since="6.7",
     until="6.18",
+    backports=("6.1.176",),
     features=("F059",),
-    source="mm/madvise.c:madvise_remove; 6.7 to 6.18",
+    source="mm/madvise.c:madvise_remove; 6.1.176, 6.1.192, 6.7 to 6.18",
 )
 def removable_if_writable(flags: int) -> bool:
     """MADV_REMOVE takes what is mapped shared and may become writable."""
