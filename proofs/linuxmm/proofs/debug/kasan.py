@@ -8,7 +8,6 @@ from linuxmm.proofs.theorem import assume, implies, join, no, theorem
 from linuxmm.spec.debug.kasan import (
     byte_is_closed,
     granule_shadow,
-    pair_is_closed,
     range_is_closed,
     shadow_address,
     word_is_closed,
@@ -74,23 +73,6 @@ def _some_closed(shadow: Table, address: int, size: int) -> bool:
 def word_check_is_exact(shadow: Bytes, address: Address, size: Annotated[int, each((1, 2, 4, 8))]) -> bool:
     _assume_valid(shadow, address, size)
     return word_is_closed(shadow, address, size) == _some_closed(shadow, address, size)
-
-
-@theorem(
-    "debug.kasan.pair",
-    "The check of an access of 16 bytes forbids it exactly when some byte of it is closed.",
-    proves=(pair_is_closed, byte_is_closed),
-    features=("F081",),
-    bounds="every valid shadow, every address below 2**62",
-    witness={"shadow": table({0x202: 5}), "address": 0x1004},
-    mutants=(
-        Mutant(pair_is_closed, "forgets the third granule", "!= 0 and byte", "== 8 and byte"),
-        Mutant(pair_is_closed, "forgets the second granule", "shadow[first + 1] != 0", "shadow[first] != 0"),
-    ),
-)
-def pair_check_is_exact(shadow: Bytes, address: Address) -> bool:
-    _assume_valid(shadow, address, 16)
-    return pair_is_closed(shadow, address) == _some_closed(shadow, address, 16)
 
 
 @theorem(
