@@ -11,12 +11,13 @@ import pytest
 
 from linuxmm.model.vm import evict, gup
 from linuxmm.model.vm.audit import broken
-from linuxmm.model.vm.examples import ANON, Stretch
+from linuxmm.model.vm.examples import ANON
 from linuxmm.model.vm.layer import TableLayer
 from linuxmm.model.vm.page_profile import page_rules
 from linuxmm.model.vm.state import bytes_of, entry, small_pages
 from linuxmm.model.vm.table import find
 from linuxmm.spec.kernel import kernel
+from linuxmm.spec.vm.page_layer import PageArea
 from linuxmm.spec.vm.pte import frame_of
 from linuxmm.spec.vm.rights import Accessor
 
@@ -30,7 +31,7 @@ class Family:
 
     def __init__(self, version: str) -> None:
         self.layer = TableLayer(page_rules(kernel(version)), small_pages(60))
-        self.spaces: dict[int, tuple[Stretch, ...]] = {PARENT: (ANON,)}
+        self.spaces: dict[int, tuple[PageArea, ...]] = {PARENT: (ANON,)}
         self.write(PARENT, b"old")
 
     def write(self, space: int, data: bytes, accessor: Accessor = Accessor.THREAD) -> None:
@@ -62,7 +63,7 @@ class Family:
 
     def protect(self, space: int, flags: int) -> None:
         """mprotect."""
-        self.layer = self.layer.protect(space, replace(ANON, flags=flags), ANON.start, ANON.end)
+        self.layer = self.layer.protect(space, ANON._replace(flags=flags), ANON.start, ANON.end)
         self.check()
 
     def swap(self) -> None:

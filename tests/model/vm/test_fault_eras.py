@@ -7,7 +7,7 @@ from immutables import Map
 
 from linuxmm.model.vm import gup
 from linuxmm.model.vm.audit import broken
-from linuxmm.model.vm.examples import ANON, COPIES, FILE, SHARED, Stretch, find_in
+from linuxmm.model.vm.examples import ANON, COPIES, FILE, SHARED, find_in
 from linuxmm.model.vm.fault import Served, handle_fault
 from linuxmm.model.vm.layer import TableLayer
 from linuxmm.model.vm.page_profile import page_rules, profile_of, table_lines
@@ -25,16 +25,16 @@ from linuxmm.model.vm.state import (
 from linuxmm.model.vm.table import find
 from linuxmm.spec.errors import ImpossibleProfile, Unmodelled
 from linuxmm.spec.kernel import kernel
-from linuxmm.spec.vm.page_layer import BUS_ADRERR, SIGBUS, Signal
+from linuxmm.spec.vm.page_layer import BUS_ADRERR, SIGBUS, PageArea, Signal
 from linuxmm.spec.vm.pte import PROTNONE, frame_of
 from linuxmm.spec.vm.rights import Accessor
 from linuxmm.spec.vm.x86_entry import PF_PROT, PF_USER, PF_WRITE, PRESENT, WRITABLE
 
 PAGE = 4096
 TABLE = 512 * PAGE
-BIG = Stretch(0, 4 * TABLE, 0x73, anon=1)
-AWAY = Stretch(1 << 30, (1 << 30) + 4 * TABLE, 0x73, anon=1)
-READ_LIST = Stretch(0x40_0000, 0x40_0000 + 64 * PAGE, 0x71, 0, FILE, None)
+BIG = PageArea(0, 4 * TABLE, 0x73, anon=1)
+AWAY = PageArea(1 << 30, (1 << 30) + 4 * TABLE, 0x73, anon=1)
+READ_LIST = PageArea(0x40_0000, 0x40_0000 + 64 * PAGE, 0x71, 0, FILE, None)
 
 
 def layer(version: str, frames: int = 60) -> TableLayer:
@@ -44,7 +44,7 @@ def layer(version: str, frames: int = 60) -> TableLayer:
     return made.with_object(FILE, Backing(40 * PAGE, stored=stored))
 
 
-def find_area(address: int) -> Stretch | None:
+def find_area(address: int) -> PageArea | None:
     """The area of the examples that holds an address."""
     return find_in((ANON, COPIES, SHARED, READ_LIST, AWAY, BIG), address)
 
@@ -148,7 +148,7 @@ def test_fork_leaves_files_to_be_faulted_in(version: str, tables: bool) -> None:
 @pytest.mark.parametrize(("version", "writable"), [("5.15", False), ("6.1", True), ("6.12", True)])
 def test_rights_given_back_may_be_usable_at_once(version: str, writable: bool) -> None:
     made = layer(version).write(1, find_area, ANON.start, b"x")[0]
-    made = made.protect(1, replace(ANON, flags=0x70), ANON.start, ANON.end)
+    made = made.protect(1, ANON._replace(flags=0x70), ANON.start, ANON.end)
     assert at(made, ANON.start) & (PRESENT | PROTNONE) == PROTNONE
     made = made.protect(1, ANON, ANON.start, ANON.end)
     assert (at(made, ANON.start) & WRITABLE != 0) == writable
@@ -171,7 +171,7 @@ def test_whole_tables_move(version: str, tables: int) -> None:
 
 
 def test_directories_move_since_5_11() -> None:
-    whole = Stretch(0, 1 << 31, 0x73, anon=1)
+    whole = PageArea(0, 1 << 31, 0x73, anon=1)
     for version, directories in (("5.10", 2), ("5.11", 1)):
         made = layer(version).write(1, lambda _: whole, TABLE, b"x")[0].move(1, 0, 1 << 39, 1 << 30)
         assert made.pages.mms[1].counters.tables == (1, directories, 2, 0)
@@ -196,7 +196,7 @@ def test_a_pin_is_counted_apart_since_5_6(version: str, refs: int) -> None:
 
 @pytest.mark.parametrize("version", ["5.15", "6.12"])
 def test_a_forced_write_copies_what_nobody_may_write(version: str) -> None:
-    area = Stretch(COPIES.start, COPIES.end, 0x71, 1, FILE, 2)
+    area = PageArea(COPIES.start, COPIES.end, 0x71, 1, FILE, 2)
     made, done = layer(version).write(1, lambda _: area, area.start, b"forced", Accessor.FORCED)
     assert done.length == 6
     assert at(made, area.start) & WRITABLE == 0

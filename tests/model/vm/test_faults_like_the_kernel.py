@@ -10,20 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from linuxmm.model.vm.examples import Stretch
 from linuxmm.model.vm.layer import TableLayer
 from linuxmm.model.vm.objects import write_object
 from linuxmm.model.vm.page_profile import page_rules, profile_of
 from linuxmm.model.vm.state import Backing, Pages, small_pages
 from linuxmm.model.vm.table import leaves
 from linuxmm.spec.vm.flags import VM_SHARED
+from linuxmm.spec.vm.page_layer import PageArea
 from linuxmm.spec.vm.pte import SPECIAL, frame_of, is_mapped
 
 PAGE, FILE_PAGES, CACHED, FILE = 4096, 40, 30, 7
 WORKLOAD = Path(__file__).with_name("faults_on_kernel.py")
-ANON = Stretch(0x100_0000_0000, 0x100_0000_0000 + 16 * PAGE, 0x73)
-PRIVATE = Stretch(0x100_0020_5000, 0x100_0020_5000 + FILE_PAGES * PAGE, 0x73, 0, FILE)
-SHARED = Stretch(0x100_0040_3000, 0x100_0040_3000 + FILE_PAGES * PAGE, 0xFB, 0, FILE)
+ANON = PageArea(0x100_0000_0000, 0x100_0000_0000 + 16 * PAGE, 0x73)
+PRIVATE = PageArea(0x100_0020_5000, 0x100_0020_5000 + FILE_PAGES * PAGE, 0x73, 0, FILE)
+SHARED = PageArea(0x100_0040_3000, 0x100_0040_3000 + FILE_PAGES * PAGE, 0xFB, 0, FILE)
 AREAS = (ANON, PRIVATE, SHARED)
 EVERY = tuple(at for area in AREAS for at in range(area.start, area.end, PAGE))
 """The pages of all areas, counted through."""
@@ -77,14 +77,14 @@ class Model:
         layer = layer.with_object(FILE, Backing(FILE_PAGES * PAGE, swaps=True))
         pages, _ = write_object(layer.pages, FILE, 0, bytes(CACHED * PAGE))
         self.layer = replace(layer, pages=pages)
-        self.areas: dict[int, tuple[Stretch, ...]] = {1: AREAS}
+        self.areas: dict[int, tuple[PageArea, ...]] = {1: AREAS}
 
     def do(self, space: int, name: str, page: int) -> None:
         """One operation."""
         at = EVERY[page]
         area = next(area for area in self.areas[space] if area.start <= at < area.end)
         if name in ("write", "populate") and area.flags & VM_SHARED == 0:
-            area = self.changed(space, replace(area, anon=1))
+            area = self.changed(space, area._replace(anon=1))
         if name == "write":
             self.layer = self.layer.write(space, lambda _: area, at, bytes([page + 1]) * 8)[0]
         elif name == "read":
@@ -101,10 +101,10 @@ class Model:
             del self.areas[2]
         else:
             flags = 0x71 if name == "protect" else 0x73
-            area = self.changed(space, replace(self.areas[space][0], flags=flags))
+            area = self.changed(space, self.areas[space][0]._replace(flags=flags))
             self.layer = self.layer.protect(space, area, area.start, area.end)
 
-    def changed(self, space: int, area: Stretch) -> Stretch:
+    def changed(self, space: int, area: PageArea) -> PageArea:
         """The area, in place of what it was."""
         areas = self.areas[space]
         self.areas[space] = tuple(area if each.start == area.start else each for each in areas)

@@ -21,7 +21,6 @@ from linuxmm.model.vm.examples import (
     SHMEM,
     TARGET,
     Operation,
-    Stretch,
     find_in,
     with_rights,
 )
@@ -34,6 +33,7 @@ from linuxmm.spec.step import Event
 from linuxmm.spec.vm import contents
 from linuxmm.spec.vm.content_layer import ContentLayer
 from linuxmm.spec.vm.contents import Object, object_of
+from linuxmm.spec.vm.page_layer import PageArea
 from linuxmm.spec.vm.rights import Accessor, remote_may
 from linuxmm.spec.vm.x86_entry import DIRTY, PHYSICAL, PRESENT, READ, WRITABLE, WRITE
 from linuxmm.spec.vm.x86_format import FORMATS, X86_64, X86Format
@@ -62,7 +62,7 @@ class Pair:
         )
         meaning = ContentLayer(swap=True).with_object(FILE, object_of(DATA))
         self.meaning = meaning.with_object(SHMEM, Object(3 * PAGE, swaps=True))
-        self.areas: dict[int, tuple[Stretch, ...]] = {1: AREAS}
+        self.areas: dict[int, tuple[PageArea, ...]] = {1: AREAS}
         self.slots = 0
         self.handles = 0
         self.cached: set[tuple[int, int, int, int, int]] = set()
@@ -105,11 +105,11 @@ class Pair:
             assert (found, (bits | dirty) & ~more) == (frame, 0), f"{address:#x} of space {space} is stale"
         self.cached |= now
 
-    def find(self, space: int, address: int) -> Stretch | None:
+    def find(self, space: int, address: int) -> PageArea | None:
         """The area of an address space."""
         return find_in(self.areas[space], address)
 
-    def area(self, space: int, address: int) -> Stretch:
+    def area(self, space: int, address: int) -> PageArea:
         """The area of an address space, which is there."""
         found = self.find(space, address)
         assert found is not None
@@ -209,7 +209,7 @@ class Pair:
         if places:
             self._evicted(evict.write_back(self.table.pages, *places[number % len(places)]))
 
-    def _mappers(self) -> list[tuple[int, Stretch]]:
+    def _mappers(self) -> list[tuple[int, PageArea]]:
         made = [space for space in self.areas if space in self.table.pages.mms]
         return [(space, area) for space in made for area in self.areas[space] if area.file == FILE]
 

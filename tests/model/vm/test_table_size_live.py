@@ -7,10 +7,11 @@ from functools import partial
 
 import pytest
 
-from linuxmm.model.vm.examples import Stretch, find_in
+from linuxmm.model.vm.examples import find_in
 from linuxmm.model.vm.layer import TableLayer
 from linuxmm.model.vm.page_profile import page_rules, profile_of, table_lines
 from linuxmm.model.vm.state import small_pages
+from linuxmm.spec.vm.page_layer import PageArea
 
 SCRIPT = """
 import ctypes, sys
@@ -48,7 +49,7 @@ def modelled() -> list[int]:
         return table_lines(HERE, layer.pages, 1)[0][1]
 
     for place in PLACES:
-        areas = (Stretch(place, place + 4096, 0x73, anon=1),)
+        areas = (PageArea(place, place + 4096, 0x73, anon=1),)
         layer = layer.write(1, partial(find_in, areas), place, b"x")[0]
         sizes.append(size())
     for place in PLACES:

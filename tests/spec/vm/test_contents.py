@@ -1,6 +1,6 @@
 """What memory holds: every rule about its bytes accepts what it should and rejects what it should not."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +13,7 @@ from linuxmm.spec.vm.page_layer import (
     SEGV_MAPERR,
     SIGBUS,
     SIGSEGV,
+    PageArea,
     PageLayer,
     Read,
     Signal,
@@ -25,29 +26,17 @@ RW = 0x3 | 0x70
 SHARED = 0x8 | 0x80
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """An area for tests."""
-
-    start: int
-    end: int
-    flags: int
-    pgoff: int = 0
-    file: int | None = None
-    anon: int | None = None
-
-
-ANON = Stretch(0x10000, 0x14000, RW)
-FILE = Stretch(0x20000, 0x24000, RW, 1, 7)
-SHARE = Stretch(0x30000, 0x34000, RW | SHARED, 0, 7)
-READABLE = Stretch(0x40000, 0x41000, 0x1 | 0x70)
-NOTHING = Stretch(0x50000, 0x51000, 0x70)
+ANON = PageArea(0x10000, 0x14000, RW)
+FILE = PageArea(0x20000, 0x24000, RW, 1, 7)
+SHARE = PageArea(0x30000, 0x34000, RW | SHARED, 0, 7)
+READABLE = PageArea(0x40000, 0x41000, 0x1 | 0x70)
+NOTHING = PageArea(0x50000, 0x51000, 0x70)
 AREAS = (ANON, FILE, SHARE, READABLE, NOTHING)
 DATA = b"a" * PAGE + b"b" * PAGE + b"c" * 100
 LAYER = ContentLayer().with_object(7, object_of(DATA))
 
 
-def find(address: int) -> Stretch | None:
+def find(address: int) -> PageArea | None:
     """The area of the tests' address space that holds an address."""
     return next((area for area in AREAS if area.start <= address < area.end), None)
 

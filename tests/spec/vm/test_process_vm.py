@@ -6,7 +6,7 @@ import mmap
 import os
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -17,6 +17,7 @@ from linuxmm.model.vm.state import small_pages
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.step import Err, Errno, Refusal
 from linuxmm.spec.vm.content_layer import ContentLayer
+from linuxmm.spec.vm.page_layer import PageArea
 from linuxmm.spec.vm.process_vm import (
     BATCH_PAGES,
     MAX_RW_COUNT,
@@ -34,23 +35,11 @@ PAGE = 4096
 RW, R, NONE = 0x73, 0x71, 0x70
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """An anonymous private area."""
-
-    start: int
-    end: int
-    flags: int
-    pgoff: int = 0
-    file: int | None = None
-    anon: int | None = None
-
-
-AREAS = (Stretch(0x10000, 0x12000, RW), Stretch(0x12000, 0x13000, R), Stretch(0x14000, 0x15000, RW))
+AREAS = (PageArea(0x10000, 0x12000, RW), PageArea(0x12000, 0x13000, R), PageArea(0x14000, 0x15000, RW))
 ONE = (Segment(0x10000, 10),)
 
 
-def find(address: int) -> Stretch | None:
+def find(address: int) -> PageArea | None:
     """The area of the examples that holds an address."""
     return next((area for area in AREAS if area.start <= address < area.end), None)
 
@@ -206,13 +195,13 @@ def test_the_running_kernel_does_the_same(sides: tuple[int, int]) -> None:
     if call_kernel(False, ONE, ONE) == Err(Errno.EPERM) or ctypes.get_errno() == errno.ENOSYS:
         pytest.skip("this kernel, or what confines this process, has no process_vm_readv")
     areas = tuple(
-        Stretch(base + page * PAGE, base + (page + 1) * PAGE, 0x70 | rights)
+        PageArea(base + page * PAGE, base + (page + 1) * PAGE, 0x70 | rights)
         for base in sides
         for page, rights in enumerate(RIGHTS)
         if rights is not None
     )
 
-    def mapped(address: int) -> Stretch | None:
+    def mapped(address: int) -> PageArea | None:
         return next((area for area in areas if area.start <= address < area.end), None)
 
     rng, layer, results = random.Random(4), ContentLayer(), set()
@@ -281,9 +270,9 @@ def test_the_running_kernel_refuses_in_the_same_order() -> None:
         *range(good[1].base >> 12, (good[1].base >> 12) + 1),
     }
 
-    def mapped(address: int) -> Stretch | None:
+    def mapped(address: int) -> PageArea | None:
         page = address & -PAGE
-        return Stretch(page, page + PAGE, RW) if page >> 12 in kept else None
+        return PageArea(page, page + PAGE, RW) if page >> 12 in kept else None
 
     nobody, judged = 2**22 + 7, 0
     for write in (False, True):

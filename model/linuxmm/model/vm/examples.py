@@ -3,32 +3,20 @@
 Linux: none.  Seed 2.8 (F059).
 """
 
-from dataclasses import dataclass, replace
+from linuxmm.spec.vm.page_layer import PageArea
 
 PAGE = 4096
 RIGHTS = (0x73, 0x71, 0x70)
 """Flags of an area whose rights change: to read and write, to read, none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """An area with what pages need to know of it."""
-
-    start: int
-    end: int
-    flags: int
-    pgoff: int = 0
-    file: int | None = None
-    anon: int | None = None
-
-
 FILE, SHMEM = 7, 8
-ANON = Stretch(0x10000, 0x14000, 0x73, anon=1)
-COPIES = Stretch(0x20000, 0x24000, 0x73, 1, FILE, anon=2)
-SHARED = Stretch(0x30000, 0x34000, 0xFB, 0, FILE)
-SHARED_MEMORY = Stretch(0x40000, 0x43000, 0xFB, 0, SHMEM)
-READ_ONLY = Stretch(0x50000, 0x51000, 0x71, anon=3)
-TARGET = Stretch(0x600000, 0x604000, 0x73, anon=4)
+ANON = PageArea(0x10000, 0x14000, 0x73, anon=1)
+COPIES = PageArea(0x20000, 0x24000, 0x73, 1, FILE, anon=2)
+SHARED = PageArea(0x30000, 0x34000, 0xFB, 0, FILE)
+SHARED_MEMORY = PageArea(0x40000, 0x43000, 0xFB, 0, SHMEM)
+READ_ONLY = PageArea(0x50000, 0x51000, 0x71, anon=3)
+TARGET = PageArea(0x600000, 0x604000, 0x73, anon=4)
 AREAS = (ANON, COPIES, SHARED, SHARED_MEMORY, READ_ONLY, TARGET)
 """A small address space: every kind of area, and somewhere to move pages to."""
 
@@ -42,7 +30,7 @@ NAMES = (
 )  # fmt: skip
 
 
-def addresses(area: Stretch) -> list[int]:
+def addresses(area: PageArea) -> list[int]:
     """The first byte of every page of an area."""
     return list(range(area.start, area.end, PAGE))
 
@@ -50,11 +38,11 @@ def addresses(area: Stretch) -> list[int]:
 EVERY_PAGE = tuple(address for area in AREAS for address in addresses(area))
 
 
-def find_in(areas: tuple[Stretch, ...], address: int) -> Stretch | None:
+def find_in(areas: tuple[PageArea, ...], address: int) -> PageArea | None:
     """The area that holds an address."""
     return next((area for area in areas if area.start <= address < area.end), None)
 
 
-def with_rights(areas: tuple[Stretch, ...], start: int, flags: int) -> tuple[Stretch, ...]:
+def with_rights(areas: tuple[PageArea, ...], start: int, flags: int) -> tuple[PageArea, ...]:
     """The areas, the one at `start` with other flags."""
-    return tuple(replace(area, flags=flags) if area.start == start else area for area in areas)
+    return tuple(area._replace(flags=flags) if area.start == start else area for area in areas)

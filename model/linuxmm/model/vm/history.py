@@ -19,7 +19,6 @@ from immutables import Map
 from linuxmm.model.vm import gup
 from linuxmm.model.vm.audit import broken
 from linuxmm.model.vm.copy import copy
-from linuxmm.model.vm.examples import Stretch
 from linuxmm.model.vm.explore import Finding, search
 from linuxmm.model.vm.fault import cached
 from linuxmm.model.vm.layer import touch
@@ -31,7 +30,7 @@ from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.invariant import clause
 from linuxmm.spec.step import Refusal
 from linuxmm.spec.vm.ownership import PINNED_STAYS
-from linuxmm.spec.vm.page_layer import Area
+from linuxmm.spec.vm.page_layer import Area, PageArea
 from linuxmm.spec.vm.pte import frame_of, is_mapped
 from linuxmm.spec.vm.x86_entry import WRITE
 from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
@@ -47,8 +46,8 @@ PARENT, CHILD = 1, 2
 HANDLE: Final = 1
 
 
-PRIVATE: Final = Stretch(0x10000, 0x11000, 0x73, anon=1)
-READ_ONLY: Final = Stretch(0x10000, 0x11000, 0x71, file=7, anon=1)
+PRIVATE: Final = PageArea(0x10000, 0x11000, 0x73, anon=1)
+READ_ONLY: Final = PageArea(0x10000, 0x11000, 0x71, file=7, anon=1)
 
 
 def _quiet(pages: Pages) -> Pages:

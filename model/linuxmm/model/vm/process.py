@@ -8,7 +8,7 @@ Linux: mm/.  Seed 2.8 (F059).
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from immutables import Map
 
@@ -36,7 +36,7 @@ from linuxmm.spec.vm import system_calls as calls
 from linuxmm.spec.vm.area import Vma
 from linuxmm.spec.vm.content_layer import ContentLayer
 from linuxmm.spec.vm.effects import Denied
-from linuxmm.spec.vm.page_layer import SEGV_ACCERR, SIGSEGV, Read, Signal
+from linuxmm.spec.vm.page_layer import SEGV_ACCERR, SIGSEGV, PageArea, Read, Signal
 from linuxmm.spec.vm.space import AddressSpace, Limits, area_at, overlapping
 from linuxmm.spec.vm.system_calls import SystemCall
 from linuxmm.spec.vocabulary import PAGE_SHIFT
@@ -45,17 +45,6 @@ SPACE: Final = 1
 CHILD: Final = 2
 NO_GUARDS: Final[Map[int, bool]] = Map()
 NONE_UNSURE: Final[Map[tuple[int, int], bool]] = Map()
-
-
-class PageView(NamedTuple):
-    """An area as the page layer sees it: `file` names the contents, not the open."""
-
-    start: int
-    end: int
-    flags: int
-    pgoff: int
-    file: int | None
-    anon: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +76,10 @@ MOST_FAULTED: Final = 1 << 30
 Result = int | Denied | Read | Forked
 
 
-def view(space: AddressSpace, area: Vma) -> PageView:
+def view(space: AddressSpace, area: Vma) -> PageArea:
     """The area for the page layer."""
     number = None if area.file is None else space.files[area.file].contents or area.file
-    return PageView(area.start, area.end, area.flags, area.pgoff, number, area.anon)
+    return PageArea(area.start, area.end, area.flags, area.pgoff, number, area.anon)
 
 
 _VERBS: Final[dict[type, Callable[..., Step[AddressSpace, Any]]]] = {
@@ -266,8 +255,8 @@ def touch(rules: Rules, process: Process, address: int) -> Process:
     return process if grown is process.space else replace(process, space=grown)
 
 
-def _find(space: AddressSpace) -> Callable[[int], PageView | None]:
-    def find(address: int) -> PageView | None:
+def _find(space: AddressSpace) -> Callable[[int], PageArea | None]:
+    def find(address: int) -> PageArea | None:
         area = area_at(space, address)
         return None if area is None else view(space, area)
 

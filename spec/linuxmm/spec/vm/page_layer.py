@@ -9,7 +9,7 @@ Linux: include/linux/mm.h.  Seed 2.8 (F059).
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 from linuxmm.spec.step import Err
 from linuxmm.spec.vm.rights import Accessor
@@ -53,6 +53,17 @@ class Area(Protocol):
     def file(self) -> int | None: ...
     @property
     def anon(self) -> int | None: ...
+
+
+class PageArea(NamedTuple):
+    """An `Area` by itself: `file` names the contents that are mapped, not an open of them."""
+
+    start: int
+    end: int
+    flags: int
+    pgoff: int = 0
+    file: int | None = None
+    anon: int | None = None
 
 
 Find = Callable[[int], Area | None]
