@@ -15,7 +15,7 @@ from typing import Final, get_args
 from linuxmm.fast import bound, parts, prefetch
 from linuxmm.fast.bound import BoundRules
 from linuxmm.fast.parts import kernel_of, part
-from linuxmm.model.alloc import request_2_4
+from linuxmm.model.alloc import request_2_4, request_2_4_0
 from linuxmm.model.alloc.freelist import Zone
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.profile import rules_for
@@ -28,7 +28,7 @@ RULES: Final[Rules] = rules_for(kernel("6.12"))
 """What a compiled entry calls the rules of its kernel; not compiled, an entry runs with these."""
 
 NOT_COMPILED: Final[frozenset[Function]] = frozenset(
-    {request_2_4.walk_unknown, request_2_4.walk_adding_marks, request_2_4.walk_by_class_mark}
+    {request_2_4_0.walk_plenty, request_2_4.walk_adding_marks, request_2_4.walk_by_class_mark}
 )
 """Rules that are written for reading only: a kernel with one of them does not run compiled."""
 

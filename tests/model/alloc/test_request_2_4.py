@@ -29,7 +29,7 @@ from linuxmm.model.alloc.strategies import small_kernel, small_machine, small_ru
 from linuxmm.spec.alloc.gfp import GFP_ATOMIC, GFP_DMA_BIT, GFP_HIGHUSER, GFP_KERNEL
 from linuxmm.spec.alloc.gfp_layouts import decode_gfp
 from linuxmm.spec.alloc.request import Request, request
-from linuxmm.spec.errors import LinuxmmError, Unmodelled
+from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.kernel import Arch, kernel, parse_version
 
 ADDING, BY_CLASS = "2.4.22", "2.4.32"
@@ -102,11 +102,6 @@ def test_the_zonelist_follows_the_low_bits_of_the_mask() -> None:
     for word, kind in ((0x1F1, 0), (0x1F0, 2), (0x1F2, 3)):
         assert request(0, decode_gfp(word, number)).class_index == kind
     assert request(0, GFP_HIGHUSER).class_index == 3
-
-
-def test_the_walk_of_the_first_2_4_kernels_is_named_as_not_described() -> None:
-    with pytest.raises(Unmodelled, match=r"2\.4\.0 to 2\.4\.9"):
-        alloc_fast(small_rules("2.4.0"), small_machine("2.4.0"), KERNEL)
 
 
 # ---- the request -------------------------------------------------------------------------------------------

@@ -78,6 +78,34 @@ class BalanceClasszone:
     zone: int
 
 
+class First(Enum):
+    """What is done before the clean inactive pages are looked at (up to 2.4.9)."""
+
+    NOTHING = "nothing"
+    YIELD = "others run"
+    LAUNDER = "dirty inactive pages are written"
+    WAIT = "the caller sleeps until kswapd has run"
+    RECLAIM = "the caller reclaims itself"
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtInactive:
+    """After `first`: which inactive pages are clean (up to 2.4.9); answered by `CleanInactive`."""
+
+    first: First
+
+
+@dataclass(frozen=True, slots=True)
+class CleanInactive:
+    """Per zone number the pfns of clean inactive pages that nothing holds, the next to be reclaimed first.
+
+    chosen  the OOM killer chose the caller meanwhile, which makes it a reclaimer
+    """
+
+    pages: tuple[tuple[int, ...], ...]
+    chosen: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Rescheduled:
     """Others have run."""
@@ -140,8 +168,10 @@ class NodeReclaimed(Enum):
     SUCCESS = 1
 
 
-Question = DirectReclaim | DirectCompaction | OomKill | Reschedule | BalanceClasszone | NodeReclaim
-Answer = Reclaimed | Compacted | Killed | Rescheduled | Balanced | NodeReclaimed
+Question = (
+    DirectReclaim | DirectCompaction | OomKill | Reschedule | BalanceClasszone | LookAtInactive | NodeReclaim
+)
+Answer = Reclaimed | Compacted | Killed | Rescheduled | Balanced | CleanInactive | NodeReclaimed
 
 
 class Stage(Enum):
@@ -155,6 +185,7 @@ class Stage(Enum):
     CLASSZONE = 6
     NODE_RECLAIM = 7
     RESCHEDULE = 8
+    INACTIVE = 9
 
 
 class Progress(NamedTuple):
@@ -163,7 +194,8 @@ class Progress(NamedTuple):
     flags       ALLOC_* of the next attempt
     loops       rounds of reclaim without progress; retries, priority, result: of compaction
     reclaimed   pages reclaimed in all rounds; last: in the last one
-    kept        pfn of the block that reclaim kept for the caller (2.4)
+    kept        pfn of the block that reclaim kept for the caller (2.4.10 on)
+    first       what was done before the last look at inactive pages; clean: what it showed (up to 2.4.9)
     reclaim_nodes  bit n: node n is reclaimed on before the walk goes elsewhere (vm.zone_reclaim_mode)
     entry       what the request was last entered with, while it waits for NodeReclaimed
     """
@@ -181,6 +213,8 @@ class Progress(NamedTuple):
     last: int = 0
     reclaimable: tuple[int, ...] = ()
     kept: int = NOTHING
+    first: First = First.NOTHING
+    clean: tuple[tuple[int, ...], ...] = ()
     reclaim_nodes: int = 0
     entry: "Entry | None" = None
 

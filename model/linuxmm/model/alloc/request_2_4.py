@@ -6,7 +6,7 @@ mark and those of the zones before it; since 2.4.23 above its own mark for the c
 nodes the kernel repeats the whole request node by node; here that is another request.
 
 Linux: mm/page_alloc.c:rmqueue, expand, __alloc_pages, balance_classzone.  Seed 2.1.1.1, 2.1.1.3 (F012, F014,
-F017).  2.4.10 to 2.4.37; the walk of 2.4.0 to 2.4.9 is not described.
+F017).  2.4.10 to 2.4.37; request_2_4_0 has the walk before.
 """
 
 from dataclasses import replace
@@ -56,7 +56,7 @@ from linuxmm.spec.alloc.gfp import (
 )
 from linuxmm.spec.alloc.request import Request
 from linuxmm.spec.alloc.watermark import above_mark
-from linuxmm.spec.errors import LinuxmmError, Unmodelled
+from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.step import Event, Step
 from linuxmm.spec.vocabulary import PAGE_ALLOC_COSTLY_ORDER
@@ -98,7 +98,8 @@ def _mark(zone: Zone, flags: int) -> int:
     return mark >> 2 if flags & ALLOC_NON_BLOCK else mark
 
 
-def _asked_zones(machine: Machine, request: Request) -> list[int]:
+def asked_zones(machine: Machine, request: Request) -> list[int]:
+    """The numbers of the zones that a request may use, in the order of the zonelist."""
     entries = [
         zonelist_entry(machine, request.node, at) for at in range(zonelist_length(machine, request.node))
     ]
@@ -110,27 +111,14 @@ def _asked_zones(machine: Machine, request: Request) -> list[int]:
     ]
 
 
-def _take_from(
+def take_from(
     rules: Rules, machine: Machine, request: Request, index: int, flags: int
 ) -> tuple[Machine, int]:
+    """Take a block from a zone, whatever its marks say."""
     zone, pfn = rmqueue(rules, zone_at(machine, index), request.cpu, request.order, UNMOVABLE, flags)
     if pfn != NOTHING:
         zone = set_in_use(zone, pfn, request.order, False)
     return with_zone(machine, index, zone), pfn
-
-
-@behaviour(
-    "alloc.walk",
-    since="2.4.0",
-    until="2.4.9",
-    features=("F014",),
-    source="mm/page_alloc.c:__alloc_pages; 2.4.0",
-)
-def walk_unknown(
-    rules: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool
-) -> tuple[Machine, int, int]:
-    """Requests that take inactive clean pages along the way are not described."""
-    raise Unmodelled("the request path of 2.4.0 to 2.4.9, which reclaims clean pages while it walks")
 
 
 @behaviour(
@@ -145,11 +133,11 @@ def walk_adding_marks(
 ) -> tuple[Machine, int, int]:
     """A zone answers if its free pages exceed the request, its own mark and the marks of the zones before."""
     least = 1 << request.order
-    for index in _asked_zones(machine, request):
+    for index in asked_zones(machine, request):
         zone = zone_at(machine, index)
         least += _mark(zone, flags)
         if nr_free_pages(zone) > least or flags & ALLOC_NO_WATERMARKS:
-            machine, pfn = _take_from(rules, machine, request, index, flags)
+            machine, pfn = take_from(rules, machine, request, index, flags)
             if pfn != NOTHING:
                 return machine, pfn, index
     return machine, NOTHING, NOTHING
@@ -167,7 +155,7 @@ def walk_by_class_mark(
 ) -> tuple[Machine, int, int]:
     """A zone answers if its free pages less the request exceed its mark for the class of the first zone."""
     classzone = first_zone(machine, request)
-    for index in _asked_zones(machine, request):
+    for index in asked_zones(machine, request):
         zone = zone_at(machine, index)
         reserve = lowmem_reserve_of(zone, zone_kind(zone_at(machine, classzone)))
         mark = watermark_of(zone, flags & ALLOC_WMARK_MASK) + reserve
@@ -175,7 +163,7 @@ def walk_by_class_mark(
             mark >>= 2
         free = max(nr_free_pages(zone) - (1 << request.order), 0)
         if above_mark(free, mark, 0) or flags & ALLOC_NO_WATERMARKS:
-            machine, pfn = _take_from(rules, machine, request, index, flags)
+            machine, pfn = take_from(rules, machine, request, index, flags)
             if pfn != NOTHING:
                 return machine, pfn, index
     return machine, NOTHING, NOTHING
@@ -232,7 +220,7 @@ def _kept(machine: Machine, p: Progress) -> tuple[Machine, Allocated | None]:
     if p.kept == NOTHING or not p.last:
         return machine, None
     index = zone_of(machine, p.kept)
-    if index not in _asked_zones(machine, p.request):
+    if index not in asked_zones(machine, p.request):
         raise LinuxmmError(f"the block kept at pfn {p.kept} is in no zone of the request")
     zone = machine.zones[index]
     if zone.in_use.get(p.kept, (NOTHING, 0))[0] != p.request.order:

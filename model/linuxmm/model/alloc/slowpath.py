@@ -16,6 +16,7 @@ from linuxmm.model.alloc.dialogue import (
     Answer,
     Asks,
     Balanced,
+    CleanInactive,
     Compacted,
     DirectCompaction,
     DirectReclaim,
@@ -74,7 +75,7 @@ from linuxmm.spec.vocabulary import PAGE_ALLOC_COSTLY_ORDER
 # ---- entry -----------------------------------------------------------------------------------------------
 
 
-@verb("F014", "F017", source="mm/page_alloc.c:__alloc_pages; 2.4.10 to 6.12")
+@verb("F014", "F017", source="mm/page_alloc.c:__alloc_pages; 2.4.0 to 6.12")
 def begin(
     path: Path,
     machine: Machine,
@@ -93,7 +94,7 @@ def begin(
     return _enter(path, Entry(machine, progress, None, should_fail))
 
 
-@verb("F014", "F017", source="mm/page_alloc.c:__alloc_pages_slowpath; 2.4.10 to 6.12")
+@verb("F014", "F017", source="mm/page_alloc.c:__alloc_pages_slowpath; 2.4.0 to 6.12")
 def resume(path: Path, machine: Machine, progress: Progress, answer: Answer) -> Run:
     """Go on with the answer to the question that `progress` waits for.
 
@@ -109,6 +110,7 @@ def resume(path: Path, machine: Machine, progress: Progress, answer: Answer) -> 
         Stage.CLASSZONE: Balanced,
         Stage.NODE_RECLAIM: NodeReclaimed,
         Stage.RESCHEDULE: Rescheduled,
+        Stage.INACTIVE: CleanInactive,
     }[progress.stage]
     if not isinstance(answer, wanted):
         raise LinuxmmError(f"the request waits for {wanted.__name__}, not {type(answer).__name__}")
@@ -147,6 +149,9 @@ def _run(path: Path, entry: Entry) -> Run:
         progress = progress._replace(result=answer.result, suitable=answer.suitable)
     elif isinstance(answer, Balanced):
         progress = progress._replace(last=answer.pages, kept=answer.kept)
+    elif isinstance(answer, CleanInactive):
+        task = progress.task._replace(oom_victim=answer.chosen)
+        progress = progress._replace(clean=answer.pages, task=task)
     elif isinstance(answer, Killed):
         task = progress.task._replace(oom_victim=progress.task.oom_victim or answer.caller)
         needed = progress.request.gfp & GFP_NOFAIL_BIT != 0  # counts as progress, whoever was killed
