@@ -99,12 +99,14 @@ def test_the_attributes_of_the_worked_examples() -> None:
     assert outcomes(FaultAttr(0, 3, 2, 10), 4, 5) == (FaultAttr(0, 3, 2, 10), [])
 
 
-def test_the_first_release_counts_even_without_a_probability() -> None:
+def test_up_to_3_4_requests_count_even_without_a_probability() -> None:
     assert should_fail_always_counting(FaultAttr(0, 3, 2, 10), 4, Draw()) == (FaultAttr(0, 3, 2, 6), False)
-    assert kernel("2.6.20").behaviour("should_fail").function is should_fail_always_counting
-    assert kernel("6.12").behaviour("should_fail").function is should_fail
-    with pytest.raises(Unmodelled, match="'should_fail' has no behaviour registered for kernel 3"):
-        kernel("3.10").behaviour("should_fail")
+    for old in ("2.6.20", "2.6.32", "3.4"):
+        assert kernel(old).behaviour("should_fail").function is should_fail_always_counting
+    for new in ("3.6", "4.9", "6.12"):
+        assert kernel(new).behaviour("should_fail").function is should_fail
+    with pytest.raises(Unmodelled, match="'should_fail' has no behaviour registered for kernel 2"):
+        kernel("2.6.19").behaviour("should_fail")
 
 
 def test_filters_leave_the_attributes_alone() -> None:

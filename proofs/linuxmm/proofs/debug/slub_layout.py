@@ -5,7 +5,7 @@ from typing import Annotated
 from linuxmm.proofs.domain import Truth, Word, each
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, theorem
-from linuxmm.spec.debug.slub_layout import SlubOptions, slub_layout
+from linuxmm.spec.debug.slub_layout import AskedSize, SlubOptions, slub_layout
 
 Size = Annotated[int, Word(64, below=1 << 32)]
 Flag = Annotated[bool, Truth()]
@@ -18,10 +18,10 @@ Flag = Annotated[bool, Truth()]
     "it does not touch what is behind.",
     proves=(slub_layout,),
     features=("F077",),
-    bounds="objects of 1 byte to 4 GiB, alignments of 8 to 4096, every option",
+    bounds="objects of 1 byte to 4 GiB, alignments of 8 to 4096, every option, every kept size asked for",
     witness={
         "size": 40, "align": 8, "red_zone": True, "poison": True, "store_user": True, "keeps": False,
-        "kmalloc": False,
+        "kmalloc": False, "asked": 4, "asked_red": False,
     },
     mutants=(
         Mutant(slub_layout, "adds no red zone behind whole words", "used += WORD", "used += 0"),
@@ -39,10 +39,15 @@ def parts_are_disjoint(
     store_user: Flag,
     keeps: Flag,
     kmalloc: Flag,
+    asked: Annotated[int, each((0, 4, 8))],
+    asked_red: Flag,
 ) -> bool:
     assume(size > 0)
-    slot = slub_layout(size, align, SlubOptions(red_zone, poison, store_user, keeps, kmalloc))
-    outside = keeps | poison | (red_zone & (size < 8))
+    slot = slub_layout(
+        size, align, SlubOptions(red_zone, poison, store_user, keeps, kmalloc), AskedSize(asked, asked_red)
+    )
+    moved = (size < 8) | (store_user & kmalloc & asked_red & (asked > 0))
+    outside = keeps | poison | (red_zone & moved)
     ordered = (
         (slot.right_red_zone == slot.object + size)
         & (slot.right_red_zone <= slot.tracks)

@@ -49,9 +49,9 @@ class Draw(NamedTuple):
 
 @behaviour(
     "should_fail",
-    since="4.14",
+    since="3.5",
     features=("F078",),
-    source="lib/fault-inject.c:should_fail_ex",
+    source="lib/fault-inject.c:should_fail, should_fail_ex; 3.6, 3.14, 4.9, 4.14 to 6.12 (3.5 unconfirmed)",
 )
 def should_fail(attr: FaultAttr, size: int, draw: Draw) -> tuple[FaultAttr, bool]:
     """The attributes after a request, and whether it is refused: nothing advances while probability is 0.
@@ -59,7 +59,7 @@ def should_fail(attr: FaultAttr, size: int, draw: Draw) -> tuple[FaultAttr, bool
     size      pages (fail_page_alloc) or bytes of an object (failslab)
     Requires  interval >= 1; the task counts no requests by itself (fail-nth)
     Ensures   times falls by one exactly when a request is refused, and never below 0; -1 stays
-    Source    lib/fault-inject.c:should_fail_ex; 4.14 to 6.12
+    Source    lib/fault-inject.c:should_fail_ex; 3.6 to 6.12 (should_fail before 6.1)
     """
     if attr.probability == 0:
         return attr, False
@@ -69,14 +69,14 @@ def should_fail(attr: FaultAttr, size: int, draw: Draw) -> tuple[FaultAttr, bool
 @behaviour(
     "should_fail",
     since="2.6.20",
-    until="2.6.20",
+    until="3.4",
     features=("F078",),
-    source="lib/fault-inject.c:should_fail",
+    source="lib/fault-inject.c:should_fail; 2.6.20, 2.6.32, 3.4",
 )
 def should_fail_always_counting(attr: FaultAttr, size: int, draw: Draw) -> tuple[FaultAttr, bool]:
     """The attributes after a request, and whether it is refused: they advance even when probability is 0.
 
-    Source    lib/fault-inject.c:should_fail; 2.6.20
+    Source    lib/fault-inject.c:should_fail; 2.6.20, 2.6.32, 3.4
     """
     return _after_filters(attr, size, draw)
 

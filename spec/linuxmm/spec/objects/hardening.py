@@ -15,6 +15,8 @@ from linuxmm.spec.registry import formula
 
 LINK_OFFSET: Final = "objects.freelist-offset"
 """The rule where in an object the link of a free one stands."""
+LINK_ENCODE: Final = "objects.freelist-encode"
+"""The rule how a link is disguised."""
 
 
 @formula("F033", source="include/linux/swab.h:swab64")
