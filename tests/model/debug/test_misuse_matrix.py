@@ -53,6 +53,24 @@ def test_kasan_finds_every_access_and_free_outside_open_memory_at_once() -> None
     assert found("KASAN (generic)") == expected
 
 
+def test_slub_debugging_finds_changed_patterns_when_the_object_changes_hands() -> None:
+    assert found("slub_debug=FZPU") == {
+        "slab.right.slack-write": "later", "slab.right.room": "later", "slab.right.memset": "later",
+        "slab.left.write": "later", "slab.left.word": "later", "slab.far.freed": "later",
+        "slab.uaf.write": "later", "slab.uaf.tail": "later", "slab.uaf.freelist": "later",
+        "slab.free.twice": "at once", "slab.free.twice-apart": "at once", "slab.free.twice-late": "at once",
+        "slab.free.inside": "at once",
+    }  # fmt: skip
+
+
+def test_slab_debugging_does_not_know_what_was_asked_for() -> None:
+    slub, slab = found("slub_debug=FZPU"), found("DEBUG_SLAB")
+    assert slub.keys() - slab.keys() == {"slab.right.slack-write", "slab.right.memset"}
+    assert slab == {id: when for id, when in slub.items() if id in slab}
+    twice = judge(BY_ID["slab.free.twice"], TOOLS["DEBUG_SLAB"]).report
+    assert twice == Report(BY_ID["slab.free.twice"].at, "double free detected", "a")
+
+
 def test_unmapped_pages_fault_at_any_access_to_a_free_page() -> None:
     assert found("DEBUG_PAGEALLOC") == dict.fromkeys(
         (

@@ -1,6 +1,6 @@
 """The table of which misuse each tool finds, and when: the catalogue, put before every tool.
 
-Seed 2.13 (F075, F076, F078 to F081).
+Seed 2.13 (F075 to F081).
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from linuxmm.model.debug.kmemcheck import kmemcheck_reports
 from linuxmm.model.debug.kmemleak import kmemleak_reports
 from linuxmm.model.debug.pages import poison_reports, unmapped_reports
 from linuxmm.model.debug.refusals import DEFAULT_FILTERS, NO_FILTERS, refusal_reports
+from linuxmm.model.debug.slabs import slab_reports, slub_reports
 from linuxmm.spec.debug.history import History, Misuse, Report
 
 Detector = Callable[[History], tuple[Report, ...]]
@@ -30,6 +31,8 @@ def refused_unfiltered(history: History) -> tuple[Report, ...]:
 
 TOOLS: Final[dict[str, Detector]] = {
     "KASAN (generic)": kasan_reports,
+    "slub_debug=FZPU": slub_reports,
+    "DEBUG_SLAB": slab_reports,
     "DEBUG_PAGEALLOC": unmapped_reports,
     "page poisoning": poison_reports,
     "kmemcheck": kmemcheck_reports,

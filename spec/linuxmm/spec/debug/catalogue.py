@@ -20,6 +20,8 @@ from linuxmm.spec.vocabulary import PAGE_SIZE
 
 _OBJECT: Final = (Alloc("other", 13), Alloc("a", 13), Alloc("next", 13), Write("a", 0, 13))
 _FREED: Final = (*_OBJECT, Free("a"))
+_THEN_FREED: Final = (Free("a"),)
+_REQUESTED: Final = (Alloc("again", 13),)
 _PAGE: Final = (Alloc("p", PAGE_SIZE, Kind.PAGES), Write("p", 0, PAGE_SIZE))
 _PAGE_FREED: Final = (*_PAGE, Free("p"))
 _PAIR: Final = (Alloc("p", 2 * PAGE_SIZE, Kind.PAGES), Write("p", 0, 2 * PAGE_SIZE))
@@ -42,25 +44,45 @@ def _wrong(id: str, title: str, before: History, event: Event, after: History = 
 
 MISUSES: Final[tuple[Misuse, ...]] = (
     _wrong("slab.right.slack-read", "read of the byte behind 13 requested ones", _OBJECT, Read("a", 13)),
-    _wrong("slab.right.slack-write", "write of the byte behind 13 requested ones", _OBJECT, Write("a", 13)),
-    _wrong("slab.right.room", "write behind the 16 bytes of the object's class", _OBJECT, Write("a", 16)),
+    _wrong(
+        "slab.right.slack-write",
+        "write of the byte behind 13 requested ones",
+        _OBJECT,
+        Write("a", 13),
+        _THEN_FREED,
+    ),
+    _wrong(
+        "slab.right.room",
+        "write behind the 16 bytes of the object's class",
+        _OBJECT,
+        Write("a", 16),
+        _THEN_FREED,
+    ),
     _wrong("slab.right.straddle", "aligned read of 8 bytes, 3 of them behind", _OBJECT, Read("a", 8, 8)),
     _wrong("slab.right.unaligned", "unaligned read of 2 bytes, 1 of them behind", _OBJECT, Read("a", 12, 2)),
     _wrong("slab.right.sixteen", "read of 16 bytes from a block of 13", _OBJECT, Read("a", 0, 16)),
-    _wrong("slab.right.memset", "memset of 15 bytes in a block of 13", _OBJECT, Write("a", 0, 15)),
+    _wrong(
+        "slab.right.memset", "memset of 15 bytes in a block of 13", _OBJECT, Write("a", 0, 15), _THEN_FREED
+    ),
     _wrong("slab.left.read", "read of the byte in front", _OBJECT, Read("a", -1)),
-    _wrong("slab.left.write", "write of the byte in front", _OBJECT, Write("a", -1)),
-    _wrong("slab.left.word", "write of 8 bytes of which 4 lie in front", _OBJECT, Write("a", -4, 8)),
+    _wrong("slab.left.write", "write of the byte in front", _OBJECT, Write("a", -1), _THEN_FREED),
+    _wrong(
+        "slab.left.word", "write of 8 bytes of which 4 lie in front", _OBJECT, Write("a", -4, 8), _THEN_FREED
+    ),
     _wrong("slab.far.live", "stray write that ends in a live object", _OBJECT, Write("a", 0, onto="next")),
     _wrong(
         "slab.far.freed",
         "stray write that ends in a freed object",
         (*_OBJECT, Free("next")),
         Write("a", 0, onto="next"),
+        _REQUESTED,
     ),
     _wrong("slab.uaf.read", "read of an object just freed", _FREED, Read("a", 0, 8)),
-    _wrong("slab.uaf.write", "write to an object just freed", _FREED, Write("a", 0, 8)),
-    _wrong("slab.uaf.tail", "write to the last byte of an object just freed", _FREED, Write("a", 12)),
+    _wrong("slab.uaf.write", "write to an object just freed", _FREED, Write("a", 0, 8), _REQUESTED),
+    _wrong("slab.uaf.idle", "write to a freed object that nobody requests again", _FREED, Write("a", 0, 8)),
+    _wrong(
+        "slab.uaf.tail", "write to the last byte of an object just freed", _FREED, Write("a", 12), _REQUESTED
+    ),
     _wrong(
         "slab.uaf.freelist",
         "write over the free pointer of a freed object, which the next request follows",
