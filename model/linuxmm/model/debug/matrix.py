@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final
 
 from linuxmm.model.debug.kasan import kasan_reports
+from linuxmm.model.debug.kasan_tags import hardware_tag_reports, software_tag_reports
 from linuxmm.model.debug.kmemcheck import kmemcheck_reports
 from linuxmm.model.debug.kmemleak import kmemleak_reports
 from linuxmm.model.debug.pages import poison_reports, unmapped_reports
@@ -31,6 +32,8 @@ def refused_unfiltered(history: History) -> tuple[Report, ...]:
 
 TOOLS: Final[dict[str, Detector]] = {
     "KASAN (generic)": kasan_reports,
+    "KASAN (software tags)": software_tag_reports,
+    "KASAN (hardware tags)": hardware_tag_reports,
     "slub_debug=FZPU": slub_reports,
     "DEBUG_SLAB": slab_reports,
     "DEBUG_PAGEALLOC": unmapped_reports,
