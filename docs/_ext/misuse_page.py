@@ -11,11 +11,11 @@ _HEADER: Final = """# Misuse by tool
 Every row is a small history of requests, accesses and frees with one misuse in it, put before the model of
 each tool. **at once**: reported at the misuse itself. **later**: reported at a later event of the history.
 A dash: not reported. Each tool places the blocks of a history in its own way, KASAN with redzones between
-them. KASAN goes on after a report. Tags come from its generator,
-begun with 1, or from the processor in turn: two blocks that have the same tag by chance hide a misuse, once in
-254, in hardware once in 14; the machine has 1 GiB of memory and one CPU. Under *first filters* fault
-injection refuses every request that its filters let through after boot; under *no filters* `ignore-gfp-wait`
-is off and `min-order` is 0. Both refuse with probability 100, without limit.
+them. KASAN goes on after a report. Tags come from its generator, begun with 1, or from the processor in
+turn: two blocks that have the same tag by chance hide a misuse, once in 254, in hardware once in 14. The
+machine has 1 GiB of memory and one CPU. Under *first filters* fault injection refuses every request that its
+filters let through after boot; under *no filters* `ignore-gfp-wait` is off and `min-order` is 0. Both refuse
+with probability 100, without limit.
 """
 _PROPER: Final = """## Proper histories
 
