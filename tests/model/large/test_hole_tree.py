@@ -1,6 +1,6 @@
 """The tree of holes: it finds the lowest fit in every shape, and every node knows the largest hole below."""
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import pytest
 from hypothesis import given, settings
@@ -19,7 +19,8 @@ from linuxmm.model.large.hole_tree import (
     neighbours,
     take,
 )
-from linuxmm.spec.large.vmalloc import NOTHING, PAGE_SIZE, lowest_start, permitted_starts
+from linuxmm.spec.large.vmalloc import NOTHING, lowest_start, permitted_starts
+from linuxmm.spec.vocabulary import PAGE_SIZE
 
 PAGE = PAGE_SIZE
 
@@ -39,7 +40,8 @@ SPREAD = ((1, 2), (3, 6), (8, 13), (15, 16), (18, 27))
 def test_every_shape_gives_a_permitted_place(order: tuple[tuple[int, int], ...]) -> None:
     tree = tree_of(order)
     listed = holes(tree)
-    assert listed == tuple((a * PAGE, b * PAGE) for a, b in SPREAD) and broken(tree) == ()
+    assert listed == tuple((a * PAGE, b * PAGE) for a, b in SPREAD)
+    assert broken(tree) == ()
     for size in (PAGE, 2 * PAGE, 4 * PAGE, 9 * PAGE, 10 * PAGE):
         for vstart in (0, 4 * PAGE, 10 * PAGE, 20 * PAGE):
             _, found = take(tree, size, PAGE, vstart, 99 * PAGE)
@@ -91,8 +93,9 @@ def test_any_history_keeps_the_tree(steps: list[tuple[bool, int, int, int]]) -> 
             tree = merge_or_add(tree, start, end)
         assert broken(tree) == ()
         edges = sorted([*holes(tree), *out])
-        assert edges[0][0] == 0 and edges[-1][1] == 40 * PAGE
-        assert all(a[1] == b[0] for a, b in zip(edges, edges[1:], strict=False))
+        assert edges[0][0] == 0
+        assert edges[-1][1] == 40 * PAGE
+        assert all(a[1] == b[0] for a, b in pairwise(edges))
 
 
 def test_damage_is_found() -> None:

@@ -1,11 +1,12 @@
 """The holes of an address space as a search tree in which each node knows the largest hole below it.
 
-Nodes are numbers; NIL stands for none and has size 0.  The kernel's tree is a red-black tree; what it promises
-holds for a tree of any shape, so that rotations are left out here and the shape follows from the history.
+Nodes are numbers; NIL stands for none and has size 0.  The kernel's tree is a red-black tree; what it
+promises holds for a tree of any shape, so rotations are left out here, and the shape follows from the history.
 
 Linux: mm/vmalloc.c, free_vmap_area_root.  Seed 2.1.3.1 (F035).  5.2 to 6.12.
 """
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -282,10 +283,10 @@ def broken(tree: Tree) -> tuple[str, ...]:
     for node in tree.start:
         if node != NIL and not right_at(tree, node):
             found.append(f"large.vmalloc.augmented at {tree.start[node]:#x}")
-        for child in (tree.left[node], tree.right[node]):
-            if node != NIL and child != NIL and tree.parent[child] != node:
-                found.append(f"large.vmalloc.tiled: link of {tree.start[node]:#x}")
+        children = {tree.left[node], tree.right[node]} - {NIL}
+        if any(tree.parent[child] != node for child in children):
+            found.append(f"large.vmalloc.tiled: link of {tree.start[node]:#x}")
     listed = holes(tree)
-    if any(lower[1] >= upper[0] for lower, upper in zip(listed, listed[1:], strict=False)):
+    if any(lower[1] >= upper[0] for lower, upper in itertools.pairwise(listed)):
         found.append("large.vmalloc.tiled: holes touch")
     return tuple(found)

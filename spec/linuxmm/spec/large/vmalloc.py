@@ -221,8 +221,8 @@ def block_counts(pages: int, free: int, dirty: int) -> bool:
 
 LOWEST: Final = clause(
     "large.vmalloc.lowest",
-    "An area takes the lowest hole that fits it; with an alignment above a page, a hole not above the first one "
-    "that fits it wherever it begins.",
+    "An area takes the lowest hole that fits it; with an alignment above a page, a hole not above the first "
+    "one that fits it wherever it begins.",
     features=("F035",),
     source="mm/vmalloc.c:find_vmap_lowest_match, alloc_vmap_area",
     seed="2.1.3.1",
