@@ -1,7 +1,7 @@
 """The holes of an address space as a search tree in which each node knows the largest hole below it.
 
 Nodes are numbers; NIL stands for none and has size 0.  The kernel's tree is a red-black tree; what it
-promises holds for a tree of any shape, so rotations are left out here, and the shape follows from the history.
+promises holds for a tree of any shape, so rotations are left out, and the shape follows from the history.
 
 Linux: mm/vmalloc.c, free_vmap_area_root.  Seed 2.1.3.1 (F035).  5.2 to 6.12.
 """
