@@ -23,6 +23,7 @@ from linuxmm.model.objects.pages import Heap
 from linuxmm.model.vm.explore import search
 from linuxmm.spec.errors import ImpossibleProfile
 from linuxmm.spec.kernel import kernel
+from linuxmm.spec.large import reuse
 from linuxmm.spec.step import Refusal
 from linuxmm.spec.vocabulary import PAGE_SIZE
 
@@ -203,6 +204,9 @@ def around(version: str, with_flush: bool) -> tuple[int, Refusal | None]:
             found.append(("purge flushes", flushed))
         elif space.purging:
             found.append(("purge ends", purge_end(rules, space, False)))
+        for name, after in found:
+            if not name.startswith("vm"):
+                refines(space, after)
         return [(name, replace(after, flushes=0, pages=_plain(after.pages))) for name, after in found]
 
     def judge(space: Space[Heap]) -> Refusal | None:
@@ -211,6 +215,25 @@ def around(version: str, with_flush: bool) -> tuple[int, Refusal | None]:
 
     found = search(first, steps, judge, 60_000)
     return found.states, found.broken
+
+
+def where(space: Space[Heap], page: int) -> int:
+    """Where an address stands in its life."""
+    if any(area.start <= page < area.end for area in space.busy):
+        return reuse.BUSY
+    if any(each.start <= page < each.end for each in space.lazy):
+        return reuse.LAZY
+    if any(each.start <= page < each.end for each in space.purging):
+        return reuse.READY if space.flushed else reuse.DETACHED
+    return reuse.FREE
+
+
+def refines(space: Space[Heap], after: Space[Heap]) -> None:
+    """Every address takes a step of its life as the specification tells it, or none."""
+    for page in range(space.start, space.end, PAGE):
+        place = reuse.Place(where(space, page), 1, 0)
+        steps = (reuse.let_go(place, 2), reuse.detached(place), reuse.flushed(place, 2), reuse.freed(place))
+        assert where(after, page) in {place.where, *(each.where for each in steps)}
 
 
 def _plain(pages: Heap) -> Heap:

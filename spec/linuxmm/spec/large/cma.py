@@ -125,7 +125,7 @@ def least_order_of_pageblocks(pageblock_order: int, max_order: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What cma_declare_contiguous is asked for, in bytes; base 0: anywhere, limit 0: up to the end of memory."""
+    """What cma_declare_contiguous is asked for, in bytes; base 0: anywhere, limit 0: to the end of memory."""
 
     size: int
     base: int = 0
