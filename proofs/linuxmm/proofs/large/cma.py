@@ -26,7 +26,7 @@ BITS: Final = 64
 
 @theorem(
     "large.cma.alignment",
-    "The first page of a place that the search looks at is aligned as asked, no lower place at or above where "
+    "The first page of a place that the search looks at is aligned as asked, no lower one at or above where "
     "it began is, and after a busy place the search goes on above it.",
     proves=(aligned_mask, offset_from_last, aligned_place, page_of, next_start, well_placed),
     clauses=("large.cma.aligned", "large.cma.lowest"),
