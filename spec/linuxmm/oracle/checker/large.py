@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.kernel import Kernel
 from linuxmm.spec.large import cma, vmalloc
-from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
 from linuxmm.spec.verdict import Divergence, Judgement
+from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
 
 _DISJOINT: Final = "large.vmalloc.disjoint"
 _GUARD: Final = "large.vmalloc.guard"
@@ -23,7 +23,6 @@ VM_IOREMAP: Final = 1
 VM_NO_GUARD: Final = 0x40
 IOREMAP_MOST: Final = 30
 """IOREMAP_MAX_ORDER of x86-64."""
-_OLD: Final = "areas that already waited for a flush when the trace began, and their holes"
 
 
 class SeenArea(NamedTuple):
@@ -101,7 +100,7 @@ def read_vmallocinfo(text: str, file: str) -> tuple[tuple[SeenArea, ...], tuple[
     return tuple(busy), tuple(lazy)
 
 
-_CALL: Final = re.compile(r": (vaarea|vaarea_r|vmnode|vmnode_r|freeva|purge): \([^)]*\) (.*)")
+_CALL: Final = re.compile(r"^\s*(\S+).*: (vaarea|vmnode|vmnode_r|freeva|purge): \([^)]*\) (.*)")
 _WORD: Final = re.compile(r"(\w+)=(\S+)")
 
 
@@ -112,78 +111,88 @@ class _Asked(NamedTuple):
     vend: int
 
 
-def judge_placements(
-    judgement: Judgement, lines: Iterable[str], busy: Sequence[SeenArea], space: tuple[int, int]
-) -> None:
-    """Whether every traced allocation of addresses takes the lowest place, and none that waits for a flush.
+class _Known:
+    """What a trace shows of addresses: handed out in it, waiting for a flush, flushed and free."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, int] = {}
+        self.lazy: dict[int, int] = {}
+        self.free: list[tuple[int, int]] = []
+
+    def let_go(self, start: int, end: int) -> None:
+        self.held.pop(start, None)
+        self.lazy[start] = end
+
+    def purge(self) -> None:
+        merged: list[tuple[int, int]] = []
+        for start, end in sorted([*self.free, *self.lazy.items()]):
+            if merged and start <= merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+            else:
+                merged.append((start, end))
+        self.free, self.lazy = merged, {}
+
+    def take(self, start: int, end: int) -> None:
+        pieces = [((low, min(high, start)), (max(low, end), high)) for low, high in self.free]
+        self.free = [(low, high) for pair in pieces for low, high in pair if low < high]
+        self.held[start] = end
+
+
+def judge_placements(judgement: Judgement, lines: Iterable[str]) -> int:
+    """Whether addresses are handed out once, after their flush, and the lowest known to be free first.
+
+    A hole is known to be free when the trace shows how its area was let go and purged; the result is how many
+    placements were in one.
 
     lines   ftrace text with probes of alloc_vmap_area, __vmalloc_node_range, free_vmap_area_noflush and
             __purge_vmap_area_lazy, as the capture of vmalloc has them
-    busy    areas when the trace began
-    space   VMALLOC_START and VMALLOC_END; other parts of the kernel's addresses are left out
     """
-    held = {area.start: area.end for area in busy}
-    lazy: dict[int, int] = {}
-    asked: _Asked | None = None
-    known = False
+    known = _Known()
+    calls: dict[str, list[_Asked | None]] = {}
+    reused = 0
     for number, line in enumerate(lines, 1):
         call = _CALL.search(line)
         if call is None:
             continue
         judgement.events += 1
-        words = dict(_WORD.findall(call[2]))
-        if call[1] == "vaarea":
-            asked = _Asked(*(int(words[name], 0) for name in ("size", "align", "vs", "ve")))
-        elif call[1] == "freeva":
-            start, end = int(words["start"], 16), int(words["end"], 16)
-            held.pop(start, None)
-            lazy[start] = end
-        elif call[1] == "purge":
-            lazy.clear()
-            known = True
-        elif call[1] == "vmnode_r" and asked is not None:
-            start = int(words["ret"], 16)
-            if start and space[0] <= start < space[1]:
-                _judge_place(judgement, number, line, start, asked, (held, lazy), known, space)
-                held[start] = start + asked.size
-            asked = None
+        words = dict(_WORD.findall(call[3]))
+        stack = calls.setdefault(call[1], [])
+        if call[2] == "vmnode":
+            stack.append(None)
+        elif call[2] == "vaarea" and stack:
+            stack[-1] = _Asked(*(int(words[name], 0) for name in ("size", "align", "vs", "ve")))
+        elif call[2] == "freeva":
+            known.let_go(int(words["start"], 16), int(words["end"], 16))
+        elif call[2] == "purge":
+            known.purge()
+        elif call[2] == "vmnode_r" and stack:
+            asked, start = stack.pop(), int(words["ret"], 16)
+            if asked is not None and start:
+                reused += any(low <= start < high for low, high in known.free)
+                _judge_place(judgement, number, line.strip(), start, asked, known)
+                known.take(start, start + asked.size)
+    return reused
 
 
 def _judge_place(
-    judgement: Judgement,
-    number: int,
-    line: str,
-    start: int,
-    asked: _Asked,
-    maps: tuple[dict[int, int], dict[int, int]],
-    known: bool,
-    space: tuple[int, int],
+    judgement: Judgement, number: int, line: str, start: int, asked: _Asked, known: _Known
 ) -> None:
-    held, lazy = maps
     end = start + asked.size
-    for id, ranges in ((_DISJOINT, held), (_FLUSHED, lazy)):
+    event = judgement.events - 1
+    for id, ranges, why in (
+        (_DISJOINT, known.held, "is in use"),
+        (_FLUSHED, known.lazy, "waits for a flush"),
+    ):
         hit = next((low for low, high in ranges.items() if low < end and start < high), None)
         judgement.checked(id)
         if hit is not None:
-            why = f"{hit:#x}-{ranges[hit]:#x} is in use" if id == _DISJOINT else f"{hit:#x} waits for a flush"
-            judgement.broken(Divergence(id, judgement.events - 1, number, line.strip(), "other addresses", why))
-    holes, at = [], space[0]
-    for low, high in sorted([*held.items(), *lazy.items()]):
-        if at < low:
-            holes.append((at, low))
-        at = max(at, high)
-    allowed = vmalloc.permitted_starts(
-        (*holes, (at, space[1])), asked.size, asked.align, asked.vstart, asked.vend
-    )
+            text = f"{hit:#x}-{ranges[hit]:#x} {why}"
+            judgement.broken(Divergence(id, event, number, line, "other addresses", text))
+    lowest = vmalloc.lowest_start(tuple(known.free), asked.size, asked.align, asked.vstart, asked.vend)
     judgement.checked(vmalloc.LOWEST.id)
-    if start in allowed:
-        return
-    if not known:
-        judgement.explain(_OLD)
-        return
-    why = f"{asked.size} bytes aligned to {asked.align} fit at {', '.join(map(hex, allowed[:3])) or 'no place'}"
-    where = ", ".join(map(hex, allowed[:3]))
-    judgement.broken(Divergence(vmalloc.LOWEST.id, judgement.events - 1, number, f"{start:#x}", where, why))
+    if asked.align <= PAGE_SIZE and vmalloc.NOTHING < lowest < start:
+        text = f"{asked.size} bytes fit at {lowest:#x}"
+        judgement.broken(Divergence(vmalloc.LOWEST.id, event, number, f"{start:#x}", f"{lowest:#x}", text))
 
 
 # ---- CMA -------------------------------------------------------------------------------------------------
@@ -193,7 +202,7 @@ class SeenCma(NamedTuple):
     """An area of CMA: its first page, how many pages it has, and how many each bit stands for (as an order)."""
 
     base: int
-    count: int
+    pages: int
     per_bit: int = 0
 
 
@@ -223,7 +232,7 @@ def judge_cma(
     bitmap  when the trace began
     """
     busy: list[int] = []
-    bits = area.count >> area.per_bit
+    bits = area.pages >> area.per_bit
     for number, line in enumerate(lines, 1):
         event = _EVENT.search(line)
         if event is None:
@@ -239,12 +248,12 @@ def judge_cma(
         elif event[1] == "cma_alloc_busy_retry":
             busy.append(place)
         elif event[1] == "cma_release":
-            right = cma.in_area(area.base, area.count, pfn) and bitmap & run == run
+            right = cma.in_area(area.base, area.pages, pfn) and bitmap & run == run
             _event(judgement, _OWNED, right, number, line, "pages that are handed out")
             bitmap &= ~run
         elif words.get("errorno", "0") == "0" and int(words.get("page", "1"), 16):
             align = int(words["align"])
-            placed = cma.well_placed(area.base, area.count, pfn, count, align)
+            placed = cma.well_placed(area.base, area.pages, pfn, count, align)
             _event(judgement, _ALIGNED, placed, number, line, f"inside {area}, aligned to 2**{align} pages")
             _event(judgement, _OWNED, bitmap & run == 0, number, line, "pages that nobody holds")
             mask = cma.aligned_mask(align, area.per_bit)
