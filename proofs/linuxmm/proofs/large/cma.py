@@ -91,8 +91,9 @@ def bits(pages: Annotated[int, Word(52, below=1 << 40)], per_bit: PerBit) -> boo
     ),
 )
 def bitmap_step(
-    bitmap: Annotated[int, Word(64)], held: Annotated[bool, Truth()], x: Annotated[int, each((0, 1, 7, 40, 63))],
-    place: Annotated[int, each((0, 1, 4, 39, 47))], count: Annotated[int, each((1, 2, 16))],
+    bitmap: Annotated[int, Word(64)], held: Annotated[bool, Truth()],
+    x: Annotated[int, each((0, 1, 7, 40, 63))], place: Annotated[int, each((0, 1, 4, 39, 47))],
+    count: Annotated[int, each((1, 2, 16))],
     fails: Annotated[bool, Truth()],
 ) -> bool:  # fmt: skip
     area = Area(0, BITS, 0, bitmap)

@@ -21,13 +21,14 @@ from linuxmm.spec.experiment import Curve, Figure, Outcome, Scale, Standing, exp
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.vocabulary import MigrateType
 
+HIGH: Final = 96
 VERSIONS: Final = ("4.4", "5.4", "6.1.192", "6.12.117")
-PAGES: Final = 1 << 13
-RANGE: Final = Area(1 << 12, 1 << 11)
+PAGES: Final = 1 << 12
+RANGE: Final = Area(1 << 11, 1 << 10)
 
 
 def machine_with(version: str, cma: bool) -> tuple[PageRules, Machine]:
-    """One zone of 32 MiB, the third quarter of its first 24 MiB CMA; without, the range is set aside."""
+    """One zone of 16 MiB, its third quarter CMA; without, that range is set aside."""
     named = kernel(version, cma=True)
     pages = profile.rules_for(named)
     zone = empty_zone(pages, BootArea(0, 2, 0, PAGES, PAGES), 1)
@@ -41,7 +42,7 @@ def machine_with(version: str, cma: bool) -> tuple[PageRules, Machine]:
     if cma:
         spans.insert(1, (RANGE.base, end))
     zone = free_boot_memory(named, pages, zone, spans)
-    zone = replace(zone, watermark=(64, 80, 96))
+    zone = replace(zone, watermark=(64, 80, HIGH))
     machine = Machine((zone,), ((0,),), 1)
     turns = named.behaviour("alloc.turns").function(machine)
     return pages, turns if isinstance(turns, Machine) else machine
@@ -73,7 +74,7 @@ def figures_of(version: str) -> list[Figure]:
     full, held = fill(pages, machine, GFP_HIGHUSER_MOVABLE, PAGES)
     inside = [pfn for pfn in held if RANGE.base <= pfn < RANGE.base + RANGE.count]
     room = full
-    for pfn in [pfn for pfn in held if pfn not in set(inside)][: len(inside)]:
+    for pfn in [pfn for pfn in held if pfn not in set(inside)][: RANGE.count + HIGH]:
         room = free_pages(pages, room, 0, pfn, 0)
     back, moved = _ask(rules, room, frozenset())
     pinned, _ = _ask(rules, room, frozenset(inside[:1]))
@@ -101,7 +102,8 @@ def figures_of(version: str) -> list[Figure]:
     title="CMA: memory that is useful while its owner does not need it",
     reported="the range comes back by migration, and serves others meanwhile",
     versions="4.4, 5.4, 6.1 and 6.12; a range that is set aside for good, as before 3.5",
-    workload="fill memory with movable pages, give as many back elsewhere as the range holds, ask for the range",
+    workload="fill memory with movable pages, give back as many elsewhere as the range holds and the "
+    "high watermark, ask for the range",
     left_out=(
         "how long migration takes, and clean pages of files that are dropped and not moved",
         "who pins pages, and for how long",
@@ -126,12 +128,17 @@ def contiguous(scale: Scale) -> Outcome:
     back = every("range back, with room elsewhere", 1)
     limits = every("range back, one page pinned", 0) and every("range back, no room elsewhere", 0)
     why = (
-        f"The range lets {min(gained):.0f} to {max(gained):.0f} more movable pages in than one set aside, and "
+        f"The range lets {min(gained):.0f} to {max(gained):.0f} more movable pages in than one set aside; "
         f"no unmovable page enters it. With room elsewhere it comes back whole after {min(moved):.0f} to "
-        f"{max(moved):.0f} pages moved. It does not come back while one page is pinned or nothing else is free."
+        f"{max(moved):.0f} pages moved; not while one page is pinned, nor when nothing else is free."
     )
     curve = Curve(
-        "room", "more movable pages", "kernel", "pages", tuple(float(n) for n in range(len(gained))), tuple(gained)
+        "room",
+        "more movable pages",
+        "kernel",
+        "pages",
+        tuple(float(n) for n in range(len(gained))),
+        tuple(gained),
     )
     confirmed = Standing.CONFIRMED if useful and back and limits else Standing.PARTLY
     return Outcome(tuple(figures), (curve,), confirmed if useful or back else Standing.NOT_CONFIRMED, why)
