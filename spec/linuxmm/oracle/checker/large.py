@@ -199,7 +199,7 @@ def _judge_place(
 
 
 class SeenCma(NamedTuple):
-    """An area of CMA: its first page, how many pages it has, and how many each bit stands for (as an order)."""
+    """An area of CMA: its first page, its pages, and how many each bit stands for (as an order)."""
 
     base: int
     pages: int
