@@ -29,7 +29,7 @@ from linuxmm.spec.vocabulary import PAGE_SIZE
 
 PAGE = PAGE_SIZE
 TestVmalloc = VmallocMachine.TestCase
-TestVmalloc.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestVmalloc.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
 
 
 def made(got: Area | Refused) -> Area:
@@ -266,3 +266,11 @@ def test_damaged_states_are_found() -> None:
     assert broken_blocks(bad) == ("large.vmalloc.block at 0x1000", "large.vmalloc.block at 0x1000: queue")
     with pytest.raises(ImpossibleProfile, match="expected whole pages"):
         empty_space(rules, 1, PAGE, Heap(1), 1)
+
+
+def test_before_2_6_28_device_memory_may_be_placed_beyond_the_end() -> None:
+    rules, space = small_space("2.6.24", pages=16)
+    space, _ = get_vm_area(rules, space, 11 * PAGE)
+    space, area = get_vm_area(rules, space, 4 * PAGE, ioremap=True)
+    assert made(area).start == space.end
+    assert broken(rules, space) == ("large.vmalloc.tiled",)
