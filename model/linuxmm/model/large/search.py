@@ -39,8 +39,8 @@ def find_on_list(
 ) -> Found[P]:
     """The first hole of the list of areas; above the last one the end is looked at only after a step.
 
-    Ensures   an address such that no area of the list overlaps [address, address + size); it may lie
-              beyond `vend` behind an area that begins below an aligned address, which only mappings of device memory meet
+    Ensures   no area of the list overlaps [address, address + size); behind an area that begins below an
+              aligned address it may lie beyond `vend`, which only mappings of device memory meet
     """
     at = align_up(vstart, align)
     for start, end in listed(space):
