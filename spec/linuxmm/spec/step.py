@@ -47,6 +47,7 @@ class Errno(Enum):
     ENODEV = 19
     EINVAL = 22
     ETXTBSY = 26
+    ENOSPC = 28
     EOVERFLOW = 75
     EOPNOTSUPP = 95
 

@@ -1,0 +1,1 @@
+"""vmalloc and CMA as pure state transitions."""

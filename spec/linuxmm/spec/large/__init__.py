@@ -1,0 +1,1 @@
+"""Large allocations: vmalloc (contiguous addresses) and CMA (contiguous pages)."""
