@@ -45,7 +45,7 @@ class Heap:
     """A source that hands out the last block of a size that came back, or the lowest one never used.
 
     limit  pages that there are; held  pages handed out
-    back   of each order, the blocks that came back, the last one last
+    back   of each order, the blocks that came back, the last one last; no order without any
     """
 
     limit: int
@@ -57,7 +57,8 @@ class Heap:
         """A block of pages."""
         held = self.held + (1 << order)
         if back := self.back.get(order, ()):
-            return replace(self, back=self.back.set(order, back[:-1]), held=held), back[-1]
+            rest = self.back.set(order, back[:-1]) if back[1:] else self.back.delete(order)
+            return replace(self, back=rest, held=held), back[-1]
         pfn = (self.next + (1 << order) - 1) >> order << order
         if pfn + (1 << order) > self.limit:
             return self, NOTHING
