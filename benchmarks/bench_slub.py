@@ -1,6 +1,6 @@
 """How fast the compiled SLUB and kmalloc are: against C, with few objects in use and with many.
 
-Both run the same operations from the same empty caches; totals, checksum, slots, slabs and links must be equal.
+Both run the same operations from the same empty caches; totals, slots, slabs and links must be equal.
 """
 
 import ctypes
@@ -41,7 +41,7 @@ STREAMS: Final = {
 
 
 def stream(slots: int, elsewhere: float, count: int, seed: int = 1) -> Int64s:
-    """Requests and releases of random slots, half of the slots full on average; now and then a CPU is flushed."""
+    """Requests and releases of random slots, half of them full on average; now and then a CPU is flushed."""
     rng = np.random.default_rng(seed)
     slot = rng.integers(0, slots, count)
     order = np.argsort(slot, kind="stable")

@@ -109,7 +109,7 @@ def test_columns_of_operations() -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_interpreted_kernel_equals_the_model_after_every_operation(version: str) -> None:
-    caches, heap = caches_of(version), Heap(70, next=1)
+    caches, heap = caches_of(version), Heap(30, next=1)
     pure, fast = _Pure(version, caches, heap), FastSlub(kernel(version), caches, heap, SLOTS, compiled=False)
     for word in np.split(words := stream(3, 420), words.size):
         pure.run(word)
@@ -120,9 +120,9 @@ def test_the_interpreted_kernel_equals_the_model_after_every_operation(version: 
     assert [fast.address(slot) for slot in range(SLOTS)] == pure.addresses
 
 
-@pytest.mark.parametrize("version", ["2.6.32", "3.14", "5.15", "6.1.192", "6.12.117"])
+@pytest.mark.parametrize("version", ["2.6.32", "5.15", "6.12.117"])
 def test_the_compiled_kernel_equals_the_model(version: str) -> None:
-    caches, heap = caches_of(version), Heap(70, next=1)
+    caches, heap = caches_of(version), Heap(30, next=1)
     pure, fast = _Pure(version, caches, heap), FastSlub(kernel(version), caches, heap, SLOTS)
     interpreted = FastSlub(kernel(version), caches, heap, SLOTS, compiled=False)
     for words in np.split(stream(5, 2000), 50):
@@ -135,7 +135,11 @@ def test_the_compiled_kernel_equals_the_model(version: str) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.sampled_from(VERSIONS), st.integers(0, 5), st.integers(0, 1 << 20), st.integers(20, 120), st.integers(5, 90)
+    st.sampled_from(VERSIONS),
+    st.integers(0, 5),
+    st.integers(0, 1 << 20),
+    st.integers(20, 120),
+    st.integers(5, 90),
 )
 def test_packing_loses_nothing_and_work_goes_on(
     version: str, limit: int, seed: int, count: int, pages: int
@@ -160,9 +164,7 @@ def test_kmalloc_equals_the_model(version: str, compiled: bool) -> None:
     sizes = kmalloc_sizes(profile)
     caches = [slub.empty_cache(profile, size, node_of, 1) for size in sizes]
     fast = FastSlub(profile, caches, Heap(60, next=1), SLOTS, kmalloc=0, compiled=compiled)
-    heap = Kmalloc(
-        profile, Heap(60, next=1), Map(zip(sizes, caches, strict=True)), Map(), node_of
-    )
+    heap = Kmalloc(profile, Heap(60, next=1), Map(zip(sizes, caches, strict=True)), Map(), node_of)
     rng = np.random.default_rng(2)
     held: dict[int, int] = {}
     refused = 0
@@ -172,7 +174,9 @@ def test_kmalloc_equals_the_model(version: str, compiled: bool) -> None:
             fast.run(operations([FREE], cpu, 0, slot))
             heap = kfree(heap, held.pop(slot), cpu)
         else:
-            size = int(rng.choice([0, 1, 8, 9, 90, 96, 97, 129, 192, 193, 700, 3000, 5000, 8192, 8193, 20000]))
+            size = int(
+                rng.choice([0, 1, 8, 9, 90, 96, 97, 129, 192, 193, 700, 3000, 5000, 8192, 8193, 20000])
+            )
             fast.run(operations([KMALLOC], cpu, size, slot))
             heap, address = kmalloc(heap, size, cpu)
             refused += address == NOTHING

@@ -21,7 +21,6 @@ from linuxmm.fast.parts import kernel_of
 from linuxmm.fast.slub_arena import (
     LARGE,
     NO_SLAB,
-    NOTHING,
     ORDER,
     OWNER,
     PRIMITIVES,
@@ -40,7 +39,7 @@ from linuxmm.model.objects.slub import (
     free_object,
     rules_for,
 )
-from linuxmm.model.objects.slub_state import Cache
+from linuxmm.model.objects.slub_state import NOTHING, Cache
 from linuxmm.spec.errors import BadEvidence, ImpossibleProfile
 from linuxmm.spec.kernel import Kernel, kernel
 from linuxmm.spec.objects.sizes import PAGE_SHIFT, SLUB_LEAST, get_order, kmalloc_class
@@ -95,7 +94,7 @@ def run_words(a: FastArena, words: Int64s, classes: Int32s, slots: Int64s, total
             owner = word_at(a.slabs, pfn * RECORD + OWNER)
             if owner == LARGE:
                 a.slabs[U(pfn * RECORD + OWNER)] = NO_SLAB
-                give_pages(pages_of(a), pfn, word_at(a.slabs, pfn * RECORD + ORDER))
+                give_pages(pages_of(a), pfn, word_at(a.slabs, pfn * RECORD + ORDER))  # type: ignore[type-var]
             else:
                 free_object(RULES, cache_at(a, owner), pages_of(a), cpu, pfn, held & 0xFFFF)  # type: ignore[arg-type,type-var]
             continue
@@ -138,7 +137,16 @@ def run_words(a: FastArena, words: Int64s, classes: Int32s, slots: Int64s, total
 
 
 _COLD: Final = frozenset(
-    {"refill", "free_elsewhere", "flush", "discard_doomed", "let_go", "_from_node", "_grow", "drain_cpu_list"}
+    {
+        "flush",
+        "flush_slab",
+        "drain_cpu_list",
+        "discard_doomed",
+        "_discard",
+        "_grow",
+        "_from_node",
+        "let_go",
+    }
 )
 
 
@@ -152,7 +160,9 @@ def interpreted(rules: Rules) -> Function:
     return Linked(rules, PRIMITIVES, compiled=False).entry(run_words)
 
 
-def operations(code: ArrayLike, cpu: ArrayLike, what: ArrayLike, slot: ArrayLike, node: ArrayLike = 0) -> Int64s:
+def operations(
+    code: ArrayLike, cpu: ArrayLike, what: ArrayLike, slot: ArrayLike, node: ArrayLike = 0
+) -> Int64s:
     """Operation words from columns of equal length, or numbers that hold for every operation.
 
     what      number of a cache, or bytes for KMALLOC

@@ -78,13 +78,13 @@ class FastArena(NamedTuple):
 
 
 class FastCache(NamedTuple):
-    """One cache in an arena; base is its first word in `st`, index its number."""
+    """One cache in an arena; base is its first word in `st`, rank its number."""
 
     slabs: Int32s
     links: Int16s
     st: Int64s
     base: int
-    index: int
+    rank: int
     nr_cpus: int
     nr_nodes: int
     size: int
@@ -233,7 +233,7 @@ def add_slab(cache: FastCache, pfn: int, node: int, objects: int, order: int) ->
     s[U(at + FROZEN)] = 0
     s[U(at + HEAD)] = 0
     s[U(at + ORDER)] = order
-    s[U(at + OWNER)] = cache.index
+    s[U(at + OWNER)] = cache.rank
     s[U(at + LISTED)] = 0
     first = pfn * LINKS
     number = 1

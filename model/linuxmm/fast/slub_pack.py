@@ -1,4 +1,4 @@
-"""Caches and their pages as arrays and back: the abstraction function of the compiled SLUB and its inverse."""
+"""Caches and their pages as arrays, and back: the compiled SLUB's abstraction function and its inverse."""
 
 from collections.abc import Iterator, Sequence
 
@@ -24,7 +24,6 @@ from linuxmm.fast.slub_arena import (
     MIN_PARTIAL,
     NEXT,
     NO_SLAB,
-    NOTHING,
     NR_ORDERS,
     OWNER,
     PER_SLAB,
@@ -48,8 +47,9 @@ from linuxmm.fast.slub_arena import (
     with_list,
 )
 from linuxmm.model.objects.pages import Heap
-from linuxmm.model.objects.slub_state import Cache, CpuSlab, Slab
+from linuxmm.model.objects.slub_state import NOTHING, Cache, CpuSlab, Slab
 from linuxmm.spec.errors import ImpossibleProfile
+
 
 def pack(caches: Sequence[Cache], pages: Heap) -> FastArena:
     """Arrays that hold caches, which share the CPUs and the nodes, and their heap.
@@ -60,7 +60,9 @@ def pack(caches: Sequence[Cache], pages: Heap) -> FastArena:
         raise ImpossibleProfile("expected at least one cache, and all with the same CPUs and nodes")
     node_of, nr_nodes = caches[0].node_of, len(caches[0].nodes)
     if any(cache.size < 8 or cache.doomed or cache.order >= NR_ORDERS for cache in caches):
-        raise ImpossibleProfile("expected objects of 8 bytes or more, orders below 25, no operation under way")
+        raise ImpossibleProfile(
+            "expected objects of 8 bytes or more, orders below 25, no operation under way"
+        )
     words = HEAP_WORDS + len(node_of) + len(caches) * cache_words(len(node_of), nr_nodes)
     a = FastArena(
         np.zeros(pages.limit * RECORD, np.int32),
@@ -126,9 +128,7 @@ def _slab(fast: FastCache, pfn: int) -> Slab:
     """A slab; the links of objects that are not free are what they were, as in the model."""
     slab = slab_at(fast, pfn)
     links = {number: int(fast.links[slab.first + number]) for number in range(slab.objects)}
-    return Slab(
-        slab.node, slab.objects, slab.inuse, bool(slab.frozen), slab.head, Map(links), slab.order
-    )
+    return Slab(slab.node, slab.objects, slab.inuse, bool(slab.frozen), slab.head, Map(links), slab.order)
 
 
 def _cpu_slab(fast: FastCache, cpu: int) -> CpuSlab:

@@ -3,8 +3,8 @@
 Free objects are linked through themselves: a slab, or the CPU that uses it, knows the first one.  A CPU's
 list runs through the same links as its slab's.
 
-The functions marked as primitives are all that the algorithms of `slub` know of a cache; a replacement of each
-makes them run over another representation (`linuxmm.fast.slub_arena`).
+The primitives are all that the algorithms of `slub` know of a cache; with others in their place these run
+over another representation (`linuxmm.fast.slub_arena`).
 
 Linux: struct slab, struct kmem_cache_cpu, struct kmem_cache_node (mm/slub.c).  Seed 2.1.2.2 (F033).
 """

@@ -113,7 +113,9 @@ CHAINS: Final = {
     bounds="any number of objects, any lists",
     witness={**CHAINS, "step": POP, "number": 5, "other": 3},
     mutants=(
-        Mutant(push, "forgets the list", "with_link(slab, number, slab.head)", "with_link(slab, number, END)"),
+        Mutant(
+            push, "forgets the list", "with_link(slab, number, slab.head)", "with_link(slab, number, END)"
+        ),
         Mutant(
             push,
             "links the object to itself",
