@@ -20,7 +20,7 @@ _serial: Final = count()
 
 
 class BoundRules:
-    """One kernel's rules, of compiled functions; compiled code takes it where algorithms take their `Rules`."""
+    """One kernel's rules, of compiled functions; compiled code takes it for the algorithms' `Rules`."""
 
     def __init__(self, rules: Rules | slub.Rules) -> None:
         self.rules = rules

@@ -142,7 +142,7 @@ def _shown(value: object) -> str:
 
 
 def _in_place(function: FunctionType, outlined: Function) -> FunctionType | None:
-    """A call of `outlined` that answers with the caller's zone, machine or cache; None if it answers with none.
+    """A call of `outlined` that answers with the caller's zone, machine or cache, or None.
 
     Arrays change in place, so the state returned is the state passed; without this the compiler would have to
     keep both apart.
