@@ -83,8 +83,8 @@ static int alloc_object(int which, int zero)
     struct page *p = &pages[slab];
     int number = p->head, at = slab * PAGE + number * caches[which].stride;
     p->head = *link_of(slab, number);
-#ifdef BUG_2 // after three objects of a slab the last one is handed out again
-    if (p->inuse == 3)
+#ifdef BUG_2 // the second object of a slab is handed out twice
+    if (p->inuse == 1)
         p->head = number;
 #endif
 #ifdef BUG_3 // taking the second object of a slab loses the third
@@ -292,8 +292,10 @@ static void print_slabs(void)
         if (p->kind != SLAB)
             continue;
         printf("%s[%ld,%d,%d,[", comma, start + (long)slab * PAGE, caches[p->cache].stride, p->objects);
-        for (int n = p->head, met = 0; n != END && met <= p->objects; n = *link_of(slab, n), met++)
+        for (int n = p->head, met = 0; n >= 0 && met <= p->objects; met++) {
             printf("%s%d", met ? "," : "", n);
+            n = n < p->objects ? *link_of(slab, n) : END;
+        }
         printf("]]");
         comma = ",";
     }

@@ -16,7 +16,30 @@ from linuxmm.oracle.adapter.objects import ObjectAllocator
 from linuxmm.spec.errors import LinuxmmError
 
 Make = Callable[[], ObjectAllocator]
-_SIZES: Final = (0, 1, 8, 9, 16, 24, 64, 65, 90, 96, 97, 128, 180, 192, 193, 500, 2048, 3000, 4096, 8192, 8193)
+_SIZES: Final = (
+    0,
+    1,
+    8,
+    9,
+    16,
+    24,
+    64,
+    65,
+    90,
+    96,
+    97,
+    128,
+    180,
+    192,
+    193,
+    500,
+    2048,
+    3000,
+    4096,
+    8192,
+    8193,
+)
+_LARGE: Final = 1 << 17
 _KINDS: Final = (
     *("kmalloc",) * 4,
     *("kfree",) * 4,
@@ -56,7 +79,7 @@ class ObjectMachine(RuleBasedStateMachine):
     @rule(
         kind=st.sampled_from(_KINDS),
         which=st.integers(0, 15),
-        size=st.sampled_from(_SIZES),
+        size=st.sampled_from((*_SIZES, _LARGE, _LARGE)),
         cache=st.sampled_from(_NAMES),
         zero=st.booleans(),
     )
@@ -171,7 +194,7 @@ def _simpler(calls: tuple[ObjectCall, ...]) -> Iterable[tuple[ObjectCall | None,
 
 
 def _simpler_calls(call: ObjectCall) -> Iterable[ObjectCall]:
-    """The same call with less: no flag, a smaller size.  Arguments that the kind does not use become the least."""
+    """The same call with less: no flag, a smaller size, nothing that its kind does not use."""
     plain = ObjectCall(call.kind)
     uses = {
         "kmalloc": ("size", "zero"),

@@ -1,4 +1,4 @@
-"""One run of an object allocator under judgement: calls go in, every answer is held against the specification.
+"""One run of an object allocator under judgement: calls go in, every answer is held against the clauses.
 
 The driver writes into every object that it is handed, and reads it again: after each call one object, and
 before an object comes back that one.
@@ -26,6 +26,7 @@ from linuxmm.spec.objects.heap import (
     apply,
     permits,
     permits_slab,
+    permits_spans,
 )
 from linuxmm.spec.objects.sizes import ZERO_SIZE_PTR
 from linuxmm.spec.step import Errno, Refusal
@@ -134,6 +135,10 @@ class ObjectSession:
             kept = min(before.held[op.address].size, size)
             if self._answered(lambda: self._allocator.read(answer, kept)) != bytes([value]) * kept:
                 self._diverge(Refusal(CONTENTS, f"the first {kept} bytes are not what {op.address:#x} held"))
+        if not self.memory.held[answer].cache:
+            usable = Usable(answer)
+            if refusal := permits(self.memory, usable, self._answered(lambda: self._allocator.do(usable))):
+                self._diverge(refusal)
         self._written[answer] = value = len(self.calls) * 37 % 251 + 1
         self._answered(lambda: self._allocator.fill(answer, size, value))
 
@@ -150,9 +155,13 @@ class ObjectSession:
         count = self._answered(self._allocator.count)
         if count != len(self.memory.held):
             self._diverge(Refusal(COUNTED, f"counts {count} objects, {len(self.memory.held)} are held"))
-        for slab in self._answered(self._allocator.slabs) or ():
+        slabs = self._answered(self._allocator.slabs) or ()
+        for slab in slabs:
             if refusal := permits_slab(self.memory, slab.address, slab.size, slab.objects, slab.free):
                 self._diverge(refusal)
+        spans = tuple((slab.address, slab.size * slab.objects) for slab in slabs)
+        if refusal := permits_spans(self.memory, spans):
+            self._diverge(refusal)
 
     def _answered(self, request: Callable[[], T]) -> T:
         try:

@@ -63,6 +63,7 @@ class LineProcess:
             raise BrokenImplementation(
                 Fault.NOT_STARTED, "", f"{self.command[0]}: {error.strerror}"
             ) from error
+
     def close(self) -> None:
         """Close the pipes and kill the process."""
         child, self._child = self._child, None

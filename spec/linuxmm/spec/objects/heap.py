@@ -1,7 +1,7 @@
 """What any object allocator may answer: kmalloc, krealloc, ksize and named caches over one range of memory.
 
-The state is who holds which bytes.  An operation is judged with its answer: `permits` names what is forbidden,
-`apply` gives the state after an answer that is not.
+The state is who holds which bytes.  An operation is judged with its answer: `permits` names what is
+forbidden, `apply` gives the state after an answer that is not.
 
 Linux: mm/slab_common.c, mm/slub.c; Documentation/core-api/memory-allocation.rst.  Seed 2.1.2 (F033).
 """
@@ -68,7 +68,9 @@ COUNTED: Final = _clause(
     "counted", "As many objects are in use as were handed out and did not come back.", "mm/slub.c:slabinfo"
 )
 BUSY: Final = _clause(
-    "busy-destroyed", "A cache of which somebody holds an object stays.", "mm/slab_common.c:kmem_cache_destroy"
+    "busy-destroyed",
+    "A cache of which somebody holds an object stays.",
+    "mm/slab_common.c:kmem_cache_destroy",
 )
 
 
@@ -265,7 +267,9 @@ def apply(memory: Memory, op: Op, answer: Answer) -> Memory:
     return replace(memory, held=held.set(answer, Held(size, op.cache if isinstance(op, Get) else "")))
 
 
-def permits_slab(memory: Memory, address: int, size: int, objects: int, free: tuple[int, ...]) -> Refusal | None:
+def permits_slab(
+    memory: Memory, address: int, size: int, objects: int, free: tuple[int, ...]
+) -> Refusal | None:
     """Whether the objects of a slab are each held or on its list, once."""
     if len(set(free)) != len(free) or not all(0 <= number < objects for number in free):
         return Refusal("objects.freelist.once", f"slab {address:#x} of {objects} objects lists {free}")
@@ -275,4 +279,18 @@ def permits_slab(memory: Memory, address: int, size: int, objects: int, free: tu
     if len(free) + len(live) != objects:
         gone = sorted(set(range(objects)) - live - set(free))
         return Refusal("objects.slab.apart", f"objects {gone} of slab {address:#x} are neither held nor free")
+    return None
+
+
+def permits_spans(memory: Memory, slabs: tuple[tuple[int, int], ...]) -> Refusal | None:
+    """Whether slabs, (address, bytes of all objects), lie in the memory and share no byte."""
+    end = memory.start
+    for address, size in sorted(slabs):
+        if address < end:
+            return Refusal(
+                DOUBLE, f"the slab at {address:#x} begins before {end:#x}, the end of what is below"
+            )
+        end = address + size
+    if end > memory.start + memory.bytes:
+        return Refusal(OUTSIDE, f"a slab ends at {end:#x}")
     return None
