@@ -198,8 +198,7 @@ def empty_cache(
             raise TypeError(f"{rule}: {found!r}")
         return found
 
-    cpus = len(node_of)
-    order = ask("objects.slub-order", size, ask("objects.slub-cpus", cpus, cpus), max_order)
+    order = ask("objects.slub-order", size, ask("objects.slub-cpus", *2 * (len(node_of),)), max_order)
     objects = objects_of(order, size)
     partial = ask("objects.slub-cpu-partial", size)
     if rules_for(kernel).weight is _one_slab:
@@ -275,20 +274,19 @@ def refill(rules: Rules, cache: Cache, pages: P, cpu: int, node: int, remote: bo
     """Give the CPU a slab with free objects on its list; False when there are no pages."""
     pfn = held_by(cache, cpu).slab
     if pfn != NOTHING:
-        if not _matches(cache, pfn, node):
-            cache, pages = discard_doomed(flush_slab(cache, cpu), pages)
-        else:
+        if _matches(cache, pfn, node):
             cache = _reload(cache, cpu)
             if held_by(cache, cpu).slab != NOTHING:
                 return cache, pages, True
+        else:
+            cache, pages = discard_doomed(flush_slab(cache, cpu), pages)
     while cpu_first(cache, cpu) != NOTHING:
         pfn = cpu_first(cache, cpu)
         cache = pop_cpu(cache, cpu)
         if _matches(cache, pfn, node):
             return _use(cache, cpu, pfn), pages, True
         cache, pages = discard_doomed(let_go(cache, pfn, True), pages)
-    place = partial_node(cache, cpu, node, remote)
-    if place != NOTHING:
+    if (place := partial_node(cache, cpu, node, remote)) != NOTHING:
         return _from_node(rules, cache, cpu, place), pages, True
     return _grow(cache, pages, cpu, node)
 
@@ -377,8 +375,7 @@ def free_object(rules: Rules, cache: Cache, pages: P, cpu: int, pfn: int, number
 def free_elsewhere(rules: Rules, cache: Cache, pages: P, cpu: int, pfn: int, number: int) -> tuple[Cache, P]:
     """The slow path: an object of a slab that is not this CPU's (__slab_free)."""
     before = slab_at(cache, pfn)
-    was_full = before.head == END
-    was_frozen = before.frozen
+    was_full, was_frozen = before.head == END, before.frozen
     slab = push(before, number)
     cache = with_slab(cache, pfn, slab)
     if was_frozen:
@@ -421,9 +418,7 @@ def let_go(cache: Cache, pfn: int, tail: bool) -> Cache:
 
 def flush_slab(cache: Cache, cpu: int) -> Cache:
     """Take the CPU's slab from it: its list goes in front of the slab's own (deactivate_slab)."""
-    held = held_by(cache, cpu)
-    pfn = held.slab
-    head = held.head
+    pfn, head = held_by(cache, cpu).slab, held_by(cache, cpu).head
     slab = slab_at(cache, pfn)
     freed_elsewhere = slab.head != END
     if head != END:
@@ -439,8 +434,8 @@ def flush_slab(cache: Cache, cpu: int) -> Cache:
 
 def _discard(cache: Cache, pages: P, pfn: int) -> tuple[Cache, P]:
     """Give an empty slab's pages back."""
-    order = slab_at(cache, pfn).order
-    return drop_slab(cache, pfn), give_pages(pages, pfn, order)
+    pages = give_pages(pages, pfn, slab_at(cache, pfn).order)
+    return drop_slab(cache, pfn), pages
 
 
 def discard_doomed(cache: Cache, pages: P) -> tuple[Cache, P]:

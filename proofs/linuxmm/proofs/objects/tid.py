@@ -1,7 +1,7 @@
 """Theorems about SLUB's transaction id: an exchange that takes place finds the list as it was read.
 
-Any thread's step is its own or another's, so two threads stand for any number: the one looked at, and one that
-steps in between.  Ghosts say where objects are, as in `links`, and count the operations that were made.
+Any thread's step is its own or another's, so two threads stand for any number: the one looked at, and one
+that steps in between.  Ghosts say where objects are, as in `links`, and count the operations that were made.
 Transaction ids are integers here; the kernel's come round after 2**64 operations.
 """
 
@@ -75,8 +75,8 @@ _WITNESS: Final = {
 
 @theorem(
     "objects.slub.tid-holds",
-    "Whatever any thread of the CPU does, what a thread has read of the list is so as long as the transaction "
-    "id is what it read; and the id has grown by the number of operations made since.",
+    "Whatever any thread of the CPU does, what a thread has read of the list is so as long as the "
+    "transaction id is what it read; and the id has grown by the number of operations made since.",
     proves=(step, exchanges),
     clauses=("objects.handed-out-once",),
     features=("F033",),
@@ -156,8 +156,8 @@ def tid_holds(
 
 @theorem(
     "objects.slub.tid-exchange",
-    "An exchange takes place only if no operation was made on the CPU since the list was read; then the object "
-    "that is taken was free and is on the list no more, and the list stays linked both ways without a cycle.",
+    "An exchange takes place only if no operation was made on the CPU since the list was read; then the "
+    "object that is taken was free and is on the list no more, and the list stays linked both ways without a cycle.",
     proves=(exchanges, step),
     clauses=("objects.handed-out-once", "objects.freelist.once", "objects.slab.apart"),
     features=("F033",),
