@@ -52,8 +52,7 @@ from linuxmm.spec.registry import verb
 
 P = TypeVar("P", bound=PageSource)
 ANY_NODE: Final = -1
-PROMOTED: Final = 32
-"""SHRINK_PROMOTE_MAX."""
+PROMOTED: Final = 32  # SHRINK_PROMOTE_MAX
 
 
 class Rules(NamedTuple):
@@ -85,8 +84,7 @@ def _one_slab(cache: Cache, pfn: int) -> int:
 
 
 def _free_objects(cache: Cache, pfn: int) -> int:
-    slab = slab_at(cache, pfn)
-    return slab.objects - slab.inuse
+    return slab_at(cache, pfn).objects - slab_at(cache, pfn).inuse
 
 
 def _never(nr: int, least: int) -> bool:
@@ -274,19 +272,20 @@ def refill(rules: Rules, cache: Cache, pages: P, cpu: int, node: int, remote: bo
     """Give the CPU a slab with free objects on its list; False when there are no pages."""
     pfn = held_by(cache, cpu).slab
     if pfn != NOTHING:
-        if _matches(cache, pfn, node):
+        if not _matches(cache, pfn, node):
+            cache, pages = discard_doomed(flush_slab(cache, cpu), pages)
+        else:
             cache = _reload(cache, cpu)
             if held_by(cache, cpu).slab != NOTHING:
                 return cache, pages, True
-        else:
-            cache, pages = discard_doomed(flush_slab(cache, cpu), pages)
     while cpu_first(cache, cpu) != NOTHING:
         pfn = cpu_first(cache, cpu)
         cache = pop_cpu(cache, cpu)
         if _matches(cache, pfn, node):
             return _use(cache, cpu, pfn), pages, True
         cache, pages = discard_doomed(let_go(cache, pfn, True), pages)
-    if (place := partial_node(cache, cpu, node, remote)) != NOTHING:
+    place = partial_node(cache, cpu, node, remote)
+    if place != NOTHING:
         return _from_node(rules, cache, cpu, place), pages, True
     return _grow(cache, pages, cpu, node)
 
@@ -375,7 +374,8 @@ def free_object(rules: Rules, cache: Cache, pages: P, cpu: int, pfn: int, number
 def free_elsewhere(rules: Rules, cache: Cache, pages: P, cpu: int, pfn: int, number: int) -> tuple[Cache, P]:
     """The slow path: an object of a slab that is not this CPU's (__slab_free)."""
     before = slab_at(cache, pfn)
-    was_full, was_frozen = before.head == END, before.frozen
+    was_full = before.head == END
+    was_frozen = before.frozen
     slab = push(before, number)
     cache = with_slab(cache, pfn, slab)
     if was_frozen:
@@ -418,7 +418,8 @@ def let_go(cache: Cache, pfn: int, tail: bool) -> Cache:
 
 def flush_slab(cache: Cache, cpu: int) -> Cache:
     """Take the CPU's slab from it: its list goes in front of the slab's own (deactivate_slab)."""
-    pfn, head = held_by(cache, cpu).slab, held_by(cache, cpu).head
+    pfn = held_by(cache, cpu).slab
+    head = held_by(cache, cpu).head
     slab = slab_at(cache, pfn)
     freed_elsewhere = slab.head != END
     if head != END:

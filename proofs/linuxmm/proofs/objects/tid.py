@@ -157,7 +157,7 @@ def tid_holds(
 @theorem(
     "objects.slub.tid-exchange",
     "An exchange takes place only if no operation was made on the CPU since the list was read; then the "
-    "object that is taken was free and is on the list no more, and the list stays linked both ways without a cycle.",
+    "object that is taken was free and is on the list no more, and the list stays linked, without a cycle.",
     proves=(exchanges, step),
     clauses=("objects.handed-out-once", "objects.freelist.once", "objects.slab.apart"),
     features=("F033",),
