@@ -54,8 +54,10 @@ lab-kernel:
 	hardware/linuxmm/lab/own_kernel/kernel.sh $(SOURCE) $(OUT) $(abspath $(CONFIGS))
 
 FAULT_CAPTURES ?= inject-6.12 cma-6.12 hotplug-6.12 pressure-6.12 hugetlb-6.1 compaction-6.12 numa-6.1 highmem-6.1-686-pae
+OBJECT_CAPTURES ?= objects-slub-6.1 vm-space-6.12 objects-slub-debug-6.12
 fault-evidence: $(STAMP)
-	$(BIN)/python -m linuxmm.oracle.faults_table docs/evidence/faults.json $(FAULT_CAPTURES:%=tests/real/alloc-%)
+	$(BIN)/python -m linuxmm.oracle.faults_table docs/evidence/faults.json \
+	  $(FAULT_CAPTURES:%=tests/real/alloc-%) $(OBJECT_CAPTURES:%=tests/real/areas/%)
 
 lab-test: $(STAMP)
 	$(BIN)/python -m pytest -m lab tests/lab -p no:cacheprovider

@@ -14,14 +14,15 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import models, register_model, typeof_impl
 
 from linuxmm.model.alloc.rules import Rules
+from linuxmm.model.objects import slub
 
 _serial: Final = count()
 
 
 class BoundRules:
-    """One kernel's rules, of compiled functions; compiled code takes it where the algorithms take `Rules`."""
+    """One kernel's rules, of compiled functions; compiled code takes it for the algorithms' `Rules`."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules | slub.Rules) -> None:
         self.rules = rules
         self.type = RulesType(rules)
 
@@ -29,7 +30,7 @@ class BoundRules:
 class RulesType(types.Opaque):
     """The type of one BoundRules; every BoundRules has its own."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules | slub.Rules) -> None:
         super().__init__(f"Rules{next(_serial)}")
         self.rules = rules
 

@@ -20,12 +20,19 @@ from linuxmm.model.alloc.freelist import Zone
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.profile import rules_for
 from linuxmm.model.alloc.rules import Rules
+from linuxmm.model.objects import slub
+from linuxmm.model.objects.slub_state import Cache
 from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.relink import Function, Relinker, global_names
 
 RULES: Final[Rules] = rules_for(kernel("6.12"))
 """What a compiled entry calls the rules of its kernel; not compiled, an entry runs with these."""
+
+AnyRules = Rules | slub.Rules
+"""What a kernel does in its own way, of an allocator that is compiled."""
+STATES: Final = (Zone, Machine, Cache)
+"""States that compiled functions change in place."""
 
 NOT_COMPILED: Final[frozenset[Function]] = frozenset(
     {request_2_4_0.walk_plenty, request_2_4.walk_adding_marks, request_2_4.walk_by_class_mark}
@@ -50,7 +57,7 @@ class Linked:
 
     def __init__(
         self,
-        rules: Rules,
+        rules: AnyRules,
         primitives: Mapping[Function, Function],
         cold: frozenset[str] = frozenset(),
         *,
@@ -65,7 +72,7 @@ class Linked:
         self._cold = cold
         self._tag = _tag(rules, primitives, cold)
         self._relink = Relinker(primitives, wrap=self._compile)
-        self.rules = Rules._make(
+        self.rules = type(rules)._make(
             self._relink(value) if isinstance(value, FunctionType) else value for value in rules
         )
         self._bound = BoundRules(self.rules)
@@ -117,7 +124,7 @@ class Linked:
         return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
 
 
-def _tag(rules: Rules, primitives: Mapping[Function, Function], cold: frozenset[str]) -> str:
+def _tag(rules: AnyRules, primitives: Mapping[Function, Function], cold: frozenset[str]) -> str:
     """Part of the name of every compiled function.
 
     Machine code is linked by name, also code that was cached by another process; so functions of two kernels
@@ -135,13 +142,13 @@ def _shown(value: object) -> str:
 
 
 def _in_place(function: FunctionType, outlined: Function) -> FunctionType | None:
-    """A call of `outlined` that answers with the caller's zone or machine; None if it answers with neither.
+    """A call of `outlined` that answers with the caller's zone, machine or cache, or None.
 
     Arrays change in place, so the state returned is the state passed; without this the compiler would have to
     keep both apart.
     """
     answer = function.__annotations__.get("return")
-    state = next((kind for kind in (Zone, Machine) if answer is kind or kind in get_args(answer)[:1]), None)
+    state = next((kind for kind in STATES if answer is kind or kind in get_args(answer)[:1]), None)
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     if state is None:
         return None

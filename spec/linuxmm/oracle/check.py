@@ -1,6 +1,6 @@
 """Judge evidence of any form: the specification alone, and on request the model's prediction on top."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,12 +18,10 @@ from linuxmm.oracle.formats import (
     losses,
     open_evidence,
 )
-from linuxmm.spec.errors import BadEvidence, LinuxmmError
+from linuxmm.oracle.object_evidence import has_objects, judge_objects
+from linuxmm.spec.errors import BadEvidence, LinuxmmError, Unmodelled
 from linuxmm.spec.kernel import parse_version
 from linuxmm.spec.verdict import Divergence, Judgement, Verdict
-
-AREAS: Final = ("alloc",)
-"""Areas whose judge is built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +65,27 @@ class Report:
         return self.judgement.verdict
 
 
+@dataclass(frozen=True, slots=True)
+class Area:
+    """How the evidence of one area is judged.
+
+    shows  whether a capture has anything to judge
+    judge  holds a capture against the area's clauses; the last argument is the kernel's version
+    """
+
+    shows: Callable[[Capture], bool]
+    judge: Callable[[Judgement, Capture, str], None]
+
+
+_BESIDE_PAGES: Final[dict[str, Area]] = {
+    "objects": Area(has_objects, judge_objects),
+}
+"""Areas judged beside the page allocator, wherever a capture shows them; a new one is a line here."""
+
+AREAS: Final = ("alloc", *_BESIDE_PAGES)
+"""Areas whose judge is built."""
+
+
 def check(
     path: Path | str,
     *,
@@ -91,18 +110,43 @@ def check(
         parse_version(version)
     evidence = open_evidence(path)
     if isinstance(evidence, Capture):
-        return _check_capture(evidence, exact, nearest, version, progress, limit)
+        if only in _BESIDE_PAGES:
+            return _check_area(evidence, only, version, limit)
+        report = _check_capture(evidence, exact, nearest, version, progress, limit)
+        beside = [name for name, area in _BESIDE_PAGES.items() if only is None and area.shows(evidence)]
+        for name in beside:
+            try:
+                _BESIDE_PAGES[name].judge(report.judgement, evidence, report.kernel)
+            except Unmodelled as error:
+                report.judgement.gap(f"area {name}: {error}")
+        report.areas = ("alloc", *beside)
+        return report
+    if only in _BESIDE_PAGES:
+        raise LinuxmmError(f"area {only!r} is judged in captures: give a capture folder")
     if exact:
         raise LinuxmmError("a prediction needs exact states: give a capture folder with marks")
     judgement = Judgement(limit=limit)
     TraceCheck(judgement=judgement).run(_batches(evidence), progress)
-    return Report(str(path), version or "unknown", AREAS, judgement)
+    return Report(str(path), version or "unknown", ("alloc",), judgement)
 
 
 def _batches(evidence: Evidence) -> TextTrace | RawTrace | DatTrace | Archive | Operations:
     if isinstance(evidence, Capture):
         raise TypeError("a capture holds traces; iterate one of them")
     return evidence
+
+
+def _check_area(capture: Capture, name: str, version: str | None, limit: int) -> Report:
+    """One area beside the page allocator; evidence without anything of it is incomplete."""
+    judgement = Judgement(limit=limit)
+    for loss in losses(capture):
+        judgement.gap(loss)
+    kernel = version or capture.description.kernel.release
+    if _BESIDE_PAGES[name].shows(capture):
+        _BESIDE_PAGES[name].judge(judgement, capture, kernel)
+    else:
+        judgement.gap(f"the capture shows nothing of area {name!r}")
+    return Report(capture.name, kernel, (name,), judgement)
 
 
 def _check_capture(
@@ -119,7 +163,7 @@ def _check_capture(
     for missing in sorted(set(capture.traces) - set(traces)):
         judgement.gap(f"trace {missing}: its file is not in the capture")
     kernel = version or capture.description.kernel.release
-    report = Report(capture.name, kernel, AREAS, judgement)
+    report = Report(capture.name, kernel, ("alloc",), judgement)
     if exact:
         from linuxmm.oracle.exact.check import predict_capture
 

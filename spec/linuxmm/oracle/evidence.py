@@ -40,8 +40,14 @@ for _capture, _features in JUDGED.items():
     for _feature in _features:
         register_evidence(_feature, _capture)
 
-SLABS: Final = ("vm-space-6.1", "vm-space-6.12", "debug-leak-6.12", "objects-slub-debug-6.12")
-"""Captures under tests/real/areas whose slabs are judged: tests/oracle/checker/test_object_evidence.py."""
+SLABS: Final = (
+    "objects-slub-6.1",
+    "vm-space-6.1",
+    "vm-space-6.12",
+    "debug-leak-6.12",
+    "objects-slub-debug-6.12",
+)
+"""Captures under tests/real/areas whose objects are judged: tests/oracle/checker/test_object_evidence.py."""
 
 for _capture in SLABS:
     register_evidence("F033", f"areas/{_capture}")

@@ -12,13 +12,16 @@ import msgspec
 
 from linuxmm.oracle.faults import FAULTS
 from linuxmm.oracle.faults_exact import EXACT_FAULTS, Outcome, try_exact, try_permitted
-from linuxmm.oracle.formats.capture import open_capture
+from linuxmm.oracle.faults_objects import OBJECT_FAULTS, try_objects
+from linuxmm.oracle.formats.areas import has_area
+from linuxmm.oracle.formats.capture import Capture, open_capture
+from linuxmm.oracle.object_evidence import kmem_traces
 
 
 class Row(msgspec.Struct, frozen=True):
     """One fault in one capture.
 
-    judged  "permitted" or "exact"
+    judged  "permitted" or "exact"; "objects" for the clauses of object allocators
     must    the clause that must break; "prediction" or "incomplete" for faults of no one clause
     caught  None where the capture has no place for the fault
     """
@@ -34,8 +37,21 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def outcomes(folder: Path) -> Iterator[Row]:
-    """Every fault, planted in one capture and judged."""
+    """Every fault of its area, planted in one capture and judged."""
     capture = open_capture(folder)
+    shows_objects = any(has_area(capture, mark, "slab") for mark in capture.marks)
+    yield from (_of_objects if shows_objects or any(kmem_traces(capture)) else _of_pages)(capture)
+
+
+def _of_objects(capture: Capture) -> Iterator[Row]:
+    for fault in OBJECT_FAULTS:
+        with tempfile.TemporaryDirectory(prefix="linuxmm-fault-") as name:
+            outcome = try_objects(capture, fault, Path(name) / capture.path.name)
+        yield _row(outcome, fault.sentence, "objects", fault.clause or "incomplete")
+
+
+def _of_pages(capture: Capture) -> Iterator[Row]:
+    folder = capture.path
     for fault in FAULTS:
         with tempfile.TemporaryDirectory(prefix="linuxmm-fault-") as name:
             outcome = try_permitted(capture, fault, Path(name) / folder.name)

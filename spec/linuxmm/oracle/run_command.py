@@ -8,6 +8,7 @@ import typer
 
 from linuxmm.fast.allocator import ALLOC, FastAllocator, Totals, fields
 from linuxmm.model.alloc.boot import Booted
+from linuxmm.oracle.object_run import lines_of, read_recording, replay_objects, slabinfo
 from linuxmm.oracle.pc import LEAST, boot_pc
 from linuxmm.oracle.run_report import figures, printed
 from linuxmm.oracle.workloads import Workload, workload
@@ -56,9 +57,15 @@ def run_command(
     movablecore: Movable = 0,
     arch: Architecture = Arch.X86_64,
     seed: Seed = 1,
+    objects: Annotated[
+        bool, typer.Option("--objects", help="Replay the kmem events of a recording on SLUB instead.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a workload on the page allocator of a kernel and report as that kernel would."""
+    if objects:
+        _run_objects(name, version, memory, as_json)
+        return
     load = workload(name, ops, memory << 8, seed)
     booted, allocator = _run_on(version, load, _Machine(memory, movablecore, arch))
     allocator.run(load.words)
@@ -79,6 +86,28 @@ def run_command(
         typer.echo(f"\n{path}\n{text}", nl=False)
     typer.echo("\ncounters of the run")
     for key, value in totals.items():
+        typer.echo(f"{key} {value}")
+
+
+def _run_objects(name: str, version: str, memory: int, as_json: bool) -> None:
+    recording = read_recording(name, lines_of(name))
+    done = replay_objects(recording, kernel(version), memory << 8)
+    if as_json:
+        found = {
+            "workload": name,
+            "kernel": version,
+            "operations": len(recording.rows),
+            "totals": done.totals._asdict(),
+            "unknown_releases": recording.unknown,
+            "pages": done.pages,
+            "slabinfo": slabinfo(done.caches).splitlines(),
+        }
+        typer.echo(json.dumps(found, indent=1))
+        return
+    typer.echo(f"{name}: {len(recording.rows)} operations on {version}, {memory} MiB")
+    typer.echo(f"\n/proc/slabinfo\n{slabinfo(done.caches)}", nl=False)
+    typer.echo(f"\ncounters of the run\nunknown_releases {recording.unknown}\npages {done.pages}")
+    for key, value in done.totals._asdict().items():
         typer.echo(f"{key} {value}")
 
 

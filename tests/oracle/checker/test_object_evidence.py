@@ -42,9 +42,7 @@ def test_slabinfo_of_every_shipped_capture_follows_from_the_sizes() -> None:
     for file in sorted(REAL.glob("**/marks/*/proc/slabinfo")):
         capture = open_capture(file.parents[3])
         profile = kernel(capture.description.kernel.release)
-        judge_slabinfo(
-            judgement, file.read_text(), profile, capture.description.machine.cpus, file.parents[1].name
-        )
+        judge_slabinfo(judgement, file.read_text(), profile, capture.description.machine.cpus, str(file))
     assert judgement.divergences == []
     assert judgement.events > 5000
 
@@ -68,7 +66,7 @@ def test_planted_faults_are_found() -> None:
         "objects.slub.frozen": msgspec.structs.replace(first, frozen=1),
     }
     for clause, slab in faults.items():
-        nodes = {node: msgspec.structs.replace(held, partial=(slab,))}
+        nodes = {node: msgspec.structs.replace(held, partial=(slab,), nr_partial=1)}
         broken = SlabState({name: msgspec.structs.replace(cache, nodes=nodes)})
         judgement = Judgement()
         judge_slabs(judgement, broken, kernel("6.12"), 1, "A")

@@ -2,12 +2,12 @@
 
 import pytest
 
-from linuxmm.proofs.objects import layout, links, slob
+from linuxmm.proofs.objects import layout, links, slob, tid
 from linuxmm.proofs.objects.links import CHAINS, HELD, ON_CPU, POP, Ghost, linked_at, links_step
 from linuxmm.proofs.prover import prove
 from linuxmm.proofs.theorem import find_theorem
 
-MODULES = (layout, links, slob)
+MODULES = (layout, links, slob, tid)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,8 @@ MODULES = (layout, links, slob)
         "objects.slub.hardened-inverse",
         "objects.slub.counts-step",
         "objects.slub.links-step",
+        "objects.slub.tid-exchange",
+        "objects.slub.tid-holds",
         "objects.slab.tiled",
     ],
 )

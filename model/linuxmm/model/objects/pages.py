@@ -4,7 +4,9 @@ Linux: mm/slub.c:alloc_slab_page, mm/slab.c:kmem_getpages, mm/slob.c:slob_new_pa
 """
 
 from dataclasses import dataclass, replace
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, TypeVar
+
+from immutables import Map
 
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.request import alloc_fast, alloc_min, free_pages
@@ -25,32 +27,47 @@ class PageSource(Protocol):
         """The source after a block came back."""
 
 
+P = TypeVar("P", bound=PageSource)
+
+
+def take_pages(pages: P, order: int, node: int) -> tuple[P, int]:
+    """A block of a source: the primitive that object allocators know."""
+    return pages.take(order, node)
+
+
+def give_pages(pages: P, pfn: int, order: int) -> P:
+    """A source after a block came back."""
+    return pages.give(pfn, order)
+
+
 @dataclass(frozen=True, slots=True)
 class Heap:
-    """A source that hands out the lowest block that was never used, or the last one that came back.
+    """A source that hands out the last block of a size that came back, or the lowest one never used.
 
     limit  pages that there are; held  pages handed out
+    back   of each order, the blocks that came back, the last one last; no order without any
     """
 
     limit: int
     next: int = 0
     held: int = 0
-    back: tuple[tuple[int, int], ...] = ()
+    back: Map[int, tuple[int, ...]] = Map()  # noqa: RUF009 - immutable
 
     def take(self, order: int, node: int) -> tuple["Heap", int]:
         """A block of pages."""
-        for at in range(len(self.back) - 1, -1, -1):
-            if self.back[at][1] == order:
-                rest = self.back[:at] + self.back[at + 1 :]
-                return replace(self, back=rest, held=self.held + (1 << order)), self.back[at][0]
+        held = self.held + (1 << order)
+        if back := self.back.get(order, ()):
+            rest = self.back.set(order, back[:-1]) if back[1:] else self.back.delete(order)
+            return replace(self, back=rest, held=held), back[-1]
         pfn = (self.next + (1 << order) - 1) >> order << order
         if pfn + (1 << order) > self.limit:
             return self, NOTHING
-        return replace(self, next=pfn + (1 << order), held=self.held + (1 << order)), pfn
+        return replace(self, next=pfn + (1 << order), held=held), pfn
 
     def give(self, pfn: int, order: int) -> "Heap":
         """Take a block back."""
-        return replace(self, back=(*self.back, (pfn, order)), held=self.held - (1 << order))
+        back = self.back.set(order, (*self.back.get(order, ()), pfn))
+        return replace(self, back=back, held=self.held - (1 << order))
 
 
 @dataclass(frozen=True, slots=True)

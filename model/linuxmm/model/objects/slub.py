@@ -5,12 +5,11 @@ Linux: mm/slub.c:slab_alloc_node, ___slab_alloc, __slab_free, deactivate_slab.  
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final, NamedTuple, TypeVar
 
 from immutables import Map
 
-from linuxmm.model.objects.pages import PageSource
+from linuxmm.model.objects.pages import PageSource, give_pages, take_pages
 from linuxmm.model.objects.slub_state import (
     END,
     NOTHING,
@@ -18,16 +17,31 @@ from linuxmm.model.objects.slub_state import (
     CpuSlab,
     Slab,
     add_partial,
-    chain,
+    add_slab,
+    cpu_count,
+    cpu_first,
+    doomed_first,
+    drop_slab,
     following,
     give_back,
+    held_by,
     load,
-    new_slab,
+    node_count,
+    node_first,
+    node_of_cpu,
+    nr_nodes,
+    on_node,
+    pop_cpu,
+    pop_doomed,
     push,
+    push_cpu,
+    push_doomed,
     relink,
     remove_partial,
+    set_cpu,
+    slab_at,
     unfreeze,
-    with_cpu,
+    with_frozen,
     with_node,
     with_slab,
 )
@@ -38,14 +52,14 @@ from linuxmm.spec.registry import verb
 
 P = TypeVar("P", bound=PageSource)
 ANY_NODE: Final = -1
-PROMOTED: Final = 32
-"""SHRINK_PROMOTE_MAX."""
+PROMOTED: Final = 32  # SHRINK_PROMOTE_MAX
 
 
 class Rules(NamedTuple):
     """What SLUB of one kernel does in its own way.
 
     weight(cache, pfn)          what a slab adds to the count of a CPU's list
+    first_weight(cache, pfn)    what the slab in use adds, of those taken off a node's list together
     full(count, limit)          is the list emptied before another slab comes?
     stops(count, limit)         does taking slabs off a node's list end?
     keeps_empty(nr, least)      does a node with nr partial slabs keep one that a free has emptied?
@@ -54,6 +68,7 @@ class Rules(NamedTuple):
 
     has_cpu_partial: bool
     weight: Callable[[Cache, int], int]
+    first_weight: Callable[[Cache, int], int]
     full: Callable[[int, int], bool]
     stops: Callable[[int, int], bool]
     keeps_empty: Callable[[int, int], bool]
@@ -69,7 +84,7 @@ def _one_slab(cache: Cache, pfn: int) -> int:
 
 
 def _free_objects(cache: Cache, pfn: int) -> int:
-    return cache.objects - cache.slabs[pfn].inuse
+    return slab_at(cache, pfn).objects - slab_at(cache, pfn).inuse
 
 
 def _never(nr: int, least: int) -> bool:
@@ -109,7 +124,7 @@ def _above_half(count: int, limit: int) -> bool:
 )
 def rules_without_cpu_lists() -> Rules:
     """No lists of slabs per CPU; a slab that a free empties is given back at once."""
-    return Rules(False, _no_weight, _never, _always, _never, True)
+    return Rules(False, _no_weight, _no_weight, _never, _always, _never, True)
 
 
 @behaviour(
@@ -121,7 +136,7 @@ def rules_without_cpu_lists() -> Rules:
 )
 def rules_counting_objects_loosely() -> Rules:
     """Lists per CPU, limited by objects; a node keeps one empty slab more than min_partial."""
-    return Rules(True, _free_objects, _above, _above_half, _up_to, True)
+    return Rules(True, _free_objects, _free_objects, _above, _above_half, _up_to, True)
 
 
 @behaviour(
@@ -133,7 +148,7 @@ def rules_counting_objects_loosely() -> Rules:
 )
 def rules_counting_objects() -> Rules:
     """Lists per CPU, limited by objects that were free when their slab came."""
-    return Rules(True, _free_objects, _above, _above_half, _below, True)
+    return Rules(True, _free_objects, _free_objects, _above, _above_half, _below, True)
 
 
 @behaviour(
@@ -145,7 +160,7 @@ def rules_counting_objects() -> Rules:
 )
 def rules_counting_slabs() -> Rules:
     """Lists per CPU, limited by slabs."""
-    return Rules(True, _one_slab, _reaches, _above_half, _below, True)
+    return Rules(True, _one_slab, _no_weight, _reaches, _above_half, _below, True)
 
 
 @behaviour(
@@ -156,7 +171,7 @@ def rules_counting_slabs() -> Rules:
 )
 def rules_not_freezing() -> Rules:
     """As before; a slab is frozen only once a CPU begins to use it."""
-    return Rules(True, _one_slab, _reaches, _above_half, _below, False)
+    return Rules(True, _one_slab, _no_weight, _reaches, _above_half, _below, False)
 
 
 def rules_for(kernel: Kernel) -> Rules:
@@ -181,8 +196,7 @@ def empty_cache(
             raise TypeError(f"{rule}: {found!r}")
         return found
 
-    cpus = len(node_of)
-    order = ask("objects.slub-order", size, ask("objects.slub-cpus", cpus, cpus), max_order)
+    order = ask("objects.slub-order", size, ask("objects.slub-cpus", *2 * (len(node_of),)), max_order)
     objects = objects_of(order, size)
     partial = ask("objects.slub-cpu-partial", size)
     if rules_for(kernel).weight is _one_slab:
@@ -223,90 +237,98 @@ def alloc(
     remote  the choice whether slabs of other nodes are looked at (Linux: by the clock and a ratio)
     Ensures an object that nobody held; every other object stays where it was
     """
-    held = cache.cpus[cpu]
+    cache, pages, pfn, number = alloc_object(rules, cache, pages, cpu, node, remote)
+    return cache, pages, NOTHING if pfn == NOTHING else address_of(cache, pfn, number)
+
+
+def alloc_object(
+    rules: Rules, cache: Cache, pages: P, cpu: int, node: int, remote: bool
+) -> tuple[Cache, P, int, int]:
+    """An object as its slab and number; NOTHING for both when there are no pages."""
+    held = held_by(cache, cpu)
     if held.slab == NOTHING or held.head == END or not _matches(cache, held.slab, node):
-        cache, pages, found = _refill(rules, cache, pages, cpu, node, remote)
+        cache, pages, found = refill(rules, cache, pages, cpu, node, remote)
         if not found:
-            return cache, pages, NOTHING
-    cache, address = take_next(cache, cpu)
-    return cache, pages, address
+            return cache, pages, NOTHING, NOTHING
+    cache, pfn, number = take_next(cache, cpu)
+    return cache, pages, pfn, number
 
 
-def take_next(cache: Cache, cpu: int) -> tuple[Cache, int]:
+def take_next(cache: Cache, cpu: int) -> tuple[Cache, int, int]:
     """The fast path: the first object of the CPU's list.
 
     Requires  there is one
     """
-    held = cache.cpus[cpu]
-    slab = cache.slabs[held.slab]
-    cache = with_cpu(cache, cpu, replace(held, head=following(slab, held.head), tid=held.tid + 1))
-    return cache, address_of(cache, held.slab, held.head)
+    held = held_by(cache, cpu)
+    after = following(slab_at(cache, held.slab), held.head)
+    return set_cpu(cache, cpu, held.slab, after), held.slab, held.head
 
 
 def _matches(cache: Cache, pfn: int, node: int) -> bool:
-    return node in (ANY_NODE, cache.slabs[pfn].node)
+    return node == ANY_NODE or slab_at(cache, pfn).node == node
 
 
-def _refill(rules: Rules, cache: Cache, pages: P, cpu: int, node: int, remote: bool) -> tuple[Cache, P, bool]:
+def refill(rules: Rules, cache: Cache, pages: P, cpu: int, node: int, remote: bool) -> tuple[Cache, P, bool]:
     """Give the CPU a slab with free objects on its list; False when there are no pages."""
-    held = cache.cpus[cpu]
-    if held.slab != NOTHING:
-        if not _matches(cache, held.slab, node):
-            cache = flush_slab(cache, cpu)
-            cache, pages = _discard_marked(cache, pages)
+    pfn = held_by(cache, cpu).slab
+    if pfn != NOTHING:
+        if not _matches(cache, pfn, node):
+            cache, pages = discard_doomed(flush_slab(cache, cpu), pages)
         else:
             cache = _reload(cache, cpu)
-            if cache.cpus[cpu].slab != NOTHING:
+            if held_by(cache, cpu).slab != NOTHING:
                 return cache, pages, True
-    while cache.cpus[cpu].partial:
-        held = cache.cpus[cpu]
-        pfn, _ = held.partial[0]
-        cache = with_cpu(cache, cpu, replace(held, partial=held.partial[1:]))
+    while cpu_first(cache, cpu) != NOTHING:
+        pfn = cpu_first(cache, cpu)
+        cache = pop_cpu(cache, cpu)
         if _matches(cache, pfn, node):
             return _use(cache, cpu, pfn), pages, True
-        cache = let_go(cache, pfn, True)
-    cache, found = _from_nodes(rules, cache, cpu, node, remote)
-    if found:
-        return cache, pages, True
+        cache, pages = discard_doomed(let_go(cache, pfn, True), pages)
+    place = partial_node(cache, cpu, node, remote)
+    if place != NOTHING:
+        return _from_node(rules, cache, cpu, place), pages, True
     return _grow(cache, pages, cpu, node)
 
 
 def _reload(cache: Cache, cpu: int) -> Cache:
     """Take what was freed to the CPU's slab meanwhile; a slab without anything is let go (get_freelist)."""
-    held = cache.cpus[cpu]
-    slab = cache.slabs[held.slab]
+    pfn = held_by(cache, cpu).slab
+    slab = slab_at(cache, pfn)
     if slab.head == END:
-        cache = with_slab(cache, held.slab, unfreeze(slab))
-        return with_cpu(cache, cpu, replace(held, slab=NOTHING, tid=held.tid + 1))
-    return _use(cache, cpu, held.slab)
+        return set_cpu(with_slab(cache, pfn, unfreeze(slab)), cpu, NOTHING, END)
+    return _use(cache, cpu, pfn)
 
 
 def _use(cache: Cache, cpu: int, pfn: int) -> Cache:
     """Load a slab's list for a CPU."""
-    slab, head = load(cache.slabs[pfn])
-    held = cache.cpus[cpu]
-    return with_cpu(with_slab(cache, pfn, slab), cpu, replace(held, slab=pfn, head=head, tid=held.tid + 1))
+    slab, head = load(slab_at(cache, pfn))
+    return set_cpu(with_slab(cache, pfn, slab), cpu, pfn, head)
 
 
-def _from_nodes(rules: Rules, cache: Cache, cpu: int, node: int, remote: bool) -> tuple[Cache, bool]:
-    """Take partial slabs of the wanted or own node, else of another one that has more than it should keep."""
-    wanted = cache.node_of[cpu] if node == ANY_NODE else node
-    others = [n for n in range(len(cache.nodes)) if n != wanted] if remote and node == ANY_NODE else []
-    for place in (wanted, *others):
-        listed = cache.nodes[place]
-        if listed and (place == wanted or len(listed) > cache.min_partial):
-            return _from_node(rules, cache, cpu, place), True
-    return cache, False
+def partial_node(cache: Cache, cpu: int, node: int, remote: bool) -> int:
+    """The node whose partial slabs serve: the wanted or own one, else another with more than it should keep.
+
+    NOTHING when there is none
+    """
+    wanted = node_of_cpu(cache, cpu) if node == ANY_NODE else node
+    if node_count(cache, wanted) > 0:
+        return wanted
+    place = 0
+    while remote and node == ANY_NODE and place < nr_nodes(cache):
+        if place != wanted and node_count(cache, place) > cache.min_partial:
+            return place
+        place += 1
+    return NOTHING
 
 
 def _from_node(rules: Rules, cache: Cache, cpu: int, node: int) -> Cache:
     """Take the first partial slab of a node into use, and more onto the CPU's list (get_partial_node)."""
-    first = cache.nodes[node][0]
-    count = _free_objects(cache, first) if rules.weight is _free_objects else 0
+    first = node_first(cache, node)
+    count = rules.first_weight(cache, first)
     cache = remove_partial(cache, first)
     if cache.cpu_partial and rules.has_cpu_partial:
-        while cache.nodes[node] and not rules.stops(count, cache.cpu_partial):
-            pfn = cache.nodes[node][0]
+        while node_count(cache, node) > 0 and not rules.stops(count, cache.cpu_partial):
+            pfn = node_first(cache, node)
             count += rules.weight(cache, pfn)
             cache = put_cpu_partial(rules, remove_partial(cache, pfn), cpu, pfn, False)
     return _use(cache, cpu, first)
@@ -314,13 +336,16 @@ def _from_node(rules: Rules, cache: Cache, cpu: int, node: int) -> Cache:
 
 def _grow(cache: Cache, pages: P, cpu: int, node: int) -> tuple[Cache, P, bool]:
     """A new slab: of the usual order, else of the least that holds an object."""
-    place = cache.node_of[cpu] if node == ANY_NODE else node
-    for order in (cache.order, get_order(cache.size)):
-        pages, pfn = pages.take(order, place)
-        if pfn != NOTHING:
-            cache = with_slab(cache, pfn, new_slab(place, objects_of(order, cache.size), order))
-            return _use(cache, cpu, pfn), pages, True
-    return cache, pages, False
+    place = node_of_cpu(cache, cpu) if node == ANY_NODE else node
+    order = cache.order
+    pages, pfn = take_pages(pages, order, place)
+    if pfn == NOTHING:
+        order = get_order(cache.size)
+        pages, pfn = take_pages(pages, order, place)
+    if pfn == NOTHING:
+        return cache, pages, False
+    cache = add_slab(cache, pfn, place, objects_of(order, cache.size), order)
+    return _use(cache, cpu, pfn), pages, True
 
 
 # ---- release ---------------------------------------------------------------------------------------------
@@ -334,91 +359,100 @@ def free(rules: Rules, cache: Cache, pages: P, cpu: int, address: int) -> tuple[
     Ensures   it is free; a slab that it empties is given back if its node has enough partial ones
     """
     pfn, number = slab_of(cache, address)
-    held = cache.cpus[cpu]
+    return free_object(rules, cache, pages, cpu, pfn, number)
+
+
+def free_object(rules: Rules, cache: Cache, pages: P, cpu: int, pfn: int, number: int) -> tuple[Cache, P]:
+    """Take an object back, named by its slab and number."""
+    held = held_by(cache, cpu)
     if held.slab == pfn:
-        slab = relink(cache.slabs[pfn], number, held.head)
-        return with_cpu(with_slab(cache, pfn, slab), cpu, replace(held, head=number, tid=held.tid + 1)), pages
-    before = cache.slabs[pfn]
+        cache = with_slab(cache, pfn, relink(slab_at(cache, pfn), number, held.head))
+        return set_cpu(cache, cpu, pfn, number), pages
+    return free_elsewhere(rules, cache, pages, cpu, pfn, number)
+
+
+def free_elsewhere(rules: Rules, cache: Cache, pages: P, cpu: int, pfn: int, number: int) -> tuple[Cache, P]:
+    """The slow path: an object of a slab that is not this CPU's (__slab_free)."""
+    before = slab_at(cache, pfn)
+    was_full = before.head == END
+    was_frozen = before.frozen
     slab = push(before, number)
     cache = with_slab(cache, pfn, slab)
-    was_full = before.head == END
-    if before.frozen:
+    if was_frozen:
         return cache, pages
     if was_full and rules.has_cpu_partial:
-        cache = put_cpu_partial(rules, cache, cpu, pfn, True)
-        return _discard_marked(cache, pages)
-    if not was_full and pfn not in cache.nodes[slab.node]:
+        return discard_doomed(put_cpu_partial(rules, cache, cpu, pfn, True), pages)
+    if not was_full and not on_node(cache, pfn):
         return cache, pages
-    if slab.inuse == 0 and not rules.keeps_empty(len(cache.nodes[slab.node]), cache.min_partial):
-        return _discard(remove_partial(cache, pfn), pages, pfn)
+    if slab.inuse == 0 and not rules.keeps_empty(node_count(cache, slab.node), cache.min_partial):
+        if not was_full:
+            cache = remove_partial(cache, pfn)
+        return _discard(cache, pages, pfn)
     return (add_partial(cache, pfn, True) if was_full else cache), pages
 
 
 def put_cpu_partial(rules: Rules, cache: Cache, cpu: int, pfn: int, drain: bool) -> Cache:
     """Put a slab on the CPU's list, which first goes to the nodes if it is full and may be drained."""
-    held = cache.cpus[cpu]
-    count = held.partial[0][1] if held.partial else 0
-    if drain and held.partial and rules.full(count, cache.cpu_partial):
+    if drain and cpu_first(cache, cpu) != NOTHING and rules.full(cpu_count(cache, cpu), cache.cpu_partial):
         cache = drain_cpu_list(cache, cpu)
-        held, count = cache.cpus[cpu], 0
-    count += rules.weight(cache, pfn)
-    cache = with_cpu(cache, cpu, replace(held, partial=((pfn, count), *held.partial)))
-    slab = cache.slabs[pfn]
-    return with_slab(cache, pfn, replace(slab, frozen=True)) if rules.stays_frozen else cache
+    cache = push_cpu(cache, cpu, pfn, cpu_count(cache, cpu) + rules.weight(cache, pfn))
+    return with_slab(cache, pfn, with_frozen(slab_at(cache, pfn), True)) if rules.stays_frozen else cache
 
 
 def drain_cpu_list(cache: Cache, cpu: int) -> Cache:
-    """Give every slab of a CPU's list to its node; an empty one that is too many stays nowhere."""
-    held = cache.cpus[cpu]
-    cache = with_cpu(cache, cpu, replace(held, partial=()))
-    for pfn, _ in held.partial:
-        cache = let_go(cache, pfn, True)
+    """Give every slab of a CPU's list to its node; an empty one that is too many is doomed."""
+    while cpu_first(cache, cpu) != NOTHING:
+        pfn = cpu_first(cache, cpu)
+        cache = let_go(pop_cpu(cache, cpu), pfn, True)
     return cache
 
 
 def let_go(cache: Cache, pfn: int, tail: bool) -> Cache:
-    """Unfreeze a slab, and put it on its node's list if it has free objects and is not one empty too many."""
-    slab = unfreeze(cache.slabs[pfn])
+    """Unfreeze a slab, and put it on its node's list if it has free objects; one empty too many is doomed."""
+    slab = unfreeze(slab_at(cache, pfn))
     cache = with_slab(cache, pfn, slab)
-    too_many = slab.inuse == 0 and len(cache.nodes[slab.node]) >= cache.min_partial
-    return cache if too_many or slab.head == END else add_partial(cache, pfn, tail)
+    if slab.inuse == 0 and node_count(cache, slab.node) >= cache.min_partial:
+        return push_doomed(cache, pfn)
+    return cache if slab.head == END else add_partial(cache, pfn, tail)
 
 
 def flush_slab(cache: Cache, cpu: int) -> Cache:
     """Take the CPU's slab from it: its list goes in front of the slab's own (deactivate_slab)."""
-    held = cache.cpus[cpu]
-    slab = cache.slabs[held.slab]
+    pfn = held_by(cache, cpu).slab
+    head = held_by(cache, cpu).head
+    slab = slab_at(cache, pfn)
     freed_elsewhere = slab.head != END
-    mine = chain(slab, held.head)
-    if mine:
-        slab = give_back(slab, mine[0], mine[-1], len(mine))
-    cache = with_cpu(cache, cpu, replace(held, slab=NOTHING, head=END, tid=held.tid + 1))
-    return let_go(with_slab(cache, held.slab, slab), held.slab, freed_elsewhere)
+    if head != END:
+        tail = head
+        count = 1
+        while following(slab, tail) != END:
+            tail = following(slab, tail)
+            count += 1
+        slab = give_back(slab, head, tail, count)
+    cache = set_cpu(cache, cpu, NOTHING, END)
+    return let_go(with_slab(cache, pfn, slab), pfn, freed_elsewhere)
 
 
 def _discard(cache: Cache, pages: P, pfn: int) -> tuple[Cache, P]:
     """Give an empty slab's pages back."""
-    order = cache.slabs[pfn].order
-    return replace(cache, slabs=cache.slabs.delete(pfn)), pages.give(pfn, order)
+    pages = give_pages(pages, pfn, slab_at(cache, pfn).order)
+    return drop_slab(cache, pfn), pages
 
 
-def _discard_marked(cache: Cache, pages: P) -> tuple[Cache, P]:
-    """Give back the empty slabs that nobody has: those that a drain found to be too many."""
-    held = {pfn for listed in cache.nodes for pfn in listed}
-    for cpu in cache.cpus:
-        held |= {cpu.slab, *(pfn for pfn, _ in cpu.partial)}
-    for pfn in sorted(cache.slabs):
-        if cache.slabs[pfn].inuse == 0 and pfn not in held:
-            cache, pages = _discard(cache, pages, pfn)
+def discard_doomed(cache: Cache, pages: P) -> tuple[Cache, P]:
+    """Give back the empty slabs that were found to be too many, the last one found first."""
+    while doomed_first(cache) != NOTHING:
+        pfn = doomed_first(cache)
+        cache, pages = _discard(pop_doomed(cache), pages, pfn)
     return cache, pages
 
 
 @verb("F033", source="mm/slub.c:flush_cpu_slab, unfreeze_partials")
 def flush(cache: Cache, pages: P, cpu: int) -> tuple[Cache, P]:
     """Take everything from a CPU."""
-    if cache.cpus[cpu].slab != NOTHING:
+    if held_by(cache, cpu).slab != NOTHING:
         cache = flush_slab(cache, cpu)
-    return _discard_marked(drain_cpu_list(cache, cpu), pages)
+    return discard_doomed(drain_cpu_list(cache, cpu), pages)
 
 
 @verb("F033", source="mm/slub.c:__kmem_cache_do_shrink; 4.0 to 6.12")

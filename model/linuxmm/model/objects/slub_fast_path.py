@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from immutables import Map
+
 from linuxmm.model.vm.explore import Finding, search
 from linuxmm.spec.objects.objects import HANDED_OUT_ONCE
 from linuxmm.spec.registry import formula, verb
@@ -46,13 +48,13 @@ class Cpu:
 
     head: int
     tid: int
-    next: tuple[int, ...]
+    next: Map[int, int]
     threads: tuple[Thread, ...]
 
 
 def start(objects: int, programs: tuple[tuple[int, ...], ...]) -> Cpu:
     """A CPU whose list holds all objects in order, and threads that have made no step."""
-    links = (*range(1, objects), END)
+    links = Map({number: number + 1 for number in range(objects - 1)} | {objects - 1: END})
     return Cpu(0, 0, links, tuple(Thread(program) for program in programs))
 
 
@@ -94,8 +96,7 @@ def _second(cpu: Cpu, at: int, thread: Thread, allocates: bool) -> Cpu:
     """Read the link of the first object, or write that of the object that comes back."""
     if not allocates:
         number = thread.held[0]
-        links = (*cpu.next[:number], thread.head, *cpu.next[number + 1 :])
-        return _with(replace(cpu, next=links), at, replace(thread, stage=2))
+        return _with(replace(cpu, next=cpu.next.set(number, thread.head)), at, replace(thread, stage=2))
     if thread.head == END:
         return _with(cpu, at, replace(thread, todo=thread.todo[1:], stage=0))
     return _with(cpu, at, replace(thread, stage=2, after=cpu.next[thread.head]))

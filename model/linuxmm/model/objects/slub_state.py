@@ -3,6 +3,9 @@
 Free objects are linked through themselves: a slab, or the CPU that uses it, knows the first one.  A CPU's
 list runs through the same links as its slab's.
 
+The primitives are all that the algorithms of `slub` know of a cache; with others in their place these run
+over another representation (`linuxmm.fast.slub_arena`).
+
 Linux: struct slab, struct kmem_cache_cpu, struct kmem_cache_node (mm/slub.c).  Seed 2.1.2.2 (F033).
 """
 
@@ -63,6 +66,7 @@ class Cache:
     slabs                 first page -> slab
     cpus, nodes           what CPUs hold; partial slabs of each node in list order
     node_of               node of each CPU
+    doomed                empty slabs on their way back, the last one first; none between two operations
     """
 
     size: int
@@ -74,6 +78,7 @@ class Cache:
     cpus: tuple[CpuSlab, ...]
     nodes: tuple[tuple[int, ...], ...]
     node_of: tuple[int, ...]
+    doomed: tuple[int, ...] = ()
 
 
 def new_slab(node: int, objects: int, order: int) -> Slab:
@@ -82,9 +87,30 @@ def new_slab(node: int, objects: int, order: int) -> Slab:
     return Slab(node, objects, 0, False, 0, Map({**links, objects - 1: END}), order)
 
 
+# ---- primitives of a slab --------------------------------------------------------------------------------
+
+
 def following(slab: Slab, number: int) -> int:
     """The free object that follows; END after the last."""
     return slab.next[number]
+
+
+def with_link(slab: Slab, number: int, after: int) -> Slab:
+    """The slab with another object behind a free one."""
+    return replace(slab, next=slab.next.set(number, after))
+
+
+def with_list(slab: Slab, head: int, inuse: int) -> Slab:
+    """The slab with another first free object, and another count of those in use."""
+    return replace(slab, head=head, inuse=inuse)
+
+
+def with_frozen(slab: Slab, frozen: bool) -> Slab:
+    """The slab frozen or not."""
+    return replace(slab, frozen=frozen)
+
+
+# ---- elementary changes of a slab ------------------------------------------------------------------------
 
 
 def push(slab: Slab, number: int) -> Slab:
@@ -92,7 +118,7 @@ def push(slab: Slab, number: int) -> Slab:
 
     Requires  it is on no list
     """
-    return replace(slab, head=number, next=slab.next.set(number, slab.head), inuse=slab.inuse - 1)
+    return with_list(with_link(slab, number, slab.head), number, slab.inuse - 1)
 
 
 def relink(slab: Slab, number: int, head: int) -> Slab:
@@ -100,12 +126,12 @@ def relink(slab: Slab, number: int, head: int) -> Slab:
 
     Requires  it is on no list; head is the CPU's first object or END
     """
-    return replace(slab, next=slab.next.set(number, head))
+    return with_link(slab, number, head)
 
 
 def load(slab: Slab) -> tuple[Slab, int]:
     """Give the slab's whole list to the CPU that owns it: the slab, and the list's first object."""
-    return replace(slab, head=END, inuse=slab.objects, frozen=True), slab.head
+    return with_frozen(with_list(slab, END, slab.objects), True), slab.head
 
 
 def give_back(slab: Slab, head: int, tail: int, count: int) -> Slab:
@@ -113,12 +139,12 @@ def give_back(slab: Slab, head: int, tail: int, count: int) -> Slab:
 
     Requires  count > 0
     """
-    return replace(slab, head=head, next=slab.next.set(tail, slab.head), inuse=slab.inuse - count)
+    return with_list(with_link(slab, tail, slab.head), head, slab.inuse - count)
 
 
 def unfreeze(slab: Slab) -> Slab:
     """Let a slab go."""
-    return replace(slab, frozen=False)
+    return with_frozen(slab, False)
 
 
 def chain(slab: Slab, head: int) -> tuple[int, ...]:
@@ -135,19 +161,94 @@ def chain(slab: Slab, head: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+# ---- primitives of a cache -------------------------------------------------------------------------------
+
+
+def slab_at(cache: Cache, pfn: int) -> Slab:
+    """The slab that begins at a page."""
+    return cache.slabs[pfn]
+
+
 def with_slab(cache: Cache, pfn: int, slab: Slab) -> Cache:
     """The cache with a slab changed."""
     return replace(cache, slabs=cache.slabs.set(pfn, slab))
 
 
-def with_cpu(cache: Cache, cpu: int, held: CpuSlab) -> Cache:
-    """The cache with what a CPU holds changed."""
-    return replace(cache, cpus=(*cache.cpus[:cpu], held, *cache.cpus[cpu + 1 :]))
+def add_slab(cache: Cache, pfn: int, node: int, objects: int, order: int) -> Cache:
+    """The cache with a new slab, on no list."""
+    return with_slab(cache, pfn, new_slab(node, objects, order))
 
 
-def with_node(cache: Cache, node: int, partial: tuple[int, ...]) -> Cache:
-    """The cache with a node's list changed."""
-    return replace(cache, nodes=(*cache.nodes[:node], partial, *cache.nodes[node + 1 :]))
+def drop_slab(cache: Cache, pfn: int) -> Cache:
+    """The cache without a slab.
+
+    Requires  it is on no list
+    """
+    return replace(cache, slabs=cache.slabs.delete(pfn))
+
+
+def held_by(cache: Cache, cpu: int) -> CpuSlab:
+    """What a CPU holds."""
+    return cache.cpus[cpu]
+
+
+def node_of_cpu(cache: Cache, cpu: int) -> int:
+    """The node of a CPU."""
+    return cache.node_of[cpu]
+
+
+def nr_nodes(cache: Cache) -> int:
+    """How many nodes there are."""
+    return len(cache.nodes)
+
+
+def set_cpu(cache: Cache, cpu: int, pfn: int, head: int) -> Cache:
+    """Give a CPU another slab and first object; its transaction id changes."""
+    held = cache.cpus[cpu]
+    return with_cpu(cache, cpu, replace(held, slab=pfn, head=head, tid=held.tid + 1))
+
+
+def cpu_first(cache: Cache, cpu: int) -> int:
+    """The first slab of a CPU's list, or NOTHING."""
+    listed = cache.cpus[cpu].partial
+    return listed[0][0] if listed else NOTHING
+
+
+def cpu_count(cache: Cache, cpu: int) -> int:
+    """The count that was noted when the first slab of a CPU's list came; 0 for an empty list."""
+    listed = cache.cpus[cpu].partial
+    return listed[0][1] if listed else 0
+
+
+def push_cpu(cache: Cache, cpu: int, pfn: int, count: int) -> Cache:
+    """Put a slab in front of a CPU's list, and note a count."""
+    held = cache.cpus[cpu]
+    return with_cpu(cache, cpu, replace(held, partial=((pfn, count), *held.partial)))
+
+
+def pop_cpu(cache: Cache, cpu: int) -> Cache:
+    """Take the first slab off a CPU's list.
+
+    Requires  there is one
+    """
+    held = cache.cpus[cpu]
+    return with_cpu(cache, cpu, replace(held, partial=held.partial[1:]))
+
+
+def node_first(cache: Cache, node: int) -> int:
+    """The first slab of a node's list, or NOTHING."""
+    listed = cache.nodes[node]
+    return listed[0] if listed else NOTHING
+
+
+def node_count(cache: Cache, node: int) -> int:
+    """How many slabs a node's list has."""
+    return len(cache.nodes[node])
+
+
+def on_node(cache: Cache, pfn: int) -> bool:
+    """Whether a slab is on its node's list."""
+    return pfn in cache.nodes[cache.slabs[pfn].node]
 
 
 def add_partial(cache: Cache, pfn: int, tail: bool) -> Cache:
@@ -161,3 +262,34 @@ def remove_partial(cache: Cache, pfn: int) -> Cache:
     """Take a slab off its node's list."""
     node = cache.slabs[pfn].node
     return with_node(cache, node, tuple(other for other in cache.nodes[node] if other != pfn))
+
+
+def doomed_first(cache: Cache) -> int:
+    """The empty slab that goes back next, or NOTHING."""
+    return cache.doomed[0] if cache.doomed else NOTHING
+
+
+def push_doomed(cache: Cache, pfn: int) -> Cache:
+    """Let an empty slab, which is on no list, go back before the others."""
+    return replace(cache, doomed=(pfn, *cache.doomed))
+
+
+def pop_doomed(cache: Cache) -> Cache:
+    """Take the slab that goes back next off the list of those.
+
+    Requires  there is one
+    """
+    return replace(cache, doomed=cache.doomed[1:])
+
+
+# ---- changes of the record -------------------------------------------------------------------------------
+
+
+def with_cpu(cache: Cache, cpu: int, held: CpuSlab) -> Cache:
+    """The cache with what a CPU holds changed."""
+    return replace(cache, cpus=(*cache.cpus[:cpu], held, *cache.cpus[cpu + 1 :]))
+
+
+def with_node(cache: Cache, node: int, partial: tuple[int, ...]) -> Cache:
+    """The cache with a node's list changed."""
+    return replace(cache, nodes=(*cache.nodes[:node], partial, *cache.nodes[node + 1 :]))

@@ -113,20 +113,22 @@ CHAINS: Final = {
     bounds="any number of objects, any lists",
     witness={**CHAINS, "step": POP, "number": 5, "other": 3},
     mutants=(
-        Mutant(push, "forgets the list", "slab.next.set(number, slab.head)", "slab.next.set(number, END)"),
+        Mutant(
+            push, "forgets the list", "with_link(slab, number, slab.head)", "with_link(slab, number, END)"
+        ),
         Mutant(
             push,
             "links the object to itself",
-            "slab.next.set(number, slab.head)",
-            "slab.next.set(number, number)",
+            "with_link(slab, number, slab.head)",
+            "with_link(slab, number, number)",
         ),
         Mutant(
             relink,
             "links to the slab's list",
-            "slab.next.set(number, head)",
-            "slab.next.set(number, slab.head)",
+            "with_link(slab, number, head)",
+            "with_link(slab, number, slab.head)",
         ),
-        Mutant(load, "leaves the list on the slab too", "head=END, ", ""),
+        Mutant(load, "leaves the list on the slab too", "with_list(slab, END,", "with_list(slab, slab.head,"),
         Mutant(following, "hands the same object out again", "slab.next[number]", "number"),
     ),
 )
@@ -181,9 +183,9 @@ def links_step(
     bounds="any number of objects",
     witness={"objects": 8, "listed": 3, "cached": 2, "step": 2},
     mutants=(
-        Mutant(push, "counts nothing", "inuse=slab.inuse - 1", "inuse=slab.inuse"),
-        Mutant(load, "keeps the count", "inuse=slab.objects", "inuse=slab.inuse"),
-        Mutant(give_back, "counts one object", "inuse=slab.inuse - count", "inuse=slab.inuse - 1"),
+        Mutant(push, "counts nothing", "slab.inuse - 1", "slab.inuse"),
+        Mutant(load, "keeps the count", "slab.objects", "slab.inuse"),
+        Mutant(give_back, "counts one object", "slab.inuse - count", "slab.inuse - 1"),
     ),
 )
 def counts_step(objects: Count, listed: Count, cached: Count, step: Annotated[int, each(range(3))]) -> bool:
@@ -214,9 +216,9 @@ def counts_step(objects: Count, listed: Count, cached: Count, step: Annotated[in
     bounds="any number of objects, any two lists",
     witness={**CHAINS, "tail": 3, "other": 3},
     mutants=(
-        Mutant(give_back, "loses the slab's list", "slab.next.set(tail, slab.head)", "slab.next"),
-        Mutant(give_back, "makes a ring", "slab.next.set(tail, slab.head)", "slab.next.set(tail, head)"),
-        Mutant(give_back, "begins with the last", "head=head", "head=tail"),
+        Mutant(give_back, "loses the slab's list", "with_link(slab, tail, slab.head)", "slab"),
+        Mutant(give_back, "makes a ring", "with_link(slab, tail, slab.head)", "with_link(slab, tail, head)"),
+        Mutant(give_back, "begins with the last", " head, slab.inuse", " tail, slab.inuse"),
     ),
 )
 def gives_back(

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from typing import IO
+from typing import IO, Self
 
 from linuxmm.oracle.adapter.allocator import BrokenImplementation, Fault, Setup
 from linuxmm.oracle.adapter.protocol import (
@@ -29,8 +29,8 @@ from linuxmm.spec.alloc.pages import Done, Failed, Granted
 from linuxmm.spec.vocabulary import MigrateType
 
 
-class ProcessAllocator:
-    """A child process that speaks the line protocol; a fresh one for every `start`.
+class LineProcess:
+    """A child process that answers each line with a line.
 
     command  program and arguments
     timeout  seconds for one reply
@@ -40,21 +40,19 @@ class ProcessAllocator:
     def __init__(self, command: Sequence[str], timeout: float = 5.0) -> None:
         self.command = tuple(command)
         self.timeout = timeout
-        self._setup = Setup(Layout(()))
         self._child: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._received = b""
 
-    def __enter__(self) -> "ProcessAllocator":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self, setup: Setup) -> None:
-        """A new process, told of `setup`."""
+    def spawn(self) -> None:
+        """A new process."""
         self.close()
-        self._setup = setup
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         try:
             self._child = subprocess.Popen(
@@ -65,9 +63,79 @@ class ProcessAllocator:
             raise BrokenImplementation(
                 Fault.NOT_STARTED, "", f"{self.command[0]}: {error.strerror}"
             ) from error
+
+    def close(self) -> None:
+        """Close the pipes and kill the process."""
+        child, self._child = self._child, None
+        self._received = b""
+        if child is not None:
+            for stream in (child.stdin, child.stdout):
+                if stream is not None:
+                    stream.close()
+            child.kill()
+            child.wait()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def exchange(self, line: bytes, text: str) -> bytes:
+        """Send a line, which `text` shows in messages, and wait for the one that answers it."""
+        child = self._child
+        if child is None or child.stdin is None or child.stdout is None:
+            raise BrokenImplementation(Fault.NOT_STARTED, text, "start() was not called, or close() was")
+        to, back = child.stdin.fileno(), child.stdout.fileno()
+        end = time.monotonic() + self.timeout
+        while True:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise self.broken(Fault.HUNG, text, f"{self.timeout:g} s")
+            readable, writable, _ = select.select([back], [to] if line else [], [], left)
+            if writable:
+                try:
+                    line = line[os.write(to, line[:4096]) :]
+                except BrokenPipeError:
+                    line = b""
+            if readable:
+                part = os.read(back, 1 << 16)
+                self._received += part
+                if not part:
+                    raise self.broken(Fault.TORN if self._received else Fault.DIED, text)
+            answer, newline, rest = self._received.partition(b"\n")
+            if newline:
+                self._received = b""
+                if rest:
+                    raise self.broken(Fault.SURPLUS, text, repr(rest[:80]))
+                return answer
+            if len(answer) > MAX_LINE:
+                raise self.broken(Fault.TOO_LONG, text, f"over {MAX_LINE} bytes")
+
+    def broken(self, fault: Fault, request: str, detail: str = "") -> BrokenImplementation:
+        """What to raise for a fault; the process is gone after it."""
+        said = ""
+        if self._log is not None:
+            size = self._log.seek(0, os.SEEK_END)
+            self._log.seek(max(0, size - 500))
+            said = self._log.read().decode("utf-8", "backslashreplace").strip()
+        self.close()
+        if said:
+            detail = f"{detail}; its last words: {said}" if detail else f"its last words: {said}"
+        return BrokenImplementation(fault, request, detail)
+
+
+class ProcessAllocator(LineProcess):
+    """A page allocator in a child process; a fresh one for every `start`."""
+
+    def __init__(self, command: Sequence[str], timeout: float = 5.0) -> None:
+        super().__init__(command, timeout)
+        self._setup = Setup(Layout(()))
+
+    def start(self, setup: Setup) -> None:
+        """A new process, told of `setup`."""
+        self.spawn()
+        self._setup = setup
         reply = self._ask(init_request(setup))
         if reply.ok is not True:
-            raise self._broken(Fault.GARBAGE, "init", f"{reply}, expected ok")
+            raise self.broken(Fault.GARBAGE, "init", f"{reply}, expected ok")
 
     def alloc(self, order: int, migratetype: MigrateType, gfp: str) -> Granted | Failed:
         """Ask for 2**order pages."""
@@ -98,78 +166,23 @@ class ProcessAllocator:
         self._unsupported(reply, "state", "free")
         return None
 
-    def close(self) -> None:
-        """Close the pipes and kill the process."""
-        child, self._child = self._child, None
-        self._received = b""
-        if child is not None:
-            for stream in (child.stdin, child.stdout):
-                if stream is not None:
-                    stream.close()
-            child.kill()
-            child.wait()
-        if self._log is not None:
-            self._log.close()
-            self._log = None
-
     def _failed(self, reply: Reply, request: str, expected: str) -> Failed:
         if reply.error is None:
-            raise self._broken(Fault.GARBAGE, request, f"{reply}, expected {expected}")
+            raise self.broken(Fault.GARBAGE, request, f"{reply}, expected {expected}")
         try:
             return Failed(decode_errno(reply.error))
         except ValueError as error:
-            raise self._broken(Fault.GARBAGE, request, str(error)) from error
+            raise self.broken(Fault.GARBAGE, request, str(error)) from error
 
     def _unsupported(self, reply: Reply, request: str, expected: str) -> None:
         if reply.error != "ENOENT":
-            raise self._broken(Fault.GARBAGE, request, f"{reply}, expected {expected} or the error ENOENT")
+            raise self.broken(Fault.GARBAGE, request, f"{reply}, expected {expected} or the error ENOENT")
 
     def _ask(self, request: Request) -> Reply:
         line = encode(request)
         text = line.decode().rstrip()
-        answer = self._exchange(line, text)
+        answer = self.exchange(line, text)
         try:
             return decode(answer)
         except ValueError as error:
-            raise self._broken(Fault.GARBAGE, text, str(error)) from error
-
-    def _exchange(self, line: bytes, text: str) -> bytes:
-        child = self._child
-        if child is None or child.stdin is None or child.stdout is None:
-            raise BrokenImplementation(Fault.NOT_STARTED, text, "start() was not called, or close() was")
-        to, back = child.stdin.fileno(), child.stdout.fileno()
-        end = time.monotonic() + self.timeout
-        while True:
-            left = end - time.monotonic()
-            if left <= 0:
-                raise self._broken(Fault.HUNG, text, f"{self.timeout:g} s")
-            readable, writable, _ = select.select([back], [to] if line else [], [], left)
-            if writable:
-                try:
-                    line = line[os.write(to, line[:4096]) :]
-                except BrokenPipeError:
-                    line = b""
-            if readable:
-                part = os.read(back, 1 << 16)
-                self._received += part
-                if not part:
-                    raise self._broken(Fault.TORN if self._received else Fault.DIED, text)
-            answer, newline, rest = self._received.partition(b"\n")
-            if newline:
-                self._received = b""
-                if rest:
-                    raise self._broken(Fault.SURPLUS, text, repr(rest[:80]))
-                return answer
-            if len(answer) > MAX_LINE:
-                raise self._broken(Fault.TOO_LONG, text, f"over {MAX_LINE} bytes")
-
-    def _broken(self, fault: Fault, request: str, detail: str = "") -> BrokenImplementation:
-        said = ""
-        if self._log is not None:
-            size = self._log.seek(0, os.SEEK_END)
-            self._log.seek(max(0, size - 500))
-            said = self._log.read().decode("utf-8", "backslashreplace").strip()
-        self.close()
-        if said:
-            detail = f"{detail}; its last words: {said}" if detail else f"its last words: {said}"
-        return BrokenImplementation(fault, request, detail)
+            raise self.broken(Fault.GARBAGE, text, str(error)) from error

@@ -7,10 +7,16 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from linuxmm.spec.errors import LinuxmmError
+from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.invariant import clause
 from linuxmm.spec.kernel import Kernel
-from linuxmm.spec.objects.objects import HANDED_OUT_ONCE, counted, freelist_once, frozen_alone
+from linuxmm.spec.objects.objects import (
+    HANDED_OUT_ONCE,
+    counted,
+    freelist_once,
+    frozen_alone,
+    listed_has_free,
+)
 from linuxmm.spec.objects.sizes import SLUB_LEAST, kmalloc_granted
 from linuxmm.spec.objects.slub import MAX_OBJECTS, objects_of
 from linuxmm.spec.verdict import Divergence, Judgement
@@ -36,9 +42,17 @@ CLASS: Final = clause(
     source="mm/slab_common.c:kmalloc_size_roundup",
     seed="2.1.2",
 ).id
+PARTIAL: Final = clause(
+    "objects.slub.nr-partial",
+    "A node counts the slabs on its list.",
+    features=("F033",),
+    source="mm/slub.c:add_partial, remove_partial",
+    seed="2.1.2.2",
+).id
 _ONCE: Final = "objects.freelist.once"
 _COUNT: Final = "objects.slab.count"
 _FROZEN: Final = "objects.slub.frozen"
+_LISTED: Final = "objects.slub.listed"
 TOP_ORDER: Final = 10
 
 
@@ -65,20 +79,39 @@ def judge_slab(judgement: Judgement, slab: SeenSlab, where: str) -> None:
     holds = counted(slab.inuse, slab.free, slab.objects)
     _require(judgement, _COUNT, holds, where, f"{slab.inuse} in use, {len(slab.free)} free")
     alone = frozen_alone(slab.frozen, slab.on_node, slab.holders)
-    _require(judgement, _FROZEN, alone, where, f"frozen: {slab.frozen}, on a node's list: {slab.on_node}")
+    held = f"frozen: {slab.frozen}, CPUs: {slab.holders}, on a node's list: {slab.on_node}"
+    _require(judgement, _FROZEN, alone, where, held)
+    if slab.on_node:
+        right = listed_has_free(True, len(slab.free), slab.holders > 0)
+        _require(judgement, _LISTED, right, where, "a node's list has a slab without free objects")
 
 
-def judge_slabinfo(judgement: Judgement, text: str, kernel: Kernel, cpus: int, mark: str) -> None:
+def judge_partial(judgement: Judgement, counted_as: int, listed: int, where: str) -> None:
+    """Whether a node counts what its list has."""
+    _require(judgement, PARTIAL, counted_as == listed, where, f"counts {counted_as}", f"{listed} listed")
+
+
+def judge_slabinfo(
+    judgement: Judgement, text: str, kernel: Kernel, cpus: int, where: str, file: str = "slabinfo"
+) -> None:
     """Whether the columns objsize, objperslab and pagesperslab of /proc/slabinfo follow from one another.
 
-    Errors    LinuxmmError for a line that is not of version 2.1 of the file
+    Of SLAB, whose caches have tunables, nothing is judged.
+    Errors    BadEvidence for a line that is not of version 2.1 of the file
     """
     for number, line in enumerate(text.splitlines()[2:], 3):
         words = line.split()
-        if len(words) != 16 or not all(word.isdigit() for word in words[1:6]):
-            raise LinuxmmError(f"slabinfo:{number}: expected 16 words, the numbers of a cache: {line!r}")
+        if len(words) != 16 or not all(word.isdigit() and len(word) < 19 for word in (*words[1:6], words[8])):
+            raise BadEvidence(file, f"expected 16 words, the numbers of a cache, found {line!r}", line=number)
         size, per_slab, pages = map(int, words[3:6])
-        judge_order(judgement, f"mark {mark}, cache {words[0]}", kernel, size, cpus, (per_slab, pages))
+        if not size or not per_slab or not pages:
+            raise BadEvidence(
+                file, f"expected a size, objects and pages above 0, found {line!r}", line=number
+            )
+        if words[8] != "0":
+            judgement.gap(f"{where}: /proc/slabinfo is SLAB's, whose orders are not judged")
+            return
+        judge_order(judgement, f"{where}, cache {words[0]}", kernel, size, cpus, (per_slab, pages))
         judgement.events += 1
 
 
@@ -117,19 +150,31 @@ def judge_limits(
 _EVENT: Final = re.compile(
     r": (kmalloc|kmalloc_node|kfree|kmem_cache_alloc|kmem_cache_alloc_node|kmem_cache_free): "
 )
+BULK: Final = ("kmem_cache_free_bulk", "rcu_invoke_kfree_bulk_callback")
+"""Events and probes that say that many objects came back at once, without saying which."""
 _FIELD: Final = re.compile(r"\b(ptr|bytes_req|bytes_alloc)=([0-9a-fx]+)")
 
 
-def judge_kmem(judgement: Judgement, lines: Iterable[str], kernel: Kernel) -> None:
+_LOST: Final = re.compile(r"^CPU:\d+ \[LOST (?:\d+ )?EVENTS\]")
+
+
+def judge_kmem(judgement: Judgement, lines: Iterable[str], kernel: Kernel, *, bulk_seen: bool = True) -> None:
     """Whether the kmem events of an ftrace text hand every object out once, and kmalloc grants classes.
 
     What was handed out before the trace began may come back in it.
+    bulk_seen  releases in bulk, which have no kmem event, would show in the trace; if not, an object that is
+               handed out twice may have come back by one of them: a gap
     """
     live: dict[str, int] = {}
     largest = _ask(kernel, "objects.slub-kmalloc-largest", TOP_ORDER)
     for number, line in enumerate(lines, 1):
+        if _LOST.match(line):
+            judgement.gap("events were lost: what objects are in use is not known any more")
+            live.clear()
         event = _EVENT.search(line)
         if event is None:
+            if any(probe in line for probe in BULK):
+                live.clear()
             continue
         fields = dict(_FIELD.findall(line))
         judgement.events += 1
@@ -140,13 +185,18 @@ def judge_kmem(judgement: Judgement, lines: Iterable[str], kernel: Kernel) -> No
         if not pointer:
             continue
         judgement.checked(HANDED_OUT_ONCE.id)
-        if pointer in live:
+        if pointer in live and not bulk_seen:
+            judgement.gap("an object was handed out again, and releases in bulk have no event")
+        elif pointer in live:
             why = f"{pointer} was handed out at line {live[pointer]}"
             judgement.broken(
                 Divergence(HANDED_OUT_ONCE.id, judgement.events - 1, number, line, "another", why)
             )
         live[pointer] = number
         if event[1].startswith("kmalloc"):
+            if not all(fields.get(name, "").isdigit() for name in ("bytes_req", "bytes_alloc")):
+                judgement.gap("a kmalloc event without its sizes")
+                continue
             asked, granted = int(fields["bytes_req"]), int(fields["bytes_alloc"])
             expected = kmalloc_granted(asked, SLUB_LEAST, largest)
             judgement.checked(CLASS)

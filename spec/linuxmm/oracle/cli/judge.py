@@ -25,13 +25,25 @@ def judge(
     steps: int = typer.Option(40, min=1, help="How many calls a run may have."),
     seed: int | None = typer.Option(None, help="Try other runs; without it they are the same every time."),
     timeout: float = typer.Option(5.0, min=0.01, help="Seconds to wait for a reply."),
+    objects: bool = typer.Option(False, "--objects", help="Judge an allocator of objects, not of pages."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
     """Drive an allocator and print the shortest run in which it breaks a clause."""
+    from linuxmm.oracle.adapter.judge import Finding
     from linuxmm.oracle.adapter.judge import judge as find
+    from linuxmm.oracle.adapter.object_judge import ObjectFinding, judge_objects
+    from linuxmm.oracle.adapter.objects import ProcessHeap
     from linuxmm.oracle.adapter.process import ProcessAllocator
 
-    found = find(lambda: ProcessAllocator(command, timeout), examples=examples, steps=steps, random_seed=seed)
+    found: Finding | ObjectFinding | None
+    if objects:
+        found = judge_objects(
+            lambda: ProcessHeap(command, timeout), examples=examples, steps=steps, random_seed=seed
+        )
+    else:
+        found = find(
+            lambda: ProcessAllocator(command, timeout), examples=examples, steps=steps, random_seed=seed
+        )
     if as_json:
         result = (
             Judgement("conforms", "", "", ())
