@@ -18,6 +18,7 @@ from linuxmm.oracle.formats import (
     losses,
     open_evidence,
 )
+from linuxmm.oracle.large_evidence import has_large, judge_large
 from linuxmm.oracle.object_evidence import has_objects, judge_objects
 from linuxmm.spec.errors import BadEvidence, LinuxmmError, Unmodelled
 from linuxmm.spec.kernel import parse_version
@@ -79,6 +80,7 @@ class Area:
 
 _BESIDE_PAGES: Final[dict[str, Area]] = {
     "objects": Area(has_objects, judge_objects),
+    "large": Area(has_large, judge_large),
 }
 """Areas judged beside the page allocator, wherever a capture shows them; a new one is a line here."""
 

@@ -11,15 +11,15 @@ from typing import Final
 from linuxmm.oracle.checker.objects import BULK, judge_kmem, judge_slabinfo
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.areas import SlabState, area_state, has_area
-from linuxmm.oracle.formats.streams import Cut, chunks, whole
+from linuxmm.oracle.formats.streams import whole
 from linuxmm.oracle.slab_states import judge_slabs
+from linuxmm.oracle.trace_lines import enabled_names, text_lines
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.verdict import Judgement
 
 _KMEM: Final = frozenset({"kmalloc", "kmalloc_node", "kmem_cache_alloc", "kmem_cache_alloc_node"})
 _RELEASES: Final = frozenset({"kfree", "kmem_cache_free"})
 _SIZED: Final = re.compile(r"\b(?:slub|slab)_(?:min_order|max_order|min_objects)=\S+")
-_LONGEST: Final = 1 << 16
 _FILE: Final = 1 << 26
 
 
@@ -45,18 +45,9 @@ def slabinfo_files(capture: Capture) -> Iterator[tuple[str, Path]]:
 def kmem_traces(capture: Capture) -> Iterator[str]:
     """The traces in which every request and release of objects, except for those in bulk, is an event."""
     for name in capture.traces:
-        enabled = set(_enabled(capture, name))
+        enabled = set(enabled_names(capture, name))
         if _KMEM & enabled and enabled >= _RELEASES:
             yield name
-
-
-def _enabled(capture: Capture, trace: str) -> Iterator[str]:
-    """Names of the events and of the probed functions of a trace."""
-    info = capture.info(trace)
-    for listing in (info.events, info.probes):
-        if listing is not None and capture.file(listing).is_file():
-            for line in whole(capture.file(listing), _FILE).decode("utf-8", "replace").splitlines():
-                yield from re.split(r"[:/\s+]+", line.strip())
 
 
 def judge_objects(judgement: Judgement, capture: Capture, version: str) -> None:
@@ -79,30 +70,8 @@ def judge_objects(judgement: Judgement, capture: Capture, version: str) -> None:
         judge_slabinfo(judgement, text, profile, cpus, where, str(file))
     for name in kmem_traces(capture):
         file = capture.file(capture.info(name).file)
-        bulk_seen = any(event in BULK for event in _enabled(capture, name))
+        bulk_seen = any(event in BULK for event in enabled_names(capture, name))
         if file.is_file():
             judge_kmem(judgement, text_lines(judgement, file), profile, bulk_seen=bulk_seen)
         else:
             judgement.gap(f"trace {name}: its file is not in the capture")
-
-
-def text_lines(judgement: Judgement, file: Path) -> Iterator[str]:
-    """The whole lines of a text; a last one that is torn is a gap.
-
-    Errors    BadEvidence when it cannot be read
-    """
-    rest = b""
-    why = "the last line has no end"
-    try:
-        for piece in chunks(file):
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                yield line.decode("utf-8", "replace")
-            if len(rest) > _LONGEST:
-                why = f"a line has more than {_LONGEST} bytes"
-                break
-    except Cut as cut:
-        why = str(cut)
-        rest = rest or b"?"
-    if rest:
-        judgement.gap(f"the text is torn: {why}")

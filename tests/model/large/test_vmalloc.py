@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import settings
+from immutables import Map
 
 from linuxmm.model.large.blocks import broken_blocks, vm_map_ram, vm_unmap_ram
 from linuxmm.model.large.search import purge_begin, purge_end, purge_flush
@@ -143,7 +144,7 @@ def test_huge_pages_fall_back_to_small_ones() -> None:
     space = empty_space(rules, 1 << 30, (1 << 30) + 16 * size, Heap(2048), 2048)
     space, area = vmalloc(rules, space, size, huge=True)
     assert (made(area).order, made(area).start % size, len(made(area).frames)) == (9, 0, 512)
-    tight: Space[Heap] = replace(space, pages=Heap(2048, 2040, 0, tuple((n, 0) for n in range(600, 1200))))
+    tight: Space[Heap] = replace(space, pages=Heap(2048, 2040, 0, Map({0: tuple(range(600, 1200))})))
     _, small = vmalloc(rules, tight, size, huge=True)
     assert made(small).order == 0
     assert len(made(small).frames) == 512
@@ -238,7 +239,7 @@ def refines(space: Space[Heap], after: Space[Heap]) -> None:
 
 def _plain(pages: Heap) -> Heap:
     """Pages as a set: which of them come first does not matter here."""
-    return replace(pages, back=tuple(sorted(pages.back)))
+    return replace(pages, back=Map({order: tuple(sorted(back)) for order, back in pages.back.items()}))
 
 
 @pytest.mark.parametrize("version", ["4.4", "6.1", "6.12"])

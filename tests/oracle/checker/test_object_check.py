@@ -9,7 +9,8 @@ from linuxmm.oracle.check import AREAS, check
 from linuxmm.oracle.checker.objects import judge_kmem, judge_slabinfo
 from linuxmm.oracle.faults_objects import OBJECT_FAULTS, ObjectFault, try_objects
 from linuxmm.oracle.formats import open_capture
-from linuxmm.oracle.object_evidence import has_objects, kmem_traces, slabinfo_files, text_lines
+from linuxmm.oracle.object_evidence import has_objects, kmem_traces, slabinfo_files
+from linuxmm.oracle.trace_lines import text_lines
 from linuxmm.spec.errors import BadEvidence, LinuxmmError
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.verdict import Judgement, Verdict
@@ -20,8 +21,8 @@ SPACE = AREA_CAPTURES / "vm-space-6.12"
 
 
 def test_objects_are_an_area_with_a_judge() -> None:
-    assert AREAS == ("alloc", "objects")
-    with pytest.raises(LinuxmmError, match="area 'vm' has no judge yet; built: alloc, objects"):
+    assert AREAS == ("alloc", "objects", "large")
+    with pytest.raises(LinuxmmError, match="area 'vm' has no judge yet; built: alloc, objects, large"):
         check(SLUB, only="vm")
     with pytest.raises(LinuxmmError, match="give a capture folder"):
         check(SLUB / "trace/slub.txt.gz", only="objects")
