@@ -34,7 +34,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks $(if $(BENCH),--only $(BENCH)) $(if $(JSON),--json)
 
 experiments: $(STAMP)
-	@for claim in $(if $(CLAIM),$(CLAIM),H01 H02 H03 H04 H05 H06 H15 H16); do \
+	@for claim in $(or $(CLAIM),$(basename $(notdir $(sort $(wildcard docs/experiments/*.json))))); do \
 	  $(BIN)/linuxmm experiment $$claim --json > docs/experiments/$$claim.new && \
 	  mv docs/experiments/$$claim.new docs/experiments/$$claim.json || exit 1; done
 

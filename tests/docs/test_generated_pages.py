@@ -47,7 +47,9 @@ def test_a_page_that_has_not_changed_is_not_touched_and_a_stray_one_goes(tmp_pat
 def test_a_claim_with_an_experiment_has_a_page_with_its_plot(tmp_path: Path) -> None:
     generate(tmp_path)
     table = (tmp_path / "claims.md").read_text()
-    for claim in ("H01", "H02", "H03", "H04", "H05", "H15", "H16"):
+    recorded = sorted(file.stem for file in (ROOT / "docs" / "experiments").glob("*.json"))
+    assert len(recorded) >= 8
+    for claim in recorded:
         assert f"| [{claim}](claims/{claim}.md) |" in table
         page = (tmp_path / "claims" / f"{claim}.md").read_text()
         assert page.startswith(f"# {claim}: ")

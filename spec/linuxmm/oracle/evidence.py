@@ -50,10 +50,10 @@ SLABS: Final = (
 """Captures under tests/real/areas whose objects are judged: tests/oracle/checker/test_object_evidence.py."""
 
 LARGE: Final = ("vm-space-6.1", "vm-space-6.12", "pmem-dax-6.12", "dedup-ksm-6.12")
-"""Captures under tests/real/areas whose vmalloc areas are judged: tests/oracle/checker/test_large_check.py."""
+"""Captures under tests/real/areas whose vmalloc areas are judged: test_large_check.py."""
 
 REPORTS: Final = ("debug-slub-6.1", "objects-slub-debug-6.12")
-"""Captures whose reports of misuse the model repeats line for line: tests/model/debug/test_slub_reports.py."""
+"""Captures whose reports of misuse the model repeats line for line: test_slub_reports.py."""
 
 for _feature, _captures in (("F033", SLABS), ("F035", LARGE), ("F077", REPORTS)):
     for _capture in _captures:
