@@ -8,6 +8,7 @@ Linux: include/linux/mmzone.h:enum lru_list.  Seed 2.4.1 to 2.4.3 (F042, F043, F
 
 from typing import Final
 
+from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import formula
 
 INACTIVE_ANON: Final = 0
@@ -27,8 +28,6 @@ DEF_PRIORITY: Final = 12
 SWAPPINESS: Final = 60
 MAX_SWAPPINESS: Final = 200
 MAX_RECLAIM_RETRIES: Final = 16
-PAGEVEC: Final = 14
-"""Pages that a CPU collects before it takes the lock of the lists; 15 since 5.18, 31 since 6.6."""
 
 
 @formula("F043", "F044", source="include/linux/mm_inline.h:page_lru, folio_lru_list; 2.6.28 to 6.12")
@@ -55,3 +54,38 @@ def is_file(swapbacked: bool) -> bool:
     An anonymous page that MADV_FREE gave up is not backed by swap, so since 4.12 it is on the file lists.
     """
     return not swapbacked
+
+
+@behaviour(
+    "reclaim.batch",
+    since="2.6.0",
+    until="4.17",
+    features=("F042",),
+    source="include/linux/pagevec.h:PAGEVEC_SIZE; 2.6.11 to 4.15 (4.16, 4.17 unconfirmed)",
+)
+def batch_of_14() -> int:
+    """Pages that a CPU collects before it takes the lock of the lists."""
+    return 14
+
+
+@behaviour(
+    "reclaim.batch",
+    since="4.18",
+    until="6.8",
+    features=("F042",),
+    source="include/linux/pagevec.h:PAGEVEC_SIZE; 4.18 to 6.8",
+)
+def batch_of_15() -> int:
+    """One more fits into the structure."""
+    return 15
+
+
+@behaviour(
+    "reclaim.batch",
+    since="6.9",
+    features=("F042",),
+    source="include/linux/pagevec.h:PAGEVEC_SIZE; 6.10, 6.12 (6.9 unconfirmed)",
+)
+def batch_of_31() -> int:
+    """Twice the cache lines."""
+    return 31
