@@ -49,12 +49,12 @@ USES = ("access", "lock", "unlock", "lazy", "written", "drop")
 class EveryStep(RuleBasedStateMachine):
     """Pages come, are used, mapped, locked, dirtied, written and reclaimed, in every release."""
 
-    rules: Rules
+    kernel: Rules
     v: Lruvec
 
     @initialize(release=eras(), batches=st.booleans())
     def begin(self, release: str, batches: bool) -> None:
-        self.rules = rules_for(kernel(release), batches)
+        self.kernel = rules_for(kernel(release), batches)
         self.v = machine(PAGES, zones=2)
 
     def some(self, number: int) -> int | None:
@@ -64,7 +64,7 @@ class EveryStep(RuleBasedStateMachine):
     @rule(number=st.integers(0, 2 * PAGES - 1), anon=st.booleans(), dirty=st.booleans())
     def bring(self, number: int, anon: bool, dirty: bool) -> None:
         if number not in self.v.pages and self.v.zones[number % 2].free:
-            self.v = bring_in(self.rules, self.v, number, number, anon=anon, zone=number % 2, dirty=dirty)
+            self.v = bring_in(self.kernel, self.v, number, number, anon=anon, zone=number % 2, dirty=dirty)
 
     @rule(number=st.integers(0, 99), how=st.sampled_from(USES))
     def use(self, number: int, how: str) -> None:
@@ -72,17 +72,17 @@ class EveryStep(RuleBasedStateMachine):
         if page is None:
             return
         if how == "access":
-            self.v = mark_accessed(self.rules, self.v, page)
+            self.v = mark_accessed(self.kernel, self.v, page)
         elif how == "lock":
-            self.v = mlock(self.rules, self.v, page)
+            self.v = mlock(self.kernel, self.v, page)
         elif how == "unlock":
-            self.v = munlock(self.rules, self.v, page, others=False)
-        elif how == "lazy" and self.rules.lazyfree:
-            self.v = mark_lazyfree(self.rules, self.v, page)
+            self.v = munlock(self.kernel, self.v, page, others=False)
+        elif how == "lazy" and self.kernel.lazyfree:
+            self.v = mark_lazyfree(self.kernel, self.v, page)
         elif how == "written":
-            self.v = end_writeback(self.rules, self.v, page)
+            self.v = end_writeback(self.kernel, self.v, page)
         elif how == "drop" and not mapped(self.v, page):
-            self.v = drop(self.rules, self.v, page)
+            self.v = drop(self.kernel, self.v, page)
 
     @rule(
         number=st.integers(0, 99),
@@ -103,9 +103,9 @@ class EveryStep(RuleBasedStateMachine):
     @rule(swappiness=st.sampled_from([0, 60, 100]), order=st.sampled_from([0, 4]))
     def reclaim(self, swappiness: int, order: int) -> None:
         before = self.v
-        locked = MLOCKED if self.rules.split else 0
+        locked = MLOCKED if self.kernel.split else 0
         held = {page for page in before.pages if has(before, page, LOCKED | PINNED | WRITEBACK | locked)}
-        self.v, progress = direct_reclaim(self.rules, before, order, swappiness)
+        self.v, progress = direct_reclaim(self.kernel, before, order, swappiness)
         gone = set(before.pages) - set(self.v.pages)
         assert len(gone) == progress.reclaimed
         assert not gone & held
@@ -113,16 +113,16 @@ class EveryStep(RuleBasedStateMachine):
 
     @rule()
     def balance(self) -> None:
-        self.v, _ = kswapd(self.rules, self.v)
+        self.v, _ = kswapd(self.kernel, self.v)
 
     @rule()
     def drain(self) -> None:
-        self.v = drain(self.rules, self.v)
+        self.v = drain(self.kernel, self.v)
 
     @invariant()
     def sound(self) -> None:
         if hasattr(self, "v"):
-            assert broken(self.rules, self.v) is None
+            assert broken(self.kernel, self.v) is None
 
 
 TestEveryStep = EveryStep.TestCase

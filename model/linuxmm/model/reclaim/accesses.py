@@ -3,7 +3,11 @@
 Linux: mm/swap.c, mm/mlock.c.  Seed 2.4.1, 2.4.3, 2.4.6 (F042, F043, F044, F047).
 """
 
-from linuxmm.model.reclaim import events
+from linuxmm.model.reclaim.events import (
+    MmFilemapAddToPageCache,
+    MmLruActivate,
+    MmLruInsertion,
+)
 from linuxmm.model.reclaim.refaults import refault
 from linuxmm.model.reclaim.rules import Rules
 from linuxmm.model.reclaim.state import (
@@ -59,7 +63,7 @@ def bring_in(
     """
     v = add_page(v, page, (ANON | SWAPBACKED if anon else 0) | (DIRTY if dirty else 0), slot, zone)
     if not anon:
-        v = trace(v, events.MmFilemapAddToPageCache(page, slot))
+        v = trace(v, MmFilemapAddToPageCache(page, slot))
     if shadow_at(v, slot) != NOTHING:
         v = refault(rules, v, page)
     if rules.starts_active(anon):
@@ -81,7 +85,7 @@ def drain(rules: Rules, v: Lruvec) -> Lruvec:
     v = set_waiting(v, ())
     for page in waiting:
         v = putback(rules, v, page)
-        v = trace(v, events.MmLruInsertion(page, lru_of(rules, v, page)))
+        v = trace(v, MmLruInsertion(page, lru_of(rules, v, page)))
     return v
 
 
@@ -114,7 +118,7 @@ def mark_accessed(rules: Rules, v: Lruvec, page: int) -> Lruvec:
         v = remove(v, page, lru_of(rules, v, page))
         v = flag(v, page, ACTIVE, True)
         v = add_head(v, page, lru_of(rules, v, page))
-        v = trace(count(v, "pgactivate"), events.MmLruActivate(page))
+        v = trace(count(v, "pgactivate"), MmLruActivate(page))
     elif marked.activates and is_waiting(v, page):
         v = flag(v, page, ACTIVE, True)
     v = flag(v, page, REFERENCED, marked.referenced)

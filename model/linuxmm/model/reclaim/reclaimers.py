@@ -6,7 +6,12 @@ Linux: mm/vmscan.c:do_try_to_free_pages, balance_pgdat.  Seed 2.1.1.3, 2.4.1 (F0
 from dataclasses import replace
 from typing import NamedTuple
 
-from linuxmm.model.reclaim import events
+from linuxmm.model.reclaim.events import (
+    MmVmscanDirectReclaimBegin,
+    MmVmscanDirectReclaimEnd,
+    MmVmscanKswapdSleep,
+    MmVmscanKswapdWake,
+)
 from linuxmm.model.reclaim.rules import Control, Rules
 from linuxmm.model.reclaim.scan import shrink_lruvec
 from linuxmm.model.reclaim.state import Lruvec, count, trace
@@ -47,7 +52,7 @@ def direct_reclaim(
     zone      the highest zone that helps, by default any
     Ensures   ends after at most 13 rounds, with pages freed or with the answer that there were none
     """
-    v = trace(count(v, "allocstall"), events.MmVmscanDirectReclaimBegin(order))
+    v = trace(count(v, "allocstall"), MmVmscanDirectReclaimBegin(order))
     control = Control(
         DEF_PRIORITY,
         SWAP_CLUSTER_MAX,
@@ -62,7 +67,7 @@ def direct_reclaim(
             break
         priority -= 1
     v = replace(v, previous=priority, looked=v.refaults)
-    v = trace(v, events.MmVmscanDirectReclaimEnd(control.reclaimed))
+    v = trace(v, MmVmscanDirectReclaimEnd(control.reclaimed))
     return v, Progress(control.reclaimed, priority)
 
 
@@ -81,8 +86,8 @@ def kswapd(
     """
     top = len(v.zones) - 1 if zone is None else zone
     if gave_up(v.failures) or rules.balanced(looks(v, top), 0):
-        return trace(v, events.MmVmscanKswapdSleep()), Progress(0, DEF_PRIORITY)
-    v = trace(count(v, "pageoutrun"), events.MmVmscanKswapdWake(0))
+        return trace(v, MmVmscanKswapdSleep()), Progress(0, DEF_PRIORITY)
+    v = trace(count(v, "pageoutrun"), MmVmscanKswapdWake(0))
     control = Control(DEF_PRIORITY, 0, kswapd=True, reclaim_idx=top, swappiness=swappiness)
     priority, freed = DEF_PRIORITY, 0
     while priority >= 1 and not rules.balanced(looks(v, top), 0):
@@ -92,4 +97,4 @@ def kswapd(
         freed += control.reclaimed
         priority = next_priority(priority, control.scanned, target, control.reclaimed)
     v = replace(v, failures=failures_after(v.failures, freed), previous=priority, looked=v.refaults)
-    return trace(v, events.MmVmscanKswapdSleep()), Progress(freed, priority)
+    return trace(v, MmVmscanKswapdSleep()), Progress(freed, priority)

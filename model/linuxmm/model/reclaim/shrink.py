@@ -7,8 +7,14 @@ Seed 2.4.1 to 2.4.4 (F042 to F045).
 from dataclasses import replace
 from typing import Final
 
-from linuxmm.model.reclaim import events
 from linuxmm.model.reclaim.accesses import drain, lru_of, putback
+from linuxmm.model.reclaim.events import (
+    MmFilemapDeleteFromPageCache,
+    MmVmscanLruIsolate,
+    MmVmscanLruShrinkActive,
+    MmVmscanLruShrinkInactive,
+    MmVmscanWriteFolio,
+)
 from linuxmm.model.reclaim.outside import (
     PAGE_ACTIVATE,
     PAGE_KEEP,
@@ -55,8 +61,7 @@ from linuxmm.model.reclaim.state import (
     zone_of,
 )
 from linuxmm.model.reclaim.writing import WRITE
-from linuxmm.spec.reclaim import lists
-from linuxmm.spec.reclaim.lists import is_file
+from linuxmm.spec.reclaim.lists import ACTIVE_FILE, FILE, INACTIVE_FILE, is_file
 from linuxmm.spec.reclaim.references import ACTIVATE, KEEP, RECLAIM_CLEAN, Found
 from linuxmm.spec.reclaim.scan_two_lists import deactivates
 from linuxmm.spec.registry import verb
@@ -91,7 +96,7 @@ def isolate(
         v = add_head(v, page, lru)
     if skipped:
         v = count(v, "pgskip", len(skipped))
-    v = trace(v, events.MmVmscanLruIsolate(wanted, scanned, len(skipped), len(taken), lru))
+    v = trace(v, MmVmscanLruIsolate(wanted, scanned, len(skipped), len(taken), lru))
     return count_isolated(v, lru, len(taken)), taken, scanned
 
 
@@ -172,7 +177,7 @@ def _clean(rules: Rules, v: Lruvec, page: int, control: Control, only_clean: boo
     if how == PAGE_ACTIVATE:
         return v, ACTIVATE
     v = count(flag(v, page, DIRTY, False), "nr_vmscan_write")
-    v = trace(v, events.MmVmscanWriteFolio(page))
+    v = trace(v, MmVmscanWriteFolio(page))
     if how == PAGE_WRITTEN:
         return flag(v, page, WRITEBACK | RECLAIM, True), KEEP
     return v, FREED
@@ -183,7 +188,7 @@ def _free(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     if has(v, page, ANON) and not has(v, page, SWAPBACKED):
         return forget(count(v, "pglazyfreed"), page)
     if not has(v, page, ANON):
-        v = trace(v, events.MmFilemapDeleteFromPageCache(page, slot_of(v, page)))
+        v = trace(v, MmFilemapDeleteFromPageCache(page, slot_of(v, page)))
     return forget(evict(rules, v, page), page)
 
 
@@ -219,12 +224,10 @@ def shrink_inactive(
         fruitless=0 if freed else v.fruitless + scanned,
         many_dirty=len(taken) > 0 and dirty == len(taken),
     )
-    v = note_cost(rules, v, lru & lists.FILE != 0, written, scanned - freed)
+    v = note_cost(rules, v, lru & FILE != 0, written, scanned - freed)
     who = "kswapd" if control.kswapd else "direct"
     v = count(count(v, "pgscan_" + who, scanned), "pgsteal_" + who, freed)
-    v = trace(
-        count(v, "pgactivate", activated), events.MmVmscanLruShrinkInactive(scanned, freed, control.priority)
-    )
+    v = trace(count(v, "pgactivate", activated), MmVmscanLruShrinkInactive(scanned, freed, control.priority))
     done = control._replace(scanned=control.scanned + scanned, reclaimed=control.reclaimed + freed)
     return v, done
 
@@ -257,9 +260,9 @@ def shrink_active(rules: Rules, v: Lruvec, lru: int, wanted: int, control: Contr
         rotated=add_of_kind(v.rotated, lru, rotated),
         fruitless=v.fruitless + scanned,
     )
-    v = note_cost(rules, v, lru & lists.FILE != 0, 0, rotated)
+    v = note_cost(rules, v, lru & FILE != 0, 0, rotated)
     v = count(count(v, "pgrefill", scanned), "pgdeactivate", down)
-    event = events.MmVmscanLruShrinkActive(len(taken), len(taken) - down, down, rotated, control.priority)
+    event = MmVmscanLruShrinkActive(len(taken), len(taken) - down, down, rotated, control.priority)
     return trace(v, event)
 
 
@@ -272,7 +275,7 @@ def _takes_mapped(rules: Rules, v: Lruvec, control: Control) -> bool:
     """Whether mapped pages are given up, where both kinds share two lists."""
     if not control.swaps:
         return False
-    active, inactive = v.sizes[lists.ACTIVE_FILE], v.sizes[lists.INACTIVE_FILE]
+    active, inactive = v.sizes[ACTIVE_FILE], v.sizes[INACTIVE_FILE]
     if rules.near_oom(v.fruitless, active + inactive):
         return True
     in_use = sum(1 for page in v.pages if mapped(v, page))

@@ -10,7 +10,10 @@ from dataclasses import dataclass, replace
 
 from immutables import Map
 
-from linuxmm.model.reclaim import events
+from linuxmm.model.reclaim.events import (
+    MmShrinkSlabEnd,
+    MmShrinkSlabStart,
+)
 from linuxmm.model.reclaim.rules import Rules
 from linuxmm.spec.reclaim.shrinker import BATCH, DEFAULT_SEEKS, Asked
 from linuxmm.spec.registry import verb
@@ -55,8 +58,8 @@ def shrink_one(
         total -= batch
         looked += batch
     left = rules.deferred(quota, total, looked, freeable)
-    start = events.MmShrinkSlabStart(shrinker.id, shrinker.deferred, freeable, quota.delta, quota.total)
-    end = events.MmShrinkSlabEnd(shrinker.id, shrinker.deferred, left, total, freeable - objects)
+    start = MmShrinkSlabStart(shrinker.id, shrinker.deferred, freeable, quota.delta, quota.total)
+    end = MmShrinkSlabEnd(shrinker.id, shrinker.deferred, left, total, freeable - objects)
     return Step(replace(shrinker, objects=objects, deferred=left), freeable - objects, (start, end))
 
 
