@@ -23,7 +23,7 @@ RECORDS = Path(__file__).parents[3] / "docs" / "experiments"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("claim", ["H01", "H02", "H03", "H04", "H05", "H16"])
+@pytest.mark.parametrize("claim", ["H01", "H02", "H03", "H04", "H05", "H09", "H10", "H11", "H16"])
 def test_the_record_is_what_a_fresh_run_counts(claim: str) -> None:
     load_experiments()
     recorded = read(RECORDS / f"{claim}.json")

@@ -93,6 +93,8 @@ def scanned_anon(release: str, swappiness: int, streamed: int) -> tuple[int, int
 
 
 ANON: Final = 200
+STREAMED: Final = 800
+QUICK_SWAPPINESS: Final = ("3.4", "3.5", "6.12")
 SWAPPINESS_ERAS: Final = ("2.6.28", "2.6.36", "3.4", "3.5", "3.10", "4.9", "5.4", "5.8", "6.1", "6.12")
 
 
@@ -107,22 +109,22 @@ SWAPPINESS_ERAS: Final = ("2.6.28", "2.6.36", "3.4", "3.5", "3.10", "4.9", "5.4"
 )
 def swappiness_zero(scale: Scale) -> Outcome:
     """Anonymous pages scanned, by release, list and swappiness."""
-    streamed = 800 if scale is Scale.QUICK else 4000
+    releases = QUICK_SWAPPINESS if scale is Scale.QUICK else SWAPPINESS_ERAS
     figures: list[Figure] = []
     lines: dict[str, list[float]] = {}
-    for release in SWAPPINESS_ERAS:
+    for release in releases:
         for swappiness in (0, 60):
-            found = scanned_anon(release, swappiness, streamed)
+            found = scanned_anon(release, swappiness, STREAMED)
             for name, pages in zip(("inactive", "active"), found, strict=True):
                 setting = f"{name}, swappiness {swappiness}"
                 lines.setdefault(setting, []).append(pages)
                 figures.append(Figure("anonymous pages scanned", setting, release, pages, "pages"))
-    xs = tuple(float(number) for number in range(len(SWAPPINESS_ERAS)))
+    xs = tuple(float(number) for number in range(len(releases)))
     curves = tuple(
         Curve("anonymous pages scanned", setting, "release, by age", "pages", xs, tuple(ys))
         for setting, ys in lines.items()
     )
-    late = SWAPPINESS_ERAS.index("3.5")
+    late = releases.index("3.5")
     inactive, active = lines["inactive, swappiness 0"], lines["active, swappiness 0"]
     if any(inactive[late:]):
         why = "inactive anonymous pages are scanned at swappiness 0, in releases that should not"
@@ -142,6 +144,8 @@ def swappiness_zero(scale: Scale) -> Outcome:
 
 STREAM_ERAS: Final = ("2.6.24", "2.6.28", "2.6.31", "2.6.36", "3.10", "4.9", "5.9", "6.12")
 HOT: Final = 100
+PASSING: Final = 2000
+QUICK_STREAM: Final = ("2.6.28", "2.6.36", "6.12")
 
 
 def refaults_of_hot(release: str, streamed: int, every: int, mapped: bool) -> int:
@@ -170,25 +174,25 @@ def refaults_of_hot(release: str, streamed: int, every: int, mapped: bool) -> in
 )
 def stream(scale: Scale) -> Outcome:
     """Faults on the hot set, by release."""
-    streamed = 2000 if scale is Scale.QUICK else 8000
-    touches = streamed // 8
+    releases = QUICK_STREAM if scale is Scale.QUICK else STREAM_ERAS
+    touches = PASSING // 8
     figures = []
     read: list[float] = []
     executed: list[float] = []
-    for release in STREAM_ERAS:
+    for release in releases:
         for name, mapped, values in (("read", False, read), ("executed", True, executed)):
-            faults = refaults_of_hot(release, streamed, 8, mapped)
+            faults = refaults_of_hot(release, PASSING, 8, mapped)
             values.append(faults)
             setting = f"hot pages {name}, {touches} touches"
             figures.append(Figure("faults on the hot set", setting, release, faults, "faults"))
-    xs = tuple(float(number) for number in range(len(STREAM_ERAS)))
+    xs = tuple(float(number) for number in range(len(releases)))
     curves = (
         Curve("faults on the hot set", "hot pages read", "release", "faults", xs, tuple(read)),
         Curve("faults on the hot set", "hot pages executed", "release", "faults", xs, tuple(executed)),
     )
     few = touches // 20
-    kept = [release for release, a, b in zip(STREAM_ERAS, read, executed, strict=True) if max(a, b) <= few]
-    lost = [release for release in STREAM_ERAS if release not in kept]
+    kept = [release for release, a, b in zip(releases, read, executed, strict=True) if max(a, b) <= few]
+    lost = [release for release in releases if release not in kept]
     if not lost:
         return Outcome(
             tuple(figures), curves, Standing.CONFIRMED, "no release loses a twentieth of the touches"
@@ -238,13 +242,12 @@ def hit_ratio(release: str, size: int, rounds: int) -> float:
 )
 def workingset(scale: Scale) -> Outcome:
     """Hit ratio by the size of the set."""
-    rounds = 8 if scale is Scale.QUICK else 16
     sizes = SETS[1::2] if scale is Scale.QUICK else SETS
     figures: list[Figure] = []
     curves: list[Curve] = []
     ratios: dict[str, list[float]] = {}
     for release in REFAULT_ERAS:
-        ratios[release] = [hit_ratio(release, size, rounds) for size in sizes]
+        ratios[release] = [hit_ratio(release, size, 8) for size in sizes]
         figures += [
             Figure("hit ratio", f"{size} pages", release, ratio)
             for size, ratio in zip(sizes, ratios[release], strict=True)
