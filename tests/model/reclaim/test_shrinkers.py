@@ -137,3 +137,8 @@ def test_a_bit_set_before_its_object_would_be_lost_without_the_second_look() -> 
     found = search(start, wrong, lost)
     assert found.broken is not None
     assert found.trace in (("clear", "object", "look"), ("object", "clear", "look"))
+
+
+def test_the_bits_cover_what_there_is() -> None:
+    assert bits_cover(Groups(1, 1, Map({(0, 0): 1}), frozenset({(0, 0)})))
+    assert not bits_cover(Groups(1, 1, Map({(0, 0): 1}), frozenset()))

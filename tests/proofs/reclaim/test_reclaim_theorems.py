@@ -3,10 +3,10 @@
 import pytest
 
 from linuxmm.proofs.prover import prove
-from linuxmm.proofs.reclaim import amounts, pages, shadows
+from linuxmm.proofs.reclaim import amounts, pages, shadows, shrinkers
 from linuxmm.proofs.theorem import find_theorem
 
-MODULES = (amounts, pages, shadows)
+MODULES = (amounts, pages, shadows, shrinkers)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ MODULES = (amounts, pages, shadows)
         "reclaim.shadow.pack",
         "reclaim.shares.cost-sound",
         "reclaim.shares.whole",
+        "reclaim.shrinker.deferred",
         "reclaim.statistics.aged",
     ],
 )

@@ -15,6 +15,7 @@ from linuxmm.model.reclaim.events import (
     MmShrinkSlabStart,
 )
 from linuxmm.model.reclaim.rules import Rules
+from linuxmm.spec.invariant import invariant
 from linuxmm.spec.reclaim.shrinker import BATCH, DEFAULT_SEEKS, Asked
 from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Step
@@ -126,6 +127,13 @@ def look_again(groups: Groups, group: int, shrinker: int) -> Groups:
     return replace(groups, bits=groups.bits | {at}) if groups.objects.get(at, 0) else groups
 
 
+@invariant(
+    "reclaim.shrinker.bits",
+    features=("F008",),
+    source="mm/vmscan.c:shrink_slab_memcg, set_shrinker_bit",
+    seed="2",
+    since="4.19",
+)
 def bits_cover(groups: Groups) -> bool:
-    """Whether no object is lost: where there are objects, the bit is set."""
+    """No object is lost to reclaim: where a cgroup has objects in a shrinker, its bit is set."""
     return all(at in groups.bits for at, count in groups.objects.items() if count)
