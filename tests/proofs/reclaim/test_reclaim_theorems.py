@@ -3,10 +3,10 @@
 import pytest
 
 from linuxmm.proofs.prover import prove
-from linuxmm.proofs.reclaim import amounts, pages, shadows, shrinkers
+from linuxmm.proofs.reclaim import amounts, generations, pages, shadows, shrinkers
 from linuxmm.proofs.theorem import find_theorem
 
-MODULES = (amounts, pages, shadows, shrinkers)
+MODULES = (amounts, generations, pages, shadows, shrinkers)
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,8 @@ MODULES = (amounts, pages, shadows, shrinkers)
     [
         "reclaim.adjust.bounded",
         "reclaim.amount.bounded",
+        "reclaim.generations.token",
+        "reclaim.generations.window-step",
         "reclaim.inactive.monotone",
         "reclaim.saved",
         "reclaim.shadow.pack",
