@@ -241,7 +241,7 @@ def size_of_others(resident: Resident, file: bool) -> int:
     since="3.15",
     until="5.8",
     features=("F046",),
-    source="mm/swap_state.c:__delete_from_swap_cache; up to 5.8",
+    source="mm/vmscan.c:__remove_mapping; 5.8 (3.15 to 5.7 unconfirmed)",
 )
 def anon_leaves_none() -> bool:
     """Whether an anonymous page leaves a shadow in the swap cache: it leaves none."""
