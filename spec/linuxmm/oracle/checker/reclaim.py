@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from linuxmm.spec.invariant import clause
-from linuxmm.spec.kernel import Kernel
+from linuxmm.spec.kernel import Kernel, Version
 from linuxmm.spec.reclaim.lists import DEF_PRIORITY
 from linuxmm.spec.reclaim.shrinker import BATCH, Asked, Quota
 from linuxmm.spec.reclaim.workingset import Layout, unpack
@@ -26,6 +26,8 @@ _SHRINK_END: Final = re.compile(
     r"last shrinker return val (-?\d+)"
 )
 _MOST_SEEKS: Final = 64
+_FREE_SEEKS: Final = Version(4, 20)
+"""Since when a shrinker may say that getting its objects back costs nothing."""
 
 ISOLATED: Final = clause(
     "reclaim.seen.isolated",
@@ -211,7 +213,7 @@ class ReclaimCheck:
         deferred, freeable, delta, total, priority = map(int, found.groups()[2:])
         quota = self.kernel.behaviour("reclaim.shrinker-quota").function
         fits = None
-        for seeks in range(_MOST_SEEKS + 1):
+        for seeks in range(0 if self.kernel.version >= _FREE_SEEKS else 1, _MOST_SEEKS + 1):
             asked = Asked(deferred, freeable, seeks, BATCH, 0, 0, priority)
             made = quota(asked)
             assert isinstance(made, Quota)
