@@ -16,7 +16,9 @@ from linuxmm.spec.reclaim.workingset import Layout
 from linuxmm.spec.verdict import Judgement
 
 _PASSES: Final = frozenset({"mm_vmscan_lru_isolate", "mm_vmscan_lru_shrink_inactive"})
-_PROBES: Final = frozenset({"evict", "wact", "refault"})
+_PROBES: Final = frozenset({"evict", "refault"})
+_ACTIVATION: Final = frozenset({"activate", "wact"})
+"""Names of the probe of workingset_activation: the lab's, and that of older captures."""
 NODES_SHIFT: Final = 10
 MEM_CGROUP_ID_SHIFT: Final = 16
 ZONES_SHIFT: Final = 3
@@ -51,7 +53,8 @@ def judge_reclaim(judgement: Judgement, capture: Capture, version: str) -> None:
         if not file.is_file():
             judgement.gap(f"trace {name}: its file is not in the capture")
             continue
-        clocked = whole_node and set(enabled_names(capture, name)) >= _PROBES
+        names = set(enabled_names(capture, name))
+        clocked = whole_node and names >= _PROBES and bool(names & _ACTIVATION)
         check = ReclaimCheck(judgement, profile, states, layout, clocked, alone, generations)
         check.run(text_lines(judgement, file))
 

@@ -342,6 +342,7 @@ _HANDLERS: Final = {
     "mm_shrink_slab_start": ReclaimCheck.shrink_slab_start,
     "mm_shrink_slab_end": ReclaimCheck.shrink_slab_end,
     "evict": ReclaimCheck.evict,
+    "activate": ReclaimCheck.activate,
     "wact": ReclaimCheck.activate,
     "refault": ReclaimCheck.refault,
     "tracing_mark_write": ReclaimCheck.mark,
