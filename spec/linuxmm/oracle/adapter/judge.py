@@ -4,25 +4,18 @@ Hypothesis finds the case.  It is then reduced call by call, on the level of all
 as the same clause stays broken.
 """
 
-import contextlib
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final
-
-from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.errors import Flaky, FlakyFailure
-from hypothesis.stateful import run_state_machine_as_test
 
 from linuxmm.oracle.adapter.allocator import Allocator, Setup
 from linuxmm.oracle.adapter.machine import AllocatorMachine
+from linuxmm.oracle.adapter.search import UNSTEADY, first_failure, shortest
 from linuxmm.oracle.adapter.session import AllocCall, Call, Diverged, FreeCall, Session
 from linuxmm.spec.alloc.page_state import Layout
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.vocabulary import MigrateType, ZoneType
 
 Make = Callable[[], Allocator]
-_UNSTEADY: Final = "the same calls gave another result the second time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +48,11 @@ def judge(
         pass
 
     Machine.make = staticmethod(make)
-    if random_seed is not None:
-        seed(random_seed)(Machine)
-    options = settings(
-        max_examples=examples,
-        stateful_step_count=steps,
-        deadline=None,
-        derandomize=random_seed is None,
-        database=None,
-        report_multiple_bugs=False,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-    )
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            run_state_machine_as_test(Machine, settings=options)
-    except Diverged as error:
-        shortest = reduce(make, error)
-        return Finding(
-            shortest.refusal.clause, shortest.refusal.why, shortest.setup, shortest.log, str(shortest)
-        )
-    except (Flaky, FlakyFailure) as error:
-        raise LinuxmmError(f"{_UNSTEADY}; Hypothesis says: {str(error).splitlines()[0]}") from error
-    return None
+    found = first_failure(Machine, Diverged, examples, steps, random_seed)
+    if found is None:
+        return None
+    best = reduce(make, found)
+    return Finding(best.refusal.clause, best.refusal.why, best.setup, best.log, str(best))
 
 
 def reduce(make: Make, found: Diverged) -> Diverged:
@@ -89,16 +63,13 @@ def reduce(make: Make, found: Diverged) -> Diverged:
     """
     best = replay(make, found.setup, found.calls)
     if best is None or best.refusal.clause != found.refusal.clause:
-        raise LinuxmmError(f"{_UNSTEADY}; the first was\n{found}")
-    progress = True
-    while progress:
-        progress = False
-        for setup, calls in _simpler(best):
-            shorter = replay(make, setup, calls)
-            if shorter is not None and shorter.refusal.clause == best.refusal.clause:
-                best, progress = shorter, True
-                break
-    return best
+        raise LinuxmmError(f"{UNSTEADY}; the first was\n{found}")
+    return shortest(best, _simpler, lambda case: replay(make, *case), same_clause)
+
+
+def same_clause(one: Diverged, other: Diverged) -> bool:
+    """Whether two cases break the same clause."""
+    return one.refusal.clause == other.refusal.clause
 
 
 def replay(make: Make, setup: Setup, calls: Iterable[Call | None]) -> Diverged | None:

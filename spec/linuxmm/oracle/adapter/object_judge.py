@@ -1,44 +1,22 @@
 """Find a case in which an object allocator breaks a clause, and make it as short as can be."""
 
-import contextlib
-import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
-from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.errors import Flaky, FlakyFailure
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from linuxmm.oracle.adapter.object_session import ObjectCall, ObjectsDiverged, ObjectSession
 from linuxmm.oracle.adapter.objects import ObjectAllocator
+from linuxmm.oracle.adapter.search import UNSTEADY, first_failure, shortest
 from linuxmm.spec.errors import LinuxmmError
 
 Make = Callable[[], ObjectAllocator]
 _SIZES: Final = (
-    0,
-    1,
-    8,
-    9,
-    16,
-    24,
-    64,
-    65,
-    90,
-    96,
-    97,
-    128,
-    180,
-    192,
-    193,
-    500,
-    2048,
-    3000,
-    4096,
-    8192,
-    8193,
-)
+    0, 1, 8, 9, 16, 24, 64, 65, 90, 96,
+    97, 128, 180, 192, 193, 500, 2048, 3000, 4096, 8192, 8193,
+)  # fmt: skip
 _LARGE: Final = 1 << 17
 _KINDS: Final = (
     *("kmalloc",) * 4,
@@ -120,28 +98,11 @@ def judge_objects(
         pass
 
     Machine.make = staticmethod(make)
-    if random_seed is not None:
-        seed(random_seed)(Machine)
-    options = settings(
-        max_examples=examples,
-        stateful_step_count=steps,
-        deadline=None,
-        derandomize=random_seed is None,
-        database=None,
-        report_multiple_bugs=False,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-    )
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            run_state_machine_as_test(Machine, settings=options)
-    except ObjectsDiverged as error:
-        best = reduce(make, error)
-        return ObjectFinding(best.refusal.clause, best.refusal.why, best.calls, best.log, str(best))
-    except (Flaky, FlakyFailure) as error:
-        raise LinuxmmError(f"the same calls gave another result: {str(error).splitlines()[0]}") from error
-    return None
+    found = first_failure(Machine, ObjectsDiverged, examples, steps, random_seed)
+    if found is None:
+        return None
+    best = reduce(make, found)
+    return ObjectFinding(best.refusal.clause, best.refusal.why, best.calls, best.log, str(best))
 
 
 def replay(make: Make, calls: Iterable[ObjectCall | None]) -> ObjectsDiverged | None:
@@ -170,16 +131,13 @@ def reduce(make: Make, found: ObjectsDiverged) -> ObjectsDiverged:
     """
     best = replay(make, found.calls)
     if best is None or best.refusal.clause != found.refusal.clause:
-        raise LinuxmmError(f"the same calls gave another result the second time; the first was\n{found}")
-    progress = True
-    while progress:
-        progress = False
-        for calls in _simpler(best.calls):
-            shorter = replay(make, calls)
-            if shorter is not None and shorter.refusal.clause == best.refusal.clause:
-                best, progress = shorter, True
-                break
-    return best
+        raise LinuxmmError(f"{UNSTEADY}; the first was\n{found}")
+    return shortest(best, lambda found: _simpler(found.calls), lambda calls: replay(make, calls), same_clause)
+
+
+def same_clause(one: ObjectsDiverged, other: ObjectsDiverged) -> bool:
+    """Whether two cases break the same clause."""
+    return one.refusal.clause == other.refusal.clause
 
 
 def _simpler(calls: tuple[ObjectCall, ...]) -> Iterable[tuple[ObjectCall | None, ...]]:
