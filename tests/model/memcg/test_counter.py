@@ -108,7 +108,13 @@ def test_eras() -> None:
     def at(version: str, rule_: str, *figures: int) -> object:
         return kernel(version).behaviour(rule_).function(*figures)
 
-    assert [at(v, "memcg.batch", 1) for v in ("2.6.28", "2.6.33", "6.0", "6.1", "6.12")] == [1, 32, 32, 64, 64]
+    assert [at(v, "memcg.batch", 1) for v in ("2.6.28", "2.6.33", "6.0", "6.1", "6.12")] == [
+        1,
+        32,
+        32,
+        64,
+        64,
+    ]
     assert at("6.1", "memcg.batch", 512) == 512
     assert [at(v, "memcg.retries") for v in ("2.6.28", "5.8", "5.9", "6.12")] == [5, 5, 16, 16]
     assert [at(v, "memcg.limit-unit", 4097) for v in ("3.18", "3.19")] == [2, 1]

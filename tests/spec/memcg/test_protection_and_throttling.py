@@ -69,7 +69,12 @@ def test_recursive_protection_hands_out_what_nobody_claims() -> None:
 
 def test_effective_protection_exceeds_usage_where_a_setting_exceeds_the_parents_usage() -> None:
     """The first level below the reclaimed group has its setting, used or not; its children share all of it."""
-    assert effective_shared(usage=10, parent_usage=10, setting=0, parent_effective=30, siblings=0, recursive=True) == 30
+    assert (
+        effective_shared(
+            usage=10, parent_usage=10, setting=0, parent_effective=30, siblings=0, recursive=True
+        )
+        == 30
+    )
 
 
 @given(st.lists(st.tuples(PAGES, PAGES), min_size=1, max_size=6), PAGES, st.booleans())

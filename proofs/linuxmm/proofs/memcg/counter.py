@@ -7,7 +7,7 @@ numbers that the step leaves alone.
 from typing import Annotated, Final
 
 from linuxmm.model.memcg.counter import CLIMBS, DOUBTS, HOLDS, LEAVES, UNDOES, Charge, advance, delta, holds
-from linuxmm.proofs.domain import Integer, Truth, each
+from linuxmm.proofs.domain import Integer, each
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, join, no, theorem
 from linuxmm.spec.memcg.counter import adds_first, checks_first, limit_kept, sum_kept
@@ -116,7 +116,9 @@ def keeps_sum(
         "forced": False,
     },
     mutants=(
-        Mutant(adds_first, "one page too many fits", "fits(usage, pages, limit)", "fits(usage, pages, limit + 1)"),
+        Mutant(
+            adds_first, "one page too many fits", "fits(usage, pages, limit)", "fits(usage, pages, limit + 1)"
+        ),
         Mutant(checks_first, "tests nothing", "fits(usage, pages, limit)", "True"),
         Mutant(advance, "keeps what does not fit", "if stays:", "if added:"),
     ),

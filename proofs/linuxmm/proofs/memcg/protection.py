@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from linuxmm.proofs.domain import Integer, Truth, each
+from linuxmm.proofs.domain import Integer, each
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, theorem
 from linuxmm.spec.memcg.protection import (
@@ -80,7 +80,9 @@ def within_usage(
         Mutant(effective_capped, "is not capped at all", "return min(effective, ", "return max(effective, "),
     ),
 )
-def capped(usage: Pages, parent_usage: Pages, setting: Pages, parent_effective: Pages, siblings: Pages) -> bool:
+def capped(
+    usage: Pages, parent_usage: Pages, setting: Pages, parent_effective: Pages, siblings: Pages
+) -> bool:
     share = effective_capped(usage, parent_usage, setting, parent_effective, siblings, False)
     return (share >= 0) & (share <= setting) & (share <= parent_effective)
 
@@ -94,9 +96,14 @@ def capped(usage: Pages, parent_usage: Pages, setting: Pages, parent_effective: 
     bounds="every number of pages",
     witness={"size": 1000, "group": 3000, "protection": 500, "late": True},
     mutants=(
-        Mutant(scan_unprotected, "may divide by less", "max(group_size, protection)", "protection // 2 + 1"),
+        Mutant(scan_unprotected, "scans one too many", "return size\n", "return size + 1\n"),
         Mutant(scan_unprotected_no_zero, "scans no cluster", "SWAP_CLUSTER_MAX", "0"),
-        Mutant(scan_unprotected_no_zero, "adds what is protected", "size - size * protection", "size + size * protection"),
+        Mutant(
+            scan_unprotected_no_zero,
+            "adds what is protected",
+            "size - size * protection",
+            "size + size * protection",
+        ),
     ),
 )
 def scans(size: Pages, group: Pages, protection: Pages, late: Annotated[bool, each((False, True))]) -> bool:
@@ -109,29 +116,52 @@ def scans(size: Pages, group: Pages, protection: Pages, late: Annotated[bool, ea
 
 @theorem(
     "memcg.penalty.bounds",
-    "A task sleeps two seconds at most, and owes nothing where neither usage exceeds its high.",
-    proves=(penalty_of_memory, penalty_with_swap, delay, overage),
+    "A task sleeps two seconds at most, and owes nothing where there is no overage.",
+    proves=(penalty_of_memory, penalty_with_swap, delay),
     clauses=("memcg.penalty.bounds",),
     features=_FEATURE,
-    bounds="every usage and limit, HZ of 100, 250, 300 and 1000, batches of 32 and 64",
-    witness={"usage": 120, "high": 100, "swap": 0, "swap_high": 9, "pages": 64, "hz": 250, "batch": 64, "late": True},
+    bounds="every overage, HZ of 100, 250, 300 and 1000, batches of 32 and 64, charges of 1, 64 and 512 pages",
+    witness={"memory": 1 << 20, "swap": 0, "pages": 64, "hz": 250, "batch": 64, "late": True},
     mutants=(
-        Mutant(penalty_with_swap, "is not bounded", "min(delay(memory, pages, hz, batch) + ", "(delay(memory, pages, hz, batch) + "),
-        Mutant(overage, "counts what is within high", "if usage <= high:", "if usage < high - 1:"),
+        Mutant(
+            penalty_with_swap,
+            "is not bounded",
+            "return min(delay(memory, pages, hz, batch) + ",
+            "return max(delay(memory, pages, hz, batch) + ",
+        ),
+        Mutant(
+            delay,
+            "owes without an overage",
+            "if most == 0:\n        return 0",
+            "if most == 0:\n        return 1",
+        ),
         Mutant(penalty_of_memory, "three seconds", "2 * hz", "3 * hz"),
     ),
 )
 def bounded(
-    usage: Pages,
-    high: Pages,
+    memory: Pages,
     swap: Pages,
-    swap_high: Pages,
-    pages: Pages,
+    pages: Annotated[int, each((1, 64, 512))],
     hz: Annotated[int, each((100, 250, 300, 1000))],
     batch: Annotated[int, each((32, 64))],
     late: Annotated[bool, each((False, True))],
 ) -> bool:
-    function = penalty_with_swap if late else penalty_of_memory
-    penalty = function(overage(usage, high), overage(swap, swap_high), pages, hz, batch)
-    over: bool = (usage > high) | (swap > swap_high)
-    return penalty_bounded(penalty, over, hz) | (penalty == 0)
+    penalty = (penalty_with_swap if late else penalty_of_memory)(memory, swap, pages, hz, batch)
+    return penalty_bounded(penalty, (memory > 0) | (swap > 0), hz)
+
+
+@theorem(
+    "memcg.penalty.overage",
+    "There is no overage where usage is within high, and none is negative.",
+    proves=(overage,),
+    features=_FEATURE,
+    bounds="every usage and limit",
+    witness={"usage": 120, "high": 100},
+    mutants=(
+        Mutant(overage, "counts what is within high", "if usage <= high:", "if usage < high - 1:"),
+        Mutant(overage, "counts from zero", "return 0", "return usage"),
+    ),
+)
+def no_overage(usage: Pages, high: Pages) -> bool:
+    found = overage(usage, high)
+    return (found >= 0) & implies(usage <= high, found == 0)
