@@ -30,11 +30,11 @@ from linuxmm.spec.kernel import kernel
 from linuxmm.spec.memcg.counter import (
     PAGE_COUNTER_MAX,
     adds_first,
+    checks_first,
     limit_kept,
     margin,
     stock_kept,
     sum_kept,
-    checks_first,
     watermark_kept,
 )
 from linuxmm.spec.step import Refusal

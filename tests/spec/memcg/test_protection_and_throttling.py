@@ -68,7 +68,7 @@ def test_recursive_protection_hands_out_what_nobody_claims() -> None:
 
 
 def test_effective_protection_exceeds_usage_where_a_setting_exceeds_the_parents_usage() -> None:
-    """The first level below the reclaimed group has its setting, used or not; its children share all of it."""
+    """The first level below the reclaimed group has its setting, used or not; its children share it."""
     assert (
         effective_shared(
             usage=10, parent_usage=10, setting=0, parent_effective=30, siblings=0, recursive=True
@@ -114,7 +114,7 @@ def test_scans_by_hand() -> None:
 
 
 def test_the_kernels_own_table_of_delays() -> None:
-    """Percent over high -> seconds at 64 pages; the quadratic curve: 10 % is 0.64 s, 17.7 % and more is the cap."""
+    """Percent over high -> seconds at 64 pages; 10 % is 0.64 s, 17.7 % and more is the cap."""
     hz, high = 1000, 25600
     seconds = {}
     for percent in (1, 2, 5, 10, 15, 20):

@@ -197,7 +197,7 @@ def _set(values: tuple[int, ...], at: int, value: int) -> tuple[int, ...]:
 
 
 def due(state: Tree, charge: Charge, group: int) -> int:
-    """What one charge still owes to a counter: counted by the one below and not by it, or the other way round."""
+    """What one charge owes to a counter: counted by the one below and not by it, or the other way."""
     line = path(state, charge.group)
     if group not in line or group == charge.group:
         return 0

@@ -34,7 +34,7 @@ def part(charge: Charge, level: int) -> int:
 
 @theorem(
     "memcg.counter.sum",
-    "Whatever step a charge or an uncharge makes, each counter on its way and what is due to it stay equal to "
+    "Whatever step a charge or uncharge makes, each counter on its way and what is due to it stay equal to "
     "the group's own pages and the counters of its children; a charge that goes on stays sensible.",
     proves=(advance, delta, holds, sum_kept),
     clauses=("memcg.counter.sum",),
@@ -98,7 +98,7 @@ def keeps_sum(
 
 @theorem(
     "memcg.counter.limit",
-    "A counter exceeds its limit at most by what charges have added, found too much and not taken back yet, and "
+    "A counter exceeds its limit at most by what charges have added, found too much and not taken back, and "
     "by what was forced on it; a counter that is tested before it is charged has nothing doubtful.",
     proves=(adds_first, checks_first, advance, limit_kept),
     clauses=("memcg.counter.limit",),

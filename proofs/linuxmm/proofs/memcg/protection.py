@@ -20,7 +20,7 @@ _FEATURE: Final = ("F060",)
 
 @theorem(
     "memcg.protection.usage",
-    "Where the parent's effective protection is at most its usage, no child is protected beyond its own usage; "
+    "Where the parent's effective protection is at most its usage, no child is protected beyond its usage; "
     "a child's share of what is claimed is in proportion to what it uses of its claim.",
     proves=(effective_shared,),
     clauses=("memcg.protection.share",),
@@ -89,8 +89,8 @@ def capped(
 
 @theorem(
     "memcg.protection.scan",
-    "What is scanned of a list is at most the list, or one cluster; without protection it is the whole list, and "
-    "of a list in a group that is all protected it is one cluster.",
+    "What is scanned of a list is at most the list, or one cluster; without protection it is the whole "
+    "list, and with it one cluster at least.",
     proves=(scan_unprotected, scan_unprotected_no_zero),
     features=_FEATURE,
     bounds="every number of pages",
@@ -120,7 +120,7 @@ def scans(size: Pages, group: Pages, protection: Pages, late: Annotated[bool, ea
     proves=(penalty_of_memory, penalty_with_swap, delay),
     clauses=("memcg.penalty.bounds",),
     features=_FEATURE,
-    bounds="every overage, HZ of 100, 250, 300 and 1000, batches of 32 and 64, charges of 1, 64 and 512 pages",
+    bounds="every overage, HZ of 100, 250, 300, 1000, batches of 32 and 64, charges of 1, 64 and 512 pages",
     witness={"memory": 1 << 20, "swap": 0, "pages": 64, "hz": 250, "batch": 64, "late": True},
     mutants=(
         Mutant(

@@ -1,8 +1,8 @@
 """Counters of a control group: what fits, what is kept while a charge climbs, what a limit promises.
 
-A charge adds to the counter of its group, then to those above; where one exceeds its limit, that one is
+A charge adds to the counter of its group, then to those above; where one exceeds its limit, that is
 undone and then those below, from the bottom up.  Between two such steps a group and its parent disagree by
-what is *due*; a counter may exceed its limit by what is *doubtful*: added, found too much, not yet taken back.
+what is *due*; a counter may exceed its limit by what is *doubtful*: added, found too much, not taken back.
 
 Linux: kernel/res_counter.c until 3.18, mm/page_counter.c since 3.19.  Seed 2.9 (F060).
 """
@@ -155,7 +155,7 @@ def sum_kept(usage: int, due: int, own: int, children: int) -> bool:
 
 @invariant("memcg.counter.limit", features=("F060",), seed="2.9", source="mm/page_counter.c")
 def limit_kept(usage: int, doubtful: int, over: int, limit: int) -> bool:
-    """A counter exceeds its limit at most by what is doubtful, was forced on it, or was there before the limit.
+    """A counter exceeds its limit at most by what is doubtful, was forced on it, or was there before it.
 
     doubtful  added by charges that found it too much and have not taken it back yet
     over      charged by force, or above the limit when that was lowered

@@ -29,7 +29,7 @@ def overage(usage: int, high: int) -> int:
 def delay(most: int, pages: int, hz: int, batch: int) -> int:
     """Ticks that a task with `pages` new pages owes for an overage of `most`.
 
-    The square of the overage is a 64-bit word: from 256 times high on it may come round, and does in the kernel.
+    The square is a 64-bit word: from 256 times high on it may come round, and does in the kernel.
     """
     if most == 0:
         return 0
