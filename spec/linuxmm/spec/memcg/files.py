@@ -31,7 +31,7 @@ def tunable_text(pages: int) -> str:
 
 @formula("F060", source="mm/page_counter.c:page_counter_memparse")
 def pages_of(text: str) -> int | None:
-    """Pages that a limit written as text means: bytes, K, M, G, T, P or E behind, or `max`; None is EINVAL."""
+    """Pages that a limit as text means: bytes, K, M, G, T, P or E behind, or `max`; None is EINVAL."""
     word = text.strip()
     if word == "max":
         return PAGE_COUNTER_MAX

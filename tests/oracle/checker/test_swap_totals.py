@@ -1,0 +1,53 @@
+"""What swap devices say of themselves is what /proc/meminfo says of them; planted faults are found."""
+
+from pathlib import Path
+
+import pytest
+
+from linuxmm.oracle.checker.swap import judge_swap, read_swap_totals, read_swaps
+from linuxmm.spec.errors import BadEvidence
+from linuxmm.spec.verdict import Judgement, Verdict
+
+REAL = Path(__file__).parents[2] / "real"
+SWAPS = "Filename Type Size Used Priority\n/dev/vdb partition 65532 5844 5\n/dev/vdc partition 65532 5888 5\n"
+MEMINFO = "SwapTotal: 131064 kB\nSwapFree: 119332 kB\n"
+
+
+def judged(swaps: str, meminfo: str) -> Judgement:
+    judgement = Judgement()
+    judge_swap(judgement, swaps, meminfo, "A1")
+    return judgement
+
+
+def test_every_shipped_capture() -> None:
+    judgement = Judgement()
+    used = 0
+    for swaps in sorted(REAL.glob("**/marks/*/proc/swaps")):
+        text = swaps.read_text()
+        used += sum(use for _, use in read_swaps(text, str(swaps)))
+        judge_swap(judgement, text, (swaps.parent / "meminfo").read_text(), swaps.parts[-3])
+    assert (judgement.verdict, judgement.divergences) == (Verdict.CONFORMS, [])
+    assert judgement.events >= 30
+    assert used > 0
+
+
+def test_two_devices_of_a_kernel_under_pressure() -> None:
+    """Debian's 6.1.192 with two devices of one priority: both are used alike."""
+    assert judged(SWAPS, MEMINFO).verdict is Verdict.CONFORMS
+
+
+def test_planted_faults_are_found() -> None:
+    for swaps, meminfo in (
+        (SWAPS.replace("5888", "5892"), MEMINFO),
+        (SWAPS, MEMINFO.replace("131064", "131060")),
+    ):
+        found = judged(swaps, meminfo)
+        assert [divergence.clause for divergence in found.divergences] == ["reclaim.swap.total"]
+    assert judged(SWAPS.replace("5888", "5892"), MEMINFO).divergences[0].permitted == "131064 kB, 119328 kB"
+
+
+def test_bad_files_are_refused() -> None:
+    with pytest.raises(BadEvidence, match=r"^swaps:2: expected NAME TYPE SIZE USED PRIORITY: '/dev/vdb 5'$"):
+        read_swaps("header\n/dev/vdb 5\n", "swaps")
+    with pytest.raises(BadEvidence, match="^meminfo: expected SwapTotal: and SwapFree: with kilobytes$"):
+        read_swap_totals("SwapTotal: 5 kB\n", "meminfo")
