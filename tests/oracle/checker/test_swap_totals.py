@@ -49,5 +49,5 @@ def test_planted_faults_are_found() -> None:
 def test_bad_files_are_refused() -> None:
     with pytest.raises(BadEvidence, match=r"^swaps:2: expected NAME TYPE SIZE USED PRIORITY: '/dev/vdb 5'$"):
         read_swaps("header\n/dev/vdb 5\n", "swaps")
-    with pytest.raises(BadEvidence, match="^meminfo: expected SwapTotal: and SwapFree: with kilobytes$"):
+    with pytest.raises(BadEvidence, match=r"^meminfo: expected SwapTotal: and SwapFree: with kilobytes$"):
         read_swap_totals("SwapTotal: 5 kB\n", "meminfo")
