@@ -51,3 +51,12 @@ SLABS: Final = (
 
 for _capture in SLABS:
     register_evidence("F033", f"areas/{_capture}")
+
+GROUPS: Final = ("memcg-v1-6.12", "memcg-v2-6.12")
+"""Captures under tests/real/areas whose groups are judged: tests/oracle/checker/test_memcg_evidence.py."""
+
+for _capture in GROUPS:
+    register_evidence("F060", f"areas/{_capture}")
+    register_evidence("F004", f"areas/{_capture}")
+for _capture in ("alloc-numa-6.1", "alloc-numa-6.12"):
+    register_evidence("F004", _capture)
