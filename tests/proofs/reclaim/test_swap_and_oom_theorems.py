@@ -2,8 +2,8 @@
 
 import pytest
 
-from linuxmm.proofs.reclaim import oom, swap
 from linuxmm.proofs.prover import prove
+from linuxmm.proofs.reclaim import oom, swap
 from linuxmm.proofs.theorem import find_theorem
 
 MODULES = (oom, swap)
