@@ -8,7 +8,7 @@ Linux: mm/swapfile.c, mm/swap_state.c.  Seed 2.4 (F004).  2.4.0 to 6.12.
 
 from typing import Final
 
-from linuxmm.spec.invariant import invariant
+from linuxmm.spec.invariant import clause, invariant
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import formula
 
@@ -148,3 +148,13 @@ def free_when_unused(free: bool, references: int, cached: bool) -> bool:
 def totals_agree(total: int, free: int, sizes: int, used: int) -> bool:
     """SwapTotal is the size of all devices, and what is not free of it is what they say is used."""
     return total == sizes and total - free == used and 0 <= used <= sizes
+
+
+TURN: Final = clause(
+    "reclaim.swap.turn",
+    "Devices of one priority give slots in turn, a batch at a time, and each batch is of one device.",
+    features=_FEATURES,
+    source="mm/swapfile.c:get_swap_pages, plist_requeue",
+    seed="2.4",
+    since="3.16",
+)

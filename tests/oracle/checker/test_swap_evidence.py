@@ -1,13 +1,15 @@
 """What swap devices say of themselves is what /proc/meminfo says of them; planted faults are found."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 
-from linuxmm.oracle.checker.swap import judge_swap, read_swap_totals, read_swaps
+from linuxmm.oracle.checker.swap import judge_swap, judge_turns, read_swap_totals, read_swaps
 from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.verdict import Judgement, Verdict
 
+TURNS = Path(__file__).parent / "memcg_evidence" / "swap-turns-6.1.txt.gz"
 REAL = Path(__file__).parents[2] / "real"
 SWAPS = "Filename Type Size Used Priority\n/dev/vdb partition 65532 5844 5\n/dev/vdc partition 65532 5888 5\n"
 MEMINFO = "SwapTotal: 131064 kB\nSwapFree: 119332 kB\n"
@@ -51,3 +53,27 @@ def test_bad_files_are_refused() -> None:
         read_swaps("header\n/dev/vdb 5\n", "swaps")
     with pytest.raises(BadEvidence, match=r"^meminfo: expected SwapTotal: and SwapFree: with kilobytes$"):
         read_swap_totals("SwapTotal: 5 kB\n", "meminfo")
+
+
+def test_devices_of_a_real_kernel_take_turns() -> None:
+    """Probes of Debian's 6.1.192 with two devices of one priority: batches of 3, 3 and then 64 slots."""
+    judgement = Judgement()
+    batches = judge_turns(judgement, gzip.decompress(TURNS.read_bytes()).decode().splitlines(), 2)
+    assert (judgement.verdict, judgement.divergences) == (Verdict.CONFORMS, [])
+    assert batches >= 10
+    assert judgement.clauses["reclaim.swap.turn"].checked >= 600
+
+
+def test_a_device_out_of_turn_is_found() -> None:
+    def found(*lines: str) -> list[tuple[str, str, str]]:
+        judgement = Judgement()
+        judge_turns(judgement, lines, 2)
+        return [(each.observed, each.permitted, each.why) for each in judgement.divergences]
+
+    batch, other = "mm-1: getswap: (f <- g) n=2", " mm-1: getswapf: (f <- g) entry=0x400000000000001"
+    slot = "mm-1: getswapf: (f <- g) entry=0x1"
+    assert found(batch, slot, slot, batch, other, other) == []
+    assert found(batch, slot, slot, batch, slot, slot) == [
+        ("device 0", "device 1", "the batch before was of device 0")
+    ]
+    assert found(batch, slot, other) == [("device 1", "device 0", "the batch is of device 0")]
