@@ -15,6 +15,7 @@ MODULES = (counter, protection)
         "memcg.counter.sum",
         "memcg.counter.limit",
         "memcg.protection.usage",
+        "memcg.protection.share",
         "memcg.protection.capped",
         "memcg.protection.scan",
         "memcg.penalty.bounds",

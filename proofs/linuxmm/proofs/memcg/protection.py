@@ -11,6 +11,7 @@ from linuxmm.spec.memcg.protection import (
     effective_shared,
     scan_unprotected,
     scan_unprotected_no_zero,
+    shares_kept,
 )
 from linuxmm.spec.memcg.throttle import delay, overage, penalty_bounded, penalty_of_memory, penalty_with_swap
 
@@ -165,3 +166,38 @@ def bounded(
 def no_overage(usage: Pages, high: Pages) -> bool:
     found = overage(usage, high)
     return (found >= 0) & implies(usage <= high, found == 0)
+
+
+@theorem(
+    "memcg.protection.share",
+    "Two children are together protected at most as far as their parent is, whatever they claim.",
+    proves=(effective_shared, shares_kept),
+    clauses=("memcg.protection.share",),
+    features=_FEATURE,
+    bounds="two children, every usage, setting and protection of the parent",
+    witness={
+        "usage": 80,
+        "setting": 60,
+        "other": 30,
+        "other_setting": 30,
+        "effective": 60,
+        "recursive": True,
+    },
+    mutants=(
+        Mutant(effective_shared, "shares by usage", "return used * parent", "return usage * parent"),
+        Mutant(effective_shared, "rounds up", "// siblings", "// siblings + 1"),
+    ),
+)
+def two_share(
+    usage: Pages,
+    setting: Pages,
+    other: Pages,
+    other_setting: Pages,
+    effective: Pages,
+    recursive: Annotated[bool, each((False, True))],
+) -> bool:
+    siblings = min(usage, setting) + min(other, other_setting)
+    total = usage + other
+    one = effective_shared(usage, total, setting, effective, siblings, recursive)
+    two = effective_shared(other, total, other_setting, effective, siblings, recursive)
+    return shares_kept((one, two), effective)
