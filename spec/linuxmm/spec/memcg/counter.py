@@ -47,7 +47,7 @@ def watermark_after(watermark: int, usage: int) -> int:
     since="2.6.25",
     until="2.6.32",
     features=("F060",),
-    source="mm/memcontrol.c:mem_cgroup_charge_common; read in 2.6.28 and 2.6.31",
+    source="mm/memcontrol.c:mem_cgroup_charge_common; read in 2.6.28 to 2.6.32",
 )
 def batch_single(pages: int) -> int:
     """Pages that one charge takes from the counters: just those."""

@@ -146,7 +146,7 @@ def thousandths(pages: int, task: Task, total: int) -> int:
     since="2.6.36",
     until="2.6.37",
     features=_FEATURES,
-    source="mm/oom_kill.c:oom_badness; read in 2.6.37, the last release from memory",
+    source="mm/oom_kill.c:oom_badness; read in 2.6.36 and 2.6.37, the last release from memory",
 )
 def badness_of_rss(task: Task, total: int) -> int:
     """Points: resident and swapped pages in thousandths of all memory."""
@@ -194,7 +194,7 @@ def badness_in_pages(task: Task, total: int) -> int:
     since="3.14",
     until="4.16",
     features=_FEATURES,
-    source="mm/oom_kill.c:oom_badness; read in 3.16 to 4.15, the first and last release from memory",
+    source="mm/oom_kill.c:oom_badness; read in 3.14 to 4.15, the last release from memory",
 )
 def badness_less_three_percent(task: Task, total: int) -> int:
     """Likewise; one who may administer has three in a hundred of its own pages less."""
