@@ -58,12 +58,19 @@ REPORTS: Final = ("debug-slub-6.1", "objects-slub-debug-6.12")
 RECLAIM: Final = ("reclaim-lru-6.1",)
 """Captures whose passes of reclaim are judged: test_reclaim_check.py."""
 
+GROUPS: Final = ("memcg-v1-6.12", "memcg-v2-6.12")
+"""Captures whose groups and swap are judged: test_memcg_evidence.py, test_swap_evidence.py."""
+
 _BESIDE: Final = (
     ("F033", SLABS),
     ("F035", LARGE),
     ("F077", REPORTS),
+    ("F060", GROUPS),
+    ("F004", GROUPS),
     *((feature, RECLAIM) for feature in ("F008", "F043", "F046")),
 )
 for _feature, _captures in _BESIDE:
     for _capture in _captures:
         register_evidence(_feature, f"areas/{_capture}")
+for _capture in ("alloc-numa-6.1", "alloc-numa-6.12"):
+    register_evidence("F004", _capture)

@@ -1,0 +1,1 @@
+"""Memory control groups as pure state transitions: charging, reclaim by group, limits, removal (F060)."""

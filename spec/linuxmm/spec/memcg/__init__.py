@@ -1,0 +1,1 @@
+"""Memory control groups: counters, limits, protection and throttling (F060)."""

@@ -1,0 +1,145 @@
+"""Control groups of real kernels keep the clauses; each planted fault is found.
+
+memcg_evidence/groups-*: files of groups while a workload ran, on Debian's 6.1.192 in a QEMU guest.
+"""
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from linuxmm.oracle.checker.memcg import Counted, Group, judge_groups, judge_memcg, read_snapshots
+from linuxmm.oracle.formats import open_capture
+from linuxmm.oracle.formats.areas import MemcgState, area_state
+from linuxmm.oracle.memcg_states import judge_memcg_state
+from linuxmm.spec.errors import BadEvidence
+from linuxmm.spec.memcg.counter import PAGE_COUNTER_MAX
+from linuxmm.spec.memcg.files import pages_of, read_figures, tunable_text
+from linuxmm.spec.verdict import Judgement, Verdict
+
+HERE = Path(__file__).parent / "memcg_evidence"
+REAL = Path(__file__).parents[2] / "real" / "areas"
+
+
+def log_of(name: str) -> str:
+    packed = HERE / f"groups-{name}.txt.gz"
+    if packed.exists():
+        return gzip.decompress(packed.read_bytes()).decode()
+    return (REAL / f"memcg-{name}" / "data" / "groups.txt").read_text()
+
+
+def judged(text: str) -> Judgement:
+    judgement = Judgement()
+    judge_memcg(judgement, read_snapshots(text.splitlines(), "groups"))
+    return judgement
+
+
+@pytest.mark.parametrize("name", ["v1-6.1", "v2-6.1", "v1-6.12", "v2-6.12"])
+def test_files_of_real_groups_hang_together(name: str) -> None:
+    judgement = judged(log_of(name))
+    assert (judgement.verdict, judgement.divergences) == (Verdict.CONFORMS, [])
+    assert judgement.clauses["memcg.grows"].checked >= 24
+    assert judgement.clauses["memcg.counter.watermark"].checked >= 10
+
+
+@pytest.mark.parametrize("name", ["memcg-v1-6.12", "memcg-v2-6.12"])
+@pytest.mark.parametrize("mark", ["A", "B", "C"])
+def test_counters_of_real_groups_add_up(name: str, mark: str) -> None:
+    state = area_state(open_capture(REAL / name), mark, "memcg")
+    assert isinstance(state, MemcgState)
+    judgement = Judgement()
+    judge_memcg_state(judgement, state, mark)
+    assert (judgement.verdict, judgement.divergences, judgement.gaps) == (Verdict.CONFORMS, [], {})
+    assert judgement.clauses["memcg.hierarchy"].checked >= 4
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A replacement in the last snapshot that it fits in, and the clause that finds it."""
+
+    clause: str
+    old: str
+    new: str
+
+
+FAULTS = (
+    Fault("memcg.stat.sums", "/cg/p/memory.stat:slab ", "/cg/p/memory.stat:slab 1"),
+    Fault("memcg.stat.steal", "/cg/p/memory.stat:pgsteal ", "/cg/p/memory.stat:pgsteal 9"),
+    Fault("memcg.events.keys", "/cg/p/memory.events:oom_kill ", "/cg/p/memory.events:oom_slain "),
+    Fault("memcg.events.local", "/cg/p/memory.events.local:max ", "/cg/p/memory.events.local:max 99"),
+    Fault("memcg.counter.watermark", "/cg/p/memory.current:", "/cg/p/memory.current:9999999"),
+    Fault("memcg.grows", "/cg/p/memory.events:max ", "/cg/p/memory.events:max 0000"),
+)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.clause)
+def test_planted_faults_of_files_are_found(fault: Fault) -> None:
+    text = log_of("v2-6.1")
+    at = text.rindex(fault.old)
+    if fault.clause == "memcg.grows":
+        end = text.index("\n", at)
+        planted = text[:at] + "/cg/p/memory.events:max 0" + text[end:]
+    else:
+        planted = text[:at] + fault.new + text[at + len(fault.old) :]
+    assert fault.clause in {found.clause for found in judged(planted).divergences}
+
+
+def test_memory_with_swap_below_memory_is_found() -> None:
+    text = log_of("v1-6.1")
+    at = text.rindex("/cg1/p/memory.memsw.usage_in_bytes:")
+    end = text.index("\n", at)
+    planted = text[:at] + "/cg1/p/memory.memsw.usage_in_bytes:0" + text[end:]
+    assert [found.clause for found in judged(planted).divergences] == ["memcg.memsw"]
+
+
+def groups(parent: int, child: int, watermark: int, events: int) -> tuple[Group, ...]:
+    return (
+        Group("/", {"memory": Counted(100, 1000, 100)}, {"max": 0}),
+        Group("/p", {"memory": Counted(parent, 50, watermark)}, {"max": events}),
+        Group("/p/a", {"memory": Counted(child, 1000, 60)}, {"max": 3}),
+    )
+
+
+def test_planted_faults_of_counters_are_found() -> None:
+    def found(*figures: int, unified: bool = True) -> list[str]:
+        judgement = Judgement()
+        judge_groups(judgement, groups(*figures), unified, "A")
+        return [divergence.clause for divergence in judgement.divergences]
+
+    assert found(40, 30, 40, 3) == []
+    assert found(40, 41, 41, 3) == ["memcg.hierarchy"]
+    assert found(40, 30, 39, 3) == ["memcg.counter.watermark"]
+    assert found(40, 30, 40, 2) == ["memcg.events.sum"]
+    assert found(40, 30, 40, 2, unified=False) == []
+
+
+def test_a_counter_above_its_limit_is_a_gap_not_a_fault() -> None:
+    judgement = Judgement()
+    judge_groups(judgement, groups(55, 30, 60, 3), True, "A")
+    assert judgement.divergences == []
+    assert judgement.gaps == {"counters above their limit: by force, or lowered while in use": 1}
+
+
+def test_text_of_limits() -> None:
+    assert [tunable_text(pages) for pages in (0, 2, PAGE_COUNTER_MAX)] == ["0", "8192", "max"]
+    texts = ("8M", "8m\n", "4097", "max", "1E", "9999999E", "-1", "8X", "")
+    assert [pages_of(text) for text in texts] == [
+        2048,
+        2048,
+        1,
+        PAGE_COUNTER_MAX,
+        1 << 48,
+        PAGE_COUNTER_MAX,
+        None,
+        None,
+        None,
+    ]
+    assert read_figures("anon 5\nfile 6\n", "stat") == {"anon": 5, "file": 6}
+
+
+def test_bad_figures_are_refused() -> None:
+    with pytest.raises(BadEvidence, match=r"^stat:2: expected NAME NUMBER, each name once: 'anon 6'$"):
+        read_figures("anon 5\nanon 6\n", "stat")
+    with pytest.raises(BadEvidence, match=r"^groups:2: expected a figure or max: '/cg/p/memory.peak:x'$"):
+        read_snapshots(["## start", "/cg/p/memory.peak:x"], "groups")

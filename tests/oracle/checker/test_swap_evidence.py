@@ -1,0 +1,79 @@
+"""What swap devices say of themselves is what /proc/meminfo says of them; planted faults are found."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from linuxmm.oracle.checker.swap import judge_swap, judge_turns, read_swap_totals, read_swaps
+from linuxmm.spec.errors import BadEvidence
+from linuxmm.spec.verdict import Judgement, Verdict
+
+TURNS = Path(__file__).parent / "memcg_evidence" / "swap-turns-6.1.txt.gz"
+REAL = Path(__file__).parents[2] / "real"
+SWAPS = "Filename Type Size Used Priority\n/dev/vdb partition 65532 5844 5\n/dev/vdc partition 65532 5888 5\n"
+MEMINFO = "SwapTotal: 131064 kB\nSwapFree: 119332 kB\n"
+
+
+def judged(swaps: str, meminfo: str) -> Judgement:
+    judgement = Judgement()
+    judge_swap(judgement, swaps, meminfo, "A1")
+    return judgement
+
+
+def test_every_shipped_capture() -> None:
+    judgement = Judgement()
+    used = 0
+    for swaps in sorted(REAL.glob("**/marks/*/proc/swaps")):
+        text = swaps.read_text()
+        used += sum(use for _, use in read_swaps(text, str(swaps)))
+        judge_swap(judgement, text, (swaps.parent / "meminfo").read_text(), swaps.parts[-3])
+    assert (judgement.verdict, judgement.divergences) == (Verdict.CONFORMS, [])
+    assert judgement.events >= 30
+    assert used > 0
+
+
+def test_two_devices_of_a_kernel_under_pressure() -> None:
+    """Debian's 6.1.192 with two devices of one priority: both are used alike."""
+    assert judged(SWAPS, MEMINFO).verdict is Verdict.CONFORMS
+
+
+def test_planted_faults_are_found() -> None:
+    for swaps, meminfo in (
+        (SWAPS.replace("5888", "5892"), MEMINFO),
+        (SWAPS, MEMINFO.replace("131064", "131060")),
+    ):
+        found = judged(swaps, meminfo)
+        assert [divergence.clause for divergence in found.divergences] == ["reclaim.swap.total"]
+    assert judged(SWAPS.replace("5888", "5892"), MEMINFO).divergences[0].permitted == "131064 kB, 119328 kB"
+
+
+def test_bad_files_are_refused() -> None:
+    with pytest.raises(BadEvidence, match=r"^swaps:2: expected NAME TYPE SIZE USED PRIORITY: '/dev/vdb 5'$"):
+        read_swaps("header\n/dev/vdb 5\n", "swaps")
+    with pytest.raises(BadEvidence, match=r"^meminfo: expected SwapTotal: and SwapFree: with kilobytes$"):
+        read_swap_totals("SwapTotal: 5 kB\n", "meminfo")
+
+
+def test_devices_of_a_real_kernel_take_turns() -> None:
+    """Probes of Debian's 6.1.192 with two devices of one priority: batches of 3, 3 and then 64 slots."""
+    judgement = Judgement()
+    batches = judge_turns(judgement, gzip.decompress(TURNS.read_bytes()).decode().splitlines(), 2)
+    assert (judgement.verdict, judgement.divergences) == (Verdict.CONFORMS, [])
+    assert batches >= 10
+    assert judgement.clauses["reclaim.swap.turn"].checked >= 600
+
+
+def test_a_device_out_of_turn_is_found() -> None:
+    def found(*lines: str) -> list[tuple[str, str, str]]:
+        judgement = Judgement()
+        judge_turns(judgement, lines, 2)
+        return [(each.observed, each.permitted, each.why) for each in judgement.divergences]
+
+    batch, other = "mm-1: getswap: (f <- g) n=2", " mm-1: getswapf: (f <- g) entry=0x400000000000001"
+    slot = "mm-1: getswapf: (f <- g) entry=0x1"
+    assert found(batch, slot, slot, batch, other, other) == []
+    assert found(batch, slot, slot, batch, slot, slot) == [
+        ("device 0", "device 1", "the batch before was of device 0")
+    ]
+    assert found(batch, slot, other) == [("device 1", "device 0", "the batch is of device 0")]

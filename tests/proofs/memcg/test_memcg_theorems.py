@@ -1,0 +1,29 @@
+"""The theorems about control groups hold, their premises can be met, and every mutant is refuted."""
+
+import pytest
+
+from linuxmm.proofs.memcg import counter, protection
+from linuxmm.proofs.prover import prove
+from linuxmm.proofs.theorem import find_theorem
+
+MODULES = (counter, protection)
+
+
+@pytest.mark.parametrize(
+    "id",
+    [
+        "memcg.counter.sum",
+        "memcg.counter.limit",
+        "memcg.protection.usage",
+        "memcg.protection.share",
+        "memcg.protection.capped",
+        "memcg.protection.scan",
+        "memcg.penalty.bounds",
+        "memcg.penalty.overage",
+    ],
+)
+def test_a_theorem_is_proved_and_its_mutants_are_not(id: str) -> None:
+    report = prove(find_theorem(id))
+    assert (report.result, report.vacuity) == ("proved", "witnessed")
+    assert report.mutants_refuted == len(report.theorem.mutants) >= 2
+    assert all(module.__name__.startswith("linuxmm.proofs.memcg") for module in MODULES)
