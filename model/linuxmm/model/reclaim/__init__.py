@@ -1,0 +1,1 @@
+"""Reclaim as pure state transitions: lists of pages, scanning, refaults, shrinkers and the daemon."""

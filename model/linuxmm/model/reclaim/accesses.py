@@ -1,0 +1,198 @@
+"""How pages get on the lists and move by being used, locked, given up or written.
+
+Linux: mm/swap.c, mm/mlock.c.  Seed 2.4.1, 2.4.3, 2.4.6 (F042, F043, F044, F047).
+"""
+
+from linuxmm.model.reclaim.events import (
+    MmFilemapAddToPageCache,
+    MmLruActivate,
+    MmLruInsertion,
+)
+from linuxmm.model.reclaim.refaults import refault
+from linuxmm.model.reclaim.rules import Rules
+from linuxmm.model.reclaim.state import (
+    ACTIVE,
+    ANON,
+    DIRTY,
+    LOCKED,
+    LRU,
+    MLOCKED,
+    NOTHING,
+    RECLAIM,
+    REFERENCED,
+    SWAPBACKED,
+    SWAPCACHE,
+    UNEVICTABLE,
+    WRITEBACK,
+    Lruvec,
+    add_head,
+    add_page,
+    add_tail,
+    count,
+    flag,
+    forget,
+    give_slot,
+    has,
+    is_waiting,
+    remove,
+    set_clock,
+    set_mlocks,
+    set_waiting,
+    shadow_at,
+    trace,
+)
+from linuxmm.spec.errors import Unmodelled
+from linuxmm.spec.reclaim.lists import INACTIVE_FILE, is_file
+from linuxmm.spec.registry import verb
+
+
+def lru_of(rules: Rules, v: Lruvec, page: int) -> int:
+    """The list on which a page is or belongs."""
+    return rules.list_of(has(v, page, ACTIVE), is_file(has(v, page, SWAPBACKED)), has(v, page, UNEVICTABLE))
+
+
+@verb(
+    "F042", "F043", source="mm/filemap.c:add_to_page_cache_lru; mm/memory.c:do_anonymous_page, do_swap_page"
+)
+def bring_in(
+    rules: Rules, v: Lruvec, page: int, slot: int, *, anon: bool = False, zone: int = 0, dirty: bool = False
+) -> Lruvec:
+    """A new page holds the content of a place: it is added to the lists, active if it comes back soon.
+
+    Requires  the page is free, and the place is not held by another page
+    """
+    v = add_page(v, page, (ANON | SWAPBACKED if anon else 0) | (DIRTY if dirty else 0), slot, zone)
+    if not anon:
+        v = trace(v, MmFilemapAddToPageCache(page, slot))
+    if shadow_at(v, slot) != NOTHING:
+        v = refault(rules, v, page)
+    if rules.starts_active(anon):
+        v = flag(v, page, ACTIVE, True)
+    return lru_cache_add(rules, v, page)
+
+
+@verb("F042", source="mm/swap.c:lru_cache_add, folio_add_lru")
+def lru_cache_add(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """A page waits on the CPU's batch, which is emptied when it is full."""
+    v = set_waiting(v, (*v.waiting, page))
+    return drain(rules, v) if len(v.waiting) >= rules.batch else v
+
+
+@verb("F042", source="mm/swap.c:__pagevec_lru_add, folio_batch_move_lru, lru_add_drain")
+def drain(rules: Rules, v: Lruvec) -> Lruvec:
+    """Every waiting page gets on its list, the oldest first."""
+    waiting = v.waiting
+    v = set_waiting(v, ())
+    for page in waiting:
+        v = putback(rules, v, page)
+        v = trace(v, MmLruInsertion(page, lru_of(rules, v, page)))
+    return v
+
+
+def putback(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """A page that is on no list gets to the head of its own; a locked one to that of unevictable pages."""
+    if rules.split:
+        locked = has(v, page, MLOCKED)
+        if locked:
+            v = flag(v, page, ACTIVE, False)
+            if not has(v, page, UNEVICTABLE):
+                v = count(v, "unevictable_pgs_culled")
+        elif has(v, page, UNEVICTABLE):
+            v = count(v, "unevictable_pgs_rescued")
+        v = flag(v, page, UNEVICTABLE, locked)
+    return add_head(v, page, lru_of(rules, v, page))
+
+
+@verb("F042", "F046", source="mm/swap.c:mark_page_accessed, folio_mark_accessed")
+def mark_accessed(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """An access by read, write or a lookup: a mark first, then the active list."""
+    listed = has(v, page, LRU)
+    marked = rules.mark(
+        has(v, page, ACTIVE),
+        has(v, page, REFERENCED),
+        has(v, page, UNEVICTABLE),
+        listed,
+        is_file(has(v, page, SWAPBACKED)),
+    )
+    if marked.activates and listed:
+        v = remove(v, page, lru_of(rules, v, page))
+        v = flag(v, page, ACTIVE, True)
+        v = add_head(v, page, lru_of(rules, v, page))
+        v = trace(count(v, "pgactivate"), MmLruActivate(page))
+    elif marked.activates and is_waiting(v, page):
+        v = flag(v, page, ACTIVE, True)
+    v = flag(v, page, REFERENCED, marked.referenced)
+    return set_clock(v, v.clock + 1) if marked.ages else v
+
+
+@verb("F044", source="mm/mlock.c:mlock_vma_page, mlock_folio")
+def mlock(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """An area that maps a page is locked: the page leaves the lists that are scanned."""
+    if rules.mlock_counts:
+        v = set_mlocks(v, page, v.pages[page].mlocks + 1)
+    if has(v, page, MLOCKED):
+        return v
+    v = count(flag(v, page, MLOCKED, True), "unevictable_pgs_mlocked")
+    return _move(rules, v, page)
+
+
+@verb("F044", source="mm/mlock.c:munlock_vma_page, munlock_folio")
+def munlock(rules: Rules, v: Lruvec, page: int, others: bool) -> Lruvec:
+    """An area is unlocked: the last one gives the page back to reclaim.
+
+    others  the reverse map finds another locked area (asked before 5.18; then pages count)
+    """
+    if rules.mlock_counts:
+        mlocks = max(v.pages[page].mlocks - 1, 0)
+        v, others = set_mlocks(v, page, mlocks), mlocks > 0
+    if others or not has(v, page, MLOCKED):
+        return v
+    v = count(flag(v, page, MLOCKED, False), "unevictable_pgs_munlocked")
+    return _move(rules, v, page)
+
+
+def _move(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    if not rules.split or not has(v, page, LRU):
+        return v
+    return putback(rules, remove(v, page, lru_of(rules, v, page)), page)
+
+
+@verb("F047", source="mm/swap.c:lru_lazyfree_fn, folio_mark_lazyfree; 4.12 to 6.12")
+def mark_lazyfree(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """MADV_FREE: an anonymous page becomes clean, and goes to the inactive file list.
+
+    Errors    Unmodelled before 4.12, where such a page stays among the anonymous ones
+    """
+    if not rules.lazyfree:
+        raise Unmodelled("MADV_FREE of 4.5 to 4.11, which leaves pages on the anonymous lists")
+    fits = has(v, page, ANON) and has(v, page, SWAPBACKED) and has(v, page, LRU)
+    if not fits or has(v, page, SWAPCACHE) or has(v, page, UNEVICTABLE):
+        return v
+    v = remove(v, page, lru_of(rules, v, page))
+    v = flag(v, page, ACTIVE | REFERENCED | SWAPBACKED | DIRTY, False)
+    return count(add_head(v, page, INACTIVE_FILE), "pglazyfree")
+
+
+@verb("F042", source="mm/filemap.c:end_page_writeback; mm/swap.c:rotate_reclaimable_page")
+def end_writeback(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """Writing is done: a page that reclaim waits for comes to the tail of its inactive list."""
+    asked = has(v, page, RECLAIM)
+    v = flag(v, page, WRITEBACK | RECLAIM, False)
+    busy = has(v, page, LOCKED) or has(v, page, DIRTY) or has(v, page, UNEVICTABLE)
+    if not asked or busy or not has(v, page, LRU) or (has(v, page, ACTIVE) and not rules.rotates_active):
+        return v
+    v = flag(remove(v, page, lru_of(rules, v, page)), page, ACTIVE, False)
+    return count(add_tail(v, page, lru_of(rules, v, page)), "pgrotated")
+
+
+@verb("F042", source="mm/filemap.c:delete_from_page_cache; mm/swap.c:__page_cache_release")
+def drop(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """A page's content ends, by truncation or exit: it is free at once, without a shadow.
+
+    Requires  the page is on a list or waits, and nothing maps it
+    """
+    if has(v, page, LRU):
+        v = remove(v, page, lru_of(rules, v, page))
+    else:
+        v = set_waiting(v, tuple(other for other in v.waiting if other != page))
+    return forget(give_slot(v, page) if has(v, page, SWAPCACHE) else v, page)

@@ -1,0 +1,90 @@
+"""The rules of reclaim of a kernel, composed from the registered behaviours.
+
+Linux: mm/vmscan.c, mm/swap.c, mm/workingset.c.  Seed 2.4 (F042 to F046).  2.6 on.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from linuxmm.model.reclaim import writing
+from linuxmm.model.reclaim.rules import Rules
+from linuxmm.spec.errors import Unmodelled
+from linuxmm.spec.kernel import Kernel, Version, behaviours
+from linuxmm.spec.reclaim import (
+    amounts,
+    daemon,
+    inactive,
+    lists,
+    references,
+    scan_two_lists,
+    shares,
+    shrinker,
+    workingset,
+)
+
+OLDEST = Version(2, 6, 0)
+
+
+@lru_cache(maxsize=64)
+def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10) -> Rules:
+    """The rules of a kernel.
+
+    batches     whether pages wait on a CPU's batch before they get on a list
+    node_shift  NODES_SHIFT of the configuration
+    Errors    Unmodelled before 2.6
+    """
+    if kernel.version < OLDEST:
+        raise Unmodelled(f"reclaim of kernel {kernel.version}: page ageing of 2.4 is not described")
+
+    def rule(name: str, unused: Callable[..., Any]) -> Any:
+        own = [b for b in behaviours() if b.rule == f"reclaim.{name}"]
+        inside = min(b.since for b in own) <= kernel.version.branch <= max(b.until for b in own).branch
+        return kernel.behaviour(f"reclaim.{name}").function if inside else unused
+
+    branch = kernel.version.branch
+    split = branch >= Version(2, 6, 28)
+    shadows = branch >= Version(3, 15)
+    return Rules(
+        split=split,
+        nodes=branch >= Version(4, 8),
+        batch=rule("batch", lists.batch_of_14)() if batches else 0,
+        list_of=lists.list_of if split else lists.list_of_two,
+        starts_active=rule("starts-active", references.anon_starts_active),
+        mark=rule("mark-accessed", references.mark_two_lists),
+        check=rule("check-references", references.check_referenced_in_use),
+        keeps_active=rule("keeps-active", references.keeps_none),
+        on_writeback=rule("on-writeback", writing.keeps_under_writeback),
+        dirty_waits=rule("dirty-waits", writing.dirty_is_written),
+        tendency=rule("swap-tendency", scan_two_lists.tendency_of_past),
+        near_oom=rule("near-oom", scan_two_lists.never_near_oom),
+        shares=rule("shares", shares.shares_in_per_cent),
+        rounding=rule("rounding", amounts.rounded_down),
+        whole=rule("whole-list", amounts.whole_never),
+        least=rule("least", amounts.least_none),
+        batches=branch < Version(3, 0),
+        anon_low=rule("anon-is-low", inactive.anon_is_low_always_asked),
+        file_low=rule("file-is-low", inactive.file_is_low_always),
+        ratio=rule("inactive-ratio", inactive.ratio_of_zone),
+        adjusts=branch >= Version(3, 11),
+        cost=rule("cost", shares.cost_of_pages) if branch >= Version(5, 8) else None,
+        layout=rule("shadow-layout", workingset.layout_of_zone)(64, node_shift, 3, 16) if shadows else None,
+        eviction_time=rule("eviction-time", workingset.time_after_eviction),
+        workingset_size=rule("workingset-size", workingset.size_of_active_file),
+        shadows_anon=rule("shadows-anon", workingset.anon_leaves_none),
+        deactivated_is_workingset=branch >= Version(4, 20),
+        mlock_counts=branch >= Version(5, 18),
+        lazyfree=branch >= Version(4, 12),
+        rotates_active=branch >= Version(4, 12),
+        shares_see_refaults=branch >= Version(5, 3),
+        balanced=rule("node-balanced", daemon.balanced_everywhere),
+        too_many_isolated=rule("too-many-isolated", never_too_many),
+        quota=rule("shrinker-quota", shrinker.quota_unlimited),
+        goes_on=rule("shrinker-goes-on", shrinker.goes_on_in_batches),
+        deferred=rule("shrinker-deferred", shrinker.deferred_rest),
+    )
+
+
+def never_too_many(inactive: int, isolated: int, may_do_io: bool) -> bool:
+    """Before 2.6.32 nobody waits for isolated pages."""
+    return False

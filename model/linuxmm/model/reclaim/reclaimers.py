@@ -1,0 +1,100 @@
+"""Who reclaims: a task that finds no memory, and the daemon of a node.
+
+Linux: mm/vmscan.c:do_try_to_free_pages, balance_pgdat.  Seed 2.1.1.3, 2.4.1 (F015, F042).
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from linuxmm.model.reclaim.events import (
+    MmVmscanDirectReclaimBegin,
+    MmVmscanDirectReclaimEnd,
+    MmVmscanKswapdSleep,
+    MmVmscanKswapdWake,
+)
+from linuxmm.model.reclaim.rules import Control, Rules
+from linuxmm.model.reclaim.scan import shrink_lruvec
+from linuxmm.model.reclaim.state import Lruvec, count, trace
+from linuxmm.spec.reclaim.daemon import ZoneLook, failures_after, gave_up, next_priority, target_of
+from linuxmm.spec.reclaim.lists import DEF_PRIORITY, INACTIVE_ANON, INACTIVE_FILE, SWAPPINESS
+from linuxmm.spec.registry import verb
+from linuxmm.spec.vocabulary import SWAP_CLUSTER_MAX
+
+
+class Progress(NamedTuple):
+    """What a run of reclaim came to.
+
+    reclaimed  pages freed; with none, the allocator's answer is the OOM killer
+    priority   at which it ended
+    """
+
+    reclaimed: int
+    priority: int
+
+
+@verb("F042", source="mm/vmscan.c:too_many_isolated, shrink_inactive_list; 2.6.32 to 6.12")
+def must_wait(rules: Rules, v: Lruvec, lru: int, control: Control) -> bool:
+    """Whether a direct reclaimer waits for those who have pages isolated; the daemon never does."""
+    if control.kswapd:
+        return False
+    kind = 1 if lru == INACTIVE_FILE else 0
+    return rules.too_many_isolated(
+        v.sizes[INACTIVE_FILE if kind else INACTIVE_ANON], v.isolated[kind], control.io and control.fs
+    )
+
+
+@verb("F042", source="mm/vmscan.c:try_to_free_pages, do_try_to_free_pages")
+def direct_reclaim(
+    rules: Rules, v: Lruvec, order: int = 0, swappiness: int = SWAPPINESS, zone: int | None = None
+) -> tuple[Lruvec, Progress]:
+    """Reclaim 32 pages for a task: harder with every round, down to priority 0.
+
+    zone      the highest zone that helps, by default any
+    Ensures   ends after at most 13 rounds, with pages freed or with the answer that there were none
+    """
+    v = trace(count(v, "allocstall"), MmVmscanDirectReclaimBegin(order))
+    control = Control(
+        DEF_PRIORITY,
+        SWAP_CLUSTER_MAX,
+        order,
+        reclaim_idx=len(v.zones) - 1 if zone is None else zone,
+        swappiness=swappiness,
+    )
+    priority = DEF_PRIORITY
+    while True:
+        v, control = shrink_lruvec(rules, v, control._replace(priority=priority))
+        if control.reclaimed >= control.target or priority == 0:
+            break
+        priority -= 1
+    v = replace(v, previous=priority, looked=v.refaults)
+    v = trace(v, MmVmscanDirectReclaimEnd(control.reclaimed))
+    return v, Progress(control.reclaimed, priority)
+
+
+def looks(v: Lruvec, zone: int) -> tuple[ZoneLook, ...]:
+    """The zones up to one, as the daemon looks at them for single pages."""
+    return tuple(ZoneLook(z.managed, z.free > z.high, z.hopeless) for z in v.zones[: zone + 1])
+
+
+@verb("F015", "F042", source="mm/vmscan.c:balance_pgdat, kswapd_shrink_node")
+def kswapd(
+    rules: Rules, v: Lruvec, swappiness: int = SWAPPINESS, zone: int | None = None
+) -> tuple[Lruvec, Progress]:
+    """The daemon reclaims until its zones are balanced, or it is at the end of its priorities.
+
+    Ensures   ends; nothing is done when the node is balanced, or the daemon gave up on it
+    """
+    top = len(v.zones) - 1 if zone is None else zone
+    if gave_up(v.failures) or rules.balanced(looks(v, top), 0):
+        return trace(v, MmVmscanKswapdSleep()), Progress(0, DEF_PRIORITY)
+    v = trace(count(v, "pageoutrun"), MmVmscanKswapdWake(0))
+    control = Control(DEF_PRIORITY, 0, kswapd=True, reclaim_idx=top, swappiness=swappiness)
+    priority, freed = DEF_PRIORITY, 0
+    while priority >= 1 and not rules.balanced(looks(v, top), 0):
+        target = sum(target_of(z.high) for z in v.zones[: top + 1] if z.managed)
+        control = control._replace(priority=priority, target=target, scanned=0, reclaimed=0)
+        v, control = shrink_lruvec(rules, v, control)
+        freed += control.reclaimed
+        priority = next_priority(priority, control.scanned, target, control.reclaimed)
+    v = replace(v, failures=failures_after(v.failures, freed), previous=priority, looked=v.refaults)
+    return trace(v, MmVmscanKswapdSleep()), Progress(freed, priority)

@@ -1,0 +1,95 @@
+"""What an evicted page leaves behind, and what becomes of one that comes back.
+
+Linux: mm/workingset.c:workingset_eviction, workingset_refault; mm/swap.c:lru_note_cost.  Seed 2.4.5 (F046).
+"""
+
+from dataclasses import replace
+
+from linuxmm.model.reclaim.rules import Rules
+from linuxmm.model.reclaim.state import (
+    ACTIVE,
+    ANON,
+    NOTHING,
+    SWAPBACKED,
+    WORKINGSET,
+    Lruvec,
+    count,
+    flag,
+    has,
+    set_clock,
+    set_shadow,
+    shadow_at,
+    size_of,
+    slot_of,
+    swap_free,
+    zone_of,
+)
+from linuxmm.spec.reclaim.lists import (
+    ACTIVE_ANON,
+    ACTIVE_FILE,
+    EVICTABLE,
+    INACTIVE_ANON,
+    INACTIVE_FILE,
+    is_file,
+)
+from linuxmm.spec.reclaim.shares import costs_after
+from linuxmm.spec.reclaim.workingset import Resident, Shadow, distance, pack, unpack
+from linuxmm.spec.registry import verb
+
+
+@verb("F043", source="mm/swap.c:lru_note_cost; 5.8 to 6.12")
+def note_cost(rules: Rules, v: Lruvec, file: bool, io: int, rotated: int) -> Lruvec:
+    """Note what reclaim of a kind of pages costs; nothing before 5.8."""
+    if rules.cost is None:
+        return v
+    cost = rules.cost(io, rotated)
+    if not cost:
+        return v
+    pages = sum(size_of(v, lru) for lru in EVICTABLE)
+    return replace(v, cost=costs_after(*v.cost, file, cost, pages))
+
+
+@verb("F046", source="mm/workingset.c:workingset_eviction; 3.15 to 6.12")
+def evict(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """A reclaimed page leaves a shadow in its place, and the clock goes on."""
+    if rules.layout is None or (has(v, page, ANON) and not rules.shadows_anon()):
+        return v
+    noted, clock = rules.eviction_time(v.clock, 1)
+    zone = zone_of(v, page) if rules.layout.zone else 0
+    shadow = Shadow(noted, 0, 0, zone, int(has(v, page, WORKINGSET)) if rules.layout.flag else 0)
+    return set_clock(set_shadow(v, slot_of(v, page), pack(rules.layout, shadow)), clock)
+
+
+@verb("F046", source="mm/workingset.c:workingset_refault; 3.15 to 6.12")
+def refault(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """A page comes back to a place that has a shadow: soon enough, it is active at once.
+
+    Requires  the page is not on a list yet
+    """
+    slot, layout = slot_of(v, page), rules.layout
+    word = shadow_at(v, slot)
+    v = set_shadow(v, slot, NOTHING)
+    if layout is None:
+        return v
+    shadow, file = unpack(layout, word), is_file(has(v, page, SWAPBACKED))
+    kind = ("_file" if file else "_anon") if rules.shadows_anon() else ""
+    v = count(v, "workingset_refault" + kind)
+    resident = Resident(
+        size_of(v, INACTIVE_ANON),
+        size_of(v, ACTIVE_ANON),
+        size_of(v, INACTIVE_FILE),
+        size_of(v, ACTIVE_FILE),
+        swap_free(v) > 0,
+    )
+    if distance(layout, v.clock, shadow.time, 0) > rules.workingset_size(resident, file):
+        return v
+    v = set_clock(flag(v, page, ACTIVE, True), v.clock + 1)
+    v = count(v, "workingset_activate" + kind)
+    anon_refaults, file_refaults = v.refaults
+    v = replace(
+        v, refaults=(anon_refaults, file_refaults + 1) if file else (anon_refaults + 1, file_refaults)
+    )
+    if shadow.workingset:
+        v = note_cost(rules, flag(v, page, WORKINGSET, True), file, 1, 0)
+        v = count(v, "workingset_restore" + kind)
+    return v

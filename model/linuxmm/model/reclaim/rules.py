@@ -1,0 +1,108 @@
+"""The rules of reclaim that differ between kernels, as one record of functions, and what a scan is told.
+
+Linux: struct scan_control (mm/vmscan.c).  Seed 2.4 (F042 to F046).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from linuxmm.spec.reclaim.daemon import ZoneLook
+from linuxmm.spec.reclaim.references import Chance, Found, Marked
+from linuxmm.spec.reclaim.shares import Pressure, Shares
+from linuxmm.spec.reclaim.shrinker import Asked, Quota
+from linuxmm.spec.reclaim.workingset import Layout, Resident
+
+
+class Control(NamedTuple):
+    """What a pass of reclaim is to do, and what it did.
+
+    priority   12 at first; the lower, the harder
+    target     pages wanted
+    order      of the request
+    kswapd     the daemon, not an allocating task
+    writes, unmaps, swaps   may_writepage, may_unmap, may_swap
+    io, fs     __GFP_IO, __GFP_FS
+    reclaim_idx   highest zone that helps
+    swappiness sysctl vm.swappiness
+    scanned, reclaimed   pages so far
+    """
+
+    priority: int
+    target: int
+    order: int = 0
+    kswapd: bool = False
+    writes: bool = True
+    unmaps: bool = True
+    swaps: bool = True
+    io: bool = True
+    fs: bool = True
+    reclaim_idx: int = 0
+    swappiness: int = 60
+    scanned: int = 0
+    reclaimed: int = 0
+
+
+class Rules(NamedTuple):
+    """Everything that reclaim of one kernel does in its own way.
+
+    split            anonymous and file pages have lists of their own (2.6.28)
+    nodes            lists belong to nodes, and pages of higher zones are skipped (4.8)
+    batch            pages of a CPU's batch; 0 switches batches off
+    list_of(active, file, unevictable)   where a page belongs
+    starts_active(anon)                  whether it starts on the active list
+    mark, check, keeps_active            second chances
+    on_writeback(priority)               what becomes of a page under writeback
+    dirty_waits(kswapd, priority, marked, many)  a dirty page of a file: -1 write it, else what becomes of it
+    tendency, near_oom                   when two lists give up mapped pages
+    shares, rounding, whole, least       how far the lists are scanned
+    batches                              short scans are saved up for
+    anon_low, file_low, ratio            when active pages are taken down
+    adjusts                              the rest is cut in proportion once enough was freed (3.11)
+    cost                                 what is noted of I/O and of rotation; None before 5.8
+    layout                               of shadow entries; None before 3.15
+    eviction_time, workingset_size, shadows_anon
+    deactivated_is_workingset            deactivated pages get PG_workingset (4.20)
+    mlock_counts                         a page counts the areas that lock it (5.18)
+    lazyfree                             MADV_FREE moves pages to the inactive file list (4.12)
+    rotates_active                       written pages come to the tail from the active list too (4.12)
+    shares_see_refaults                  the shares are chosen knowing of refaults (5.3)
+    balanced, too_many_isolated          the daemon and throttling
+    quota, goes_on, deferred             shrinkers
+    """
+
+    split: bool
+    nodes: bool
+    batch: int
+    list_of: Callable[[bool, bool, bool], int]
+    starts_active: Callable[[bool], bool]
+    mark: Callable[[bool, bool, bool, bool, bool], Marked]
+    check: Callable[[Found], Chance]
+    keeps_active: Callable[[bool, bool, bool, bool], bool]
+    on_writeback: Callable[[], int]
+    dirty_waits: Callable[[bool, int, bool, bool], int]
+    tendency: Callable[[int, int, int, int, int, int, int], int]
+    near_oom: Callable[[int, int], bool]
+    shares: Callable[[Pressure], Shares]
+    rounding: Callable[[int, int, int], int]
+    whole: Callable[[int, bool, int], bool]
+    least: Callable[[int, int, bool], int]
+    batches: bool
+    anon_low: Callable[[int, int, int, bool], bool]
+    file_low: Callable[[int, int, bool], bool]
+    ratio: Callable[[int, int, int], int]
+    adjusts: bool
+    cost: Callable[[int, int], int] | None
+    layout: Layout | None
+    eviction_time: Callable[[int, int], tuple[int, int]]
+    workingset_size: Callable[[Resident, bool], int]
+    shadows_anon: Callable[[], bool]
+    deactivated_is_workingset: bool
+    mlock_counts: bool
+    lazyfree: bool
+    rotates_active: bool
+    shares_see_refaults: bool
+    balanced: Callable[[tuple[ZoneLook, ...], int], bool]
+    too_many_isolated: Callable[[int, int, bool], bool]
+    quota: Callable[[Asked], Quota]
+    goes_on: Callable[[int, int, int], bool]
+    deferred: Callable[[Quota, int, int, int], int]
