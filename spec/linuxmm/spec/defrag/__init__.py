@@ -1,0 +1,1 @@
+"""Defragmentation: lumpy reclaim, compaction and the migration of pages."""
