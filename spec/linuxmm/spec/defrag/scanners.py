@@ -7,7 +7,7 @@ fast_find_migrateblock.  Seed 2.2.3 (F039).  2.6.35 to 6.12.
 from typing import Final
 
 from linuxmm.spec.arith import align_down, align_up
-from linuxmm.spec.invariant import clause, invariant
+from linuxmm.spec.invariant import invariant
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import formula
 
@@ -165,33 +165,3 @@ def range_in_zone(low: int, high: int, start: int, end: int, pageblock_order: in
 def counted(low: int, high: int, scanned: int, taken: int) -> bool:
     """A scan takes no more pages than it looked at."""
     return 0 <= taken <= scanned
-
-
-ONE_WAY = clause(
-    "defrag.scanners.one-way",
-    "During one compaction the migration scanner's pageblocks stay below the free scanner's.",
-    features=("F039",),
-    seed="2.2.3",
-    source="mm/compaction.c:compact_zone",
-)
-CONSERVED = clause(
-    "defrag.free-conserved",
-    "A compaction leaves as many pages free as before, but for a block that it hands to its request.",
-    features=("F039",),
-    seed="2.2.3",
-    source="mm/compaction.c:compact_zone",
-)
-KEPT = clause(
-    "defrag.contents-kept",
-    "After migration each content is where it was, or at exactly one new place.",
-    features=("F039",),
-    seed="2.2.3",
-    source="mm/migrate.c:migrate_pages",
-)
-STAYS = clause(
-    "defrag.unmovable-stays",
-    "What cannot be moved is never moved.",
-    features=("F038", "F039"),
-    seed="2.2.2",
-    source="mm/compaction.c:isolate_migratepages_block",
-)
