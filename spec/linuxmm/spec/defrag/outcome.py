@@ -32,3 +32,40 @@ def unmovable_stays(unmovable: Sequence[int], after: Sequence[int]) -> bool:
 def one_way(migrate_pfn: int, free_pfn: int, pageblock_order: int) -> bool:
     """While a compaction goes on, sources are taken from pageblocks below those of targets."""
     return migrate_pfn >> pageblock_order < free_pfn >> pageblock_order
+
+
+@invariant(
+    "defrag.migration.accounted", features=("F039",), seed="2.2.3", source="mm/migrate.c:migrate_pages"
+)
+def accounted(taken: int, moved: int, failed: int) -> bool:
+    """Every page that was taken moved or went back."""
+    return moved + failed == taken
+
+
+@invariant("defrag.source-freed", features=("F039",), seed="2.2.3", source="mm/migrate.c:migrate_pages")
+def source_freed(pfn: int, ranges: Sequence[tuple[int, int]]) -> bool:
+    """A page that migration frees was taken by the same compaction."""
+    return any(low <= pfn < high for low, high in ranges)
+
+
+RESULTS = frozenset(
+    [
+        "not_suitable_zone",
+        "skipped",
+        "deferred",
+        "no_suitable_page",
+        "continue",
+        "complete",
+        "partial_skipped",
+        "contended",
+        "success",
+    ]
+)
+
+
+@invariant("defrag.result-named", features=("F039",), seed="2.2.3", source=_ZONE)
+def ends_as(result: str, under_way: bool) -> bool:
+    """A compaction that ended does not say that it goes on; one that is under way was not put off."""
+    if result not in RESULTS:
+        return False
+    return result not in ("deferred", "skipped", "not_suitable_zone") if under_way else result != "continue"
