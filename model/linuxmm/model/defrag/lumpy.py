@@ -37,6 +37,7 @@ from linuxmm.spec.reclaim.lists import INACTIVE_FILE
 from linuxmm.spec.reclaim.references import ACTIVATE
 from linuxmm.spec.registry import verb
 
+
 class Rules(NamedTuple):
     """How lumpy reclaim of one kernel differs.
 

@@ -100,7 +100,7 @@ def isolate_in(rules: Rules, run: Run, low: int, end: int) -> Run:
         run = remember_source(rules, skip(run, start), end)
     elif took and rules.remembers() and not run.control.ignore_skips and low in (start, run.zone.start):
         run = skip(run, start)
-    return replace(run, migrate_pfn=at)
+    return replace(run, migrate_pfn=at, scans=(*run.scans, (True, low, at)))
 
 
 def skip(run: Run, start: int) -> Run:

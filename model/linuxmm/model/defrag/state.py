@@ -131,6 +131,7 @@ class Run:
     captured   block taken for the request, or -1
     moved      (from, to) of each page that moved, in order
     scanned, free_scanned, isolated   pages
+    scans      (for sources, from, to) of each scan of a pageblock, in order
     """
 
     memory: Memory
@@ -148,6 +149,7 @@ class Run:
     scanned: int = 0
     free_scanned: int = 0
     isolated: int = 0
+    scans: tuple[tuple[bool, int, int], ...] = ()
 
     @property
     def zone(self) -> Zone:

@@ -55,7 +55,7 @@ def isolate_block(
     """
     found: list[tuple[int, int]] = []
     had = run.in_hand
-    scanned = 0
+    scanned, low = 0, at
     while at < end:
         scanned += 1
         order = free_order(run.zone, at)
@@ -73,7 +73,9 @@ def isolate_block(
         if len(run.taken) <= had:
             break
         at += stride - 1
-    return replace(run, free_scanned=run.free_scanned + scanned), min(at, end), tuple(found)
+    at = min(at, end)
+    scans = (*run.scans, (False, low, at))
+    return replace(run, free_scanned=run.free_scanned + scanned, scans=scans), at, tuple(found)
 
 
 @behaviour(

@@ -19,10 +19,10 @@ from linuxmm.spec.experiment import Curve, Figure, Outcome, Scale, Standing, exp
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.reclaim.lists import INACTIVE_FILE
 
-BLOCKS: Final = 16
+BLOCKS: Final = 33
 ORDER: Final = 5
 SIZE: Final = 1 << ORDER
-SHARES: Final = (2, 4, 8)
+SHARES: Final = (3, 4, 8)
 LUMPY: Final = ("2.6.24", "2.6.32", "3.4")
 COMPACTING: Final = ("3.4", "4.9", "5.4", "6.1.192", "6.12.117")
 
@@ -30,7 +30,7 @@ COMPACTING: Final = ("3.4", "4.9", "5.4", "6.1.192", "6.12.117")
 def memory(share: int) -> str:
     """Pages of one zone: in each `share`, one hot page, then cold ones, and a free one at the end of each."""
     group = "h" + "c" * (share - 2) + "."
-    return group * (BLOCKS * SIZE // share)
+    return (group * (BLOCKS * SIZE // share))[: (BLOCKS - 1) * SIZE]
 
 
 def by_reclaim(version: str, pages: str) -> tuple[int, int]:
@@ -76,7 +76,7 @@ def by_compaction(version: str, pages: str) -> tuple[bool, int, int]:
     title="Large blocks: neighbours evicted, or pages moved",
     reported="lumpy reclaim evicts hot pages with their cold neighbours; compaction keeps both",
     versions="lumpy reclaim of 2.6.24, 2.6.32 and 3.4 without compaction; compaction of 3.4 to 6.12",
-    workload="a zone in which every second, fourth or eighth page is hot and as many are free; one block of "
+    workload="a zone in which every third, fourth or eighth page is hot and as many are free; one block of "
     "32 pages is wanted",
     left_out=(
         "how long moving takes, and what evicted pages cost to be read again: each is one refault",
@@ -91,7 +91,7 @@ def lumps(scale: Scale) -> Outcome:
     evicted: list[float] = []
     lost, served = 0, True
     for share in shares:
-        pages, setting = memory(share + (share == 2)), f"one in {share + (share == 2)} hot"
+        pages, setting = memory(share), f"one in {share} hot"
         for version in LUMPY:
             hot, freed = by_reclaim(version, pages)
             figures.append(Figure("hot pages evicted by lumpy reclaim", setting, version, float(hot)))
@@ -112,8 +112,10 @@ def lumps(scale: Scale) -> Outcome:
     )
     right = min(evicted) > 0 and lost == 0
     why = (
-        f"For one block of {SIZE} pages lumpy reclaim evicts {min(evicted):.0f} to {max(evicted):.0f} hot pages; "
-        f"compaction evicts {lost} and {'always' if served else 'not always'} makes a block."
+        f"For one block of {SIZE} pages lumpy reclaim evicts {min(evicted):.0f} to {max(evicted):.0f} "
+        f"hot pages; compaction evicts {lost} and {'always' if served else 'not always'} makes a block."
     )
-    standing = Standing.CONFIRMED if right and served else Standing.PARTLY if right else Standing.NOT_CONFIRMED
+    standing = (
+        Standing.CONFIRMED if right and served else Standing.PARTLY if right else Standing.NOT_CONFIRMED
+    )
     return Outcome(tuple(figures), (curve,), standing, why)
