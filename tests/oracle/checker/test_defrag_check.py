@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from linuxmm.oracle.checker.defrag import SeenMarks, judge_compaction, judge_marks
+from linuxmm.oracle.defrag_evidence import has_defrag, judge_defrag, marks_of
+from linuxmm.oracle.formats import open_capture
 from linuxmm.oracle.formats.capture import read_state
 from linuxmm.spec.defrag import outcome
 from linuxmm.spec.errors import BadEvidence
@@ -113,27 +115,24 @@ def test_recorded_zones_remember_possible_positions(capture: str) -> None:
     judgement = Judgement()
     for mark in "ABCD":
         state = read_state(REAL / capture / "marks" / mark / "state.json.gz")
-        zones = [
-            (
-                zone.name,
-                SeenMarks(
-                    zone.start_pfn,
-                    zone.end_pfn,
-                    zone.compact_cached_migrate_pfn,
-                    zone.compact_cached_free_pfn,
-                    zone.compact_considered,
-                    zone.compact_defer_shift,
-                ),
-            )
-            for _, zone in state.zones()
-        ]
-        judge_marks(judgement, zones)
+        judge_marks(judgement, tuple(marks_of(state)))
     assert judgement.divergences == []
     judge_marks(judgement, [("DMA", SeenMarks(1, 4096, (1, 1), 9000, 65, 6))])
     assert {found.clause for found in judgement.divergences} == {
         "defrag.deferral.bounded",
         "defrag.scanners.in-zone",
     }
+
+
+@pytest.mark.parametrize("capture", CAPTURES)
+def test_a_whole_capture_conforms(capture: str) -> None:
+    opened = open_capture(REAL / capture)
+    assert has_defrag(opened)
+    judgement = Judgement()
+    judge_defrag(judgement, opened, "6.1.192")
+    assert (judgement.divergences, judgement.gaps) == ([], {})
+    assert judgement.clauses["defrag.scanners.one-way"].checked >= 28
+    assert not has_defrag(open_capture(REAL / "alloc-churn-6.1"))
 
 
 def test_clauses_on_outcomes_accept_and_reject() -> None:
