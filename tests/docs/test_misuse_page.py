@@ -22,12 +22,14 @@ def test_cells_say_when_and_how_a_tool_reports() -> None:
     lines = misuse_page().splitlines()
     assert (
         "| `page.uaf.bit` | one bit changed in a freed page | at once: use-after-free "
+        "| at once: invalid-access | at once: invalid-access | - | - "
         "| at once: BUG: unable to handle page fault for address "
         "| later: pagealloc: single bit error | - | - | - | - |"
     ) in lines
     assert (
-        "| `proper.masked` | an object kept by a disguised pointer | - | - | - | - "
+        "| `proper.masked` | an object kept by a disguised pointer | - | - | - | - | - | - | - | - "
         "| false alarm: unreferenced object | - | - |"
     ) in lines
     (total,) = [line for line in lines if line.startswith("| | found |")]
-    assert total == "| | found | 42 of 66 | 12 of 66 | 5 of 66 | 8 of 66 | 6 of 66 | 2 of 66 | 5 of 66 |"
+    found = (43, 40, 37, 13, 11, 12, 5, 8, 6, 2, 5)
+    assert total == f"| | found | {' | '.join(f'{count} of 67' for count in found)} |"

@@ -160,11 +160,16 @@ class NotOnThisKernel(LinuxmmError):
     """A workload that the kernel lacks something for."""
 
 
+_GENERATIONS: Final = "/sys/kernel/mm/lru_gen/enabled"
+"""Says whether the lists of a node are those by generations; absent before 6.1."""
+
+
 def _guest_files(kernel: KernelImage, workload: Workload) -> dict[str, bytes]:
     files = {f"etc/probes/{name}": _lines(probes.render(kernel, name)) for name in workload.probes}
     files["etc/mark-files"] = _lines(
         [f"/proc/{name}" for name in MARK_FILES]
         + [f"/sys/devices/system/node/node{n}/cpulist" for n in range(workload.machine.nodes)]
+        + ([_GENERATIONS] if LRU in workload.dumps else [])
         + sorted(pattern for name in workload.dumps if name != LRU for pattern in DUMPS[name].files)
         + [_READ_LAST]
     )

@@ -20,6 +20,7 @@ from linuxmm.oracle.formats import (
 )
 from linuxmm.oracle.large_evidence import has_large, judge_large
 from linuxmm.oracle.object_evidence import has_objects, judge_objects
+from linuxmm.oracle.reclaim_evidence import has_reclaim, judge_reclaim
 from linuxmm.spec.errors import BadEvidence, LinuxmmError, Unmodelled
 from linuxmm.spec.kernel import parse_version
 from linuxmm.spec.verdict import Divergence, Judgement, Verdict
@@ -81,6 +82,7 @@ class Area:
 _BESIDE_PAGES: Final[dict[str, Area]] = {
     "objects": Area(has_objects, judge_objects),
     "large": Area(has_large, judge_large),
+    "reclaim": Area(has_reclaim, judge_reclaim),
 }
 """Areas judged beside the page allocator, wherever a capture shows them; a new one is a line here."""
 

@@ -55,6 +55,15 @@ LARGE: Final = ("vm-space-6.1", "vm-space-6.12", "pmem-dax-6.12", "dedup-ksm-6.1
 REPORTS: Final = ("debug-slub-6.1", "objects-slub-debug-6.12")
 """Captures whose reports of misuse the model repeats line for line: test_slub_reports.py."""
 
-for _feature, _captures in (("F033", SLABS), ("F035", LARGE), ("F077", REPORTS)):
+RECLAIM: Final = ("reclaim-lru-6.1",)
+"""Captures whose passes of reclaim are judged: test_reclaim_check.py."""
+
+_BESIDE: Final = (
+    ("F033", SLABS),
+    ("F035", LARGE),
+    ("F077", REPORTS),
+    *((feature, RECLAIM) for feature in ("F008", "F043", "F046")),
+)
+for _feature, _captures in _BESIDE:
     for _capture in _captures:
         register_evidence(_feature, f"areas/{_capture}")

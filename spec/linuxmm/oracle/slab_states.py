@@ -31,7 +31,7 @@ def judge_slabs(
         if orders:
             found = cache.objects_per_slab, 1 << cache.order
             judge_order(judgement, where, kernel, cache.size, cpus, found)
-        judge_limits(judgement, where, kernel, cache.size, cache.min_partial, cache.cpu_partial)
+        judge_limits(judgement, where, kernel, cache.size, cache.min_partial, cache.cpu_partial, cache.flags)
         for number, node in cache.nodes.items():
             judge_partial(judgement, node.nr_partial, len(node.partial), f"{where}, node {number}")
         for pfn, slab in seen_slabs(cache):

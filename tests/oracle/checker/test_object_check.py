@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from linuxmm.oracle.check import AREAS, check
-from linuxmm.oracle.checker.objects import judge_kmem, judge_slabinfo
+from linuxmm.oracle.checker.objects import judge_kmem, judge_limits, judge_slabinfo
 from linuxmm.oracle.faults_objects import OBJECT_FAULTS, ObjectFault, try_objects
 from linuxmm.oracle.formats import open_capture
 from linuxmm.oracle.object_evidence import has_objects, kmem_traces, slabinfo_files
@@ -21,8 +21,9 @@ SPACE = AREA_CAPTURES / "vm-space-6.12"
 
 
 def test_objects_are_an_area_with_a_judge() -> None:
-    assert AREAS == ("alloc", "objects", "large")
-    with pytest.raises(LinuxmmError, match="area 'vm' has no judge yet; built: alloc, objects, large"):
+    assert AREAS == ("alloc", "objects", "large", "reclaim")
+    names = ", ".join(AREAS)
+    with pytest.raises(LinuxmmError, match=f"area 'vm' has no judge yet; built: {names}"):
         check(SLUB, only="vm")
     with pytest.raises(LinuxmmError, match="give a capture folder"):
         check(SLUB / "trace/slub.txt.gz", only="objects")
@@ -129,3 +130,15 @@ def test_a_text_without_an_end(tmp_path: Path) -> None:
     file.write_bytes(b"one\n" + b"x" * (1 << 17))
     assert list(text_lines(judgement, file)) == ["one"]
     assert judgement.gaps["the text is torn: a line has more than 65536 bytes"] == 1
+
+
+def test_a_watched_cache_keeps_no_slabs_for_cpus() -> None:
+    """Flags as 6.1 and as 6.12 number them: red zones and poison, and none of the kind."""
+    for version, watched, plain in (("6.1", 0xC00, 0x42000), ("6.12.117", 0x187, 0x52100)):
+        for flags, kept, holds in ((watched, 0, True), (watched, 120, False), (plain, 120, True)):
+            judgement = Judgement()
+            judge_limits(judgement, "here", kernel(version), 64, 5, kept, flags)
+            assert (judgement.clauses["objects.slub.limits"].broken == 0) == holds
+    judgement = Judgement()
+    judge_limits(judgement, "here", kernel("6.1"), 64, None, 120, None)
+    assert judgement.clauses["objects.slub.limits"].checked == 1

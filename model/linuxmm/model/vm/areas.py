@@ -120,3 +120,18 @@ def charge(rules: Rules, space: AddressSpace, pages: int) -> AddressSpace | None
 def deny(errno: Errno, why: str) -> Denied:
     """A refusal by the check called `why`."""
     return Denied(errno, why)
+
+
+def range_end(bits: int, address: int, length: int) -> int | Denied:
+    """Where a range of whole pages ends, for calls that want it to begin at a page.
+
+    bits     of an address
+    Refuses  EINVAL: address is no page, or the length rounded up to pages or the end wraps
+    """
+    if address % PAGE_SIZE:
+        return deny(Errno.EINVAL, "unaligned")
+    whole = page_align(length, bits)
+    if length and not whole:
+        return deny(Errno.EINVAL, "length-wraps")
+    end = (address + whole) & ((1 << bits) - 1)
+    return deny(Errno.EINVAL, "wraps") if end < address else end

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from linuxmm.model.vm.areas import deny, page_align, splice
+from linuxmm.model.vm.areas import deny, range_end, splice
 from linuxmm.model.vm.merge import modify, prepare_anon
 from linuxmm.model.vm.munmap import any_sealed
 from linuxmm.model.vm.rules import Rules
@@ -20,7 +20,6 @@ from linuxmm.spec.vm.area import Vma
 from linuxmm.spec.vm.effects import Denied, Discard, FreeLazily, Guard, PageOut, Populate, Punch
 from linuxmm.spec.vm.space import AddressSpace, index_from, overlapping
 from linuxmm.spec.vm.system_calls import Madvise
-from linuxmm.spec.vocabulary import PAGE_SIZE
 
 Result = Step[AddressSpace, Denied | None]
 Visit = Callable[[Rules, AddressSpace, int, int, int], Result]
@@ -210,14 +209,9 @@ def madvise(rules: Rules, space: AddressSpace, call: Madvise) -> Step[AddressSpa
     """
     if call.advice not in rules.advice():
         return Step(space, deny(Errno.EINVAL, "unknown-advice"))
-    if call.address % PAGE_SIZE:
-        return Step(space, deny(Errno.EINVAL, "unaligned"))
-    length = page_align(call.length, rules.bits)
-    if call.length and not length:
-        return Step(space, deny(Errno.EINVAL, "length-wraps"))
-    end = (call.address + length) & ((1 << rules.bits) - 1)
-    if end < call.address:
-        return Step(space, deny(Errno.EINVAL, "wraps"))
+    end = range_end(rules.bits, call.address, call.length)
+    if isinstance(end, Denied):
+        return Step(space, end)
     if end == call.address:
         return Step(space, 0)
     if call.advice in (vm.MADV_HWPOISON, vm.MADV_SOFT_OFFLINE):

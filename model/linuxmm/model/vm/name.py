@@ -6,7 +6,7 @@ Seed 2.8 (F057, F059).
 
 from typing import Final
 
-from linuxmm.model.vm.areas import deny, page_align
+from linuxmm.model.vm.areas import deny, range_end
 from linuxmm.model.vm.madvise import update, walk
 from linuxmm.model.vm.merge import modify
 from linuxmm.model.vm.rules import Rules
@@ -18,7 +18,6 @@ from linuxmm.spec.vm.area import FileKind
 from linuxmm.spec.vm.effects import Denied
 from linuxmm.spec.vm.space import AddressSpace, index_from
 from linuxmm.spec.vm.system_calls import Mseal, SetName
-from linuxmm.spec.vocabulary import PAGE_SIZE
 
 MAX_NAME: Final = 80
 _FORBIDDEN: Final = frozenset("\\`$[]")
@@ -71,14 +70,9 @@ def set_name(rules: Rules, space: AddressSpace, call: SetName) -> Step[AddressSp
         return Step(space, deny(Errno.EINVAL, "no-names"))
     if call.name is not None and not is_valid_name(call.name):
         return Step(space, deny(Errno.EINVAL, "bad-name"))
-    if call.address % PAGE_SIZE:
-        return Step(space, deny(Errno.EINVAL, "unaligned"))
-    length = page_align(call.length, rules.bits)
-    if call.length and not length:
-        return Step(space, deny(Errno.EINVAL, "length-wraps"))
-    end = (call.address + length) & ((1 << rules.bits) - 1)
-    if end < call.address:
-        return Step(space, deny(Errno.EINVAL, "wraps"))
+    end = range_end(rules.bits, call.address, call.length)
+    if isinstance(end, Denied):
+        return Step(space, end)
 
     def visit(
         rules: Rules, space: AddressSpace, number: int, start: int, end: int
@@ -112,14 +106,9 @@ def mseal(rules: Rules, space: AddressSpace, call: Mseal) -> Step[AddressSpace, 
     """
     if call.flags:
         return Step(space, deny(Errno.EINVAL, "unknown-flags"))
-    if call.address % PAGE_SIZE:
-        return Step(space, deny(Errno.EINVAL, "unaligned"))
-    length = page_align(call.length, rules.bits)
-    if call.length and not length:
-        return Step(space, deny(Errno.EINVAL, "length-wraps"))
-    end = (call.address + length) & ((1 << rules.bits) - 1)
-    if end < call.address:
-        return Step(space, deny(Errno.EINVAL, "wraps"))
+    end = range_end(rules.bits, call.address, call.length)
+    if isinstance(end, Denied):
+        return Step(space, end)
     at = call.address
     while at < end:
         number = index_from(space, at)

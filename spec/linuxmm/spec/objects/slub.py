@@ -314,6 +314,29 @@ def cpu_partial_by_slabs(size: int) -> int:
     return 6 if size >= PAGE_SIZE else 24 if size >= 1024 else 52 if size >= 256 else 120
 
 
+@behaviour(
+    "objects.slub-debug-flags",
+    since="2.6.22",
+    until="6.8",
+    features=("F033", "F077"),
+    source="include/linux/slab.h:SLAB_DEBUG_FLAGS; 6.1 (other releases unconfirmed)",
+)
+def debug_flags() -> int:
+    """Flags of a cache that is watched, any of them: such a cache keeps no slabs on lists of CPUs."""
+    return 0x100 | 0x400 | 0x800 | 0x10000 | 0x200000
+
+
+@behaviour(
+    "objects.slub-debug-flags",
+    since="6.9",
+    features=("F033", "F077"),
+    source="include/linux/slab.h:_slab_flag_bits; 6.12 (6.9 to 6.11 unconfirmed)",
+)
+def debug_flags_by_number() -> int:
+    """The same flags, numbered from 0 on: checks, red zone, poison, users, trace."""
+    return 1 << 0 | 1 << 1 | 1 << 2 | 1 << 7 | 1 << 10
+
+
 @formula("F033", source="mm/slub.c:slub_set_cpu_partial; 5.16 to 6.12")
 def cpu_partial_slabs(objects: int, per_slab: int) -> int:
     """Slabs on a CPU's partial list before it is emptied, taking each as half free.

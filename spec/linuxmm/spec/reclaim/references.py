@@ -313,7 +313,7 @@ def mark_ageing(active: bool, referenced: bool, unevictable: bool, listed: bool,
     since="2.6.0",
     until="5.8",
     features=("F042", "F043"),
-    source="mm/memory.c:do_anonymous_page with lru_cache_add_active; 2.6.11 to 5.8",
+    source="mm/swap.c:lru_cache_add_active, lru_cache_add_active_or_unevictable; 2.6.11 to 5.8",
 )
 def anon_starts_active(anon: bool) -> bool:
     """Whether a new page starts on the active list: an anonymous one does."""

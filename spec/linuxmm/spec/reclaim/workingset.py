@@ -183,6 +183,29 @@ def time_before_eviction(clock: int, pages: int) -> tuple[int, int]:
     return clock, clock + pages
 
 
+@behaviour(
+    "reclaim.putback-ages",
+    since="3.15",
+    until="5.7",
+    features=("F046",),
+    source="mm/vmscan.c:move_active_pages_to_lru; (to 5.7 unconfirmed)",
+)
+def putback_keeps_time() -> bool:
+    """Whether pages that reclaim puts back as active move the clock: no."""
+    return False
+
+
+@behaviour(
+    "reclaim.putback-ages",
+    since="5.8",
+    features=("F046",),
+    source="mm/vmscan.c:move_folios_to_lru; 6.1, 6.12 (5.8 to 5.19 unconfirmed)",
+)
+def putback_ages() -> bool:
+    """Whether pages that reclaim puts back as active move the clock: yes, each by one."""
+    return True
+
+
 class Resident(NamedTuple):
     """Pages on the four evictable lists, and whether swap has a free slot."""
 
@@ -241,7 +264,7 @@ def size_of_others(resident: Resident, file: bool) -> int:
     since="3.15",
     until="5.8",
     features=("F046",),
-    source="mm/swap_state.c:__delete_from_swap_cache; up to 5.8",
+    source="mm/vmscan.c:__remove_mapping; 5.8 (3.15 to 5.7 unconfirmed)",
 )
 def anon_leaves_none() -> bool:
     """Whether an anonymous page leaves a shadow in the swap cache: it leaves none."""

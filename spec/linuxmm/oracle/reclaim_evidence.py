@@ -1,0 +1,93 @@
+"""Judge what a capture shows of reclaim: events of vmscan, its counters, and the clock of refaults.
+
+Linux: include/trace/events/vmscan.h.  Seed 2.4 (F008, F042, F043, F046).
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from linuxmm.oracle.checker.reclaim import Counters, ReclaimCheck
+from linuxmm.oracle.formats import Capture
+from linuxmm.oracle.formats.state import MachineState, Node
+from linuxmm.oracle.trace_lines import enabled_names, text_lines
+from linuxmm.spec.errors import Unmodelled
+from linuxmm.spec.kernel import Kernel, Version, kernel
+from linuxmm.spec.reclaim.workingset import Layout
+from linuxmm.spec.verdict import Judgement
+
+_PASSES: Final = frozenset({"mm_vmscan_lru_isolate", "mm_vmscan_lru_shrink_inactive"})
+_PROBES: Final = frozenset({"evict", "refault"})
+_ACTIVATION: Final = frozenset({"activate", "wact"})
+"""Names of the probe of workingset_activation: the lab's, and that of older captures."""
+NODES_SHIFT: Final = 10
+MEM_CGROUP_ID_SHIFT: Final = 16
+ZONES_SHIFT: Final = 3
+"""Widths of an owner's numbers on x86-64 as distributions configure it."""
+
+
+def has_reclaim(capture: Capture) -> bool:
+    """Whether a capture shows passes of reclaim."""
+    return any(reclaim_traces(capture))
+
+
+def reclaim_traces(capture: Capture) -> Iterator[str]:
+    """The traces in which every pass over a list is an event."""
+    for name in capture.traces:
+        if set(enabled_names(capture, name)) >= _PASSES and not capture.info(name).file.endswith(".raw"):
+            yield name
+
+
+def judge_reclaim(judgement: Judgement, capture: Capture, version: str) -> None:
+    """Hold everything against the clauses.
+
+    Errors    Unmodelled for the kernel
+    """
+    profile = kernel(version)
+    states = {mark: counters_of(capture.state(mark)) for mark in capture.marks if capture.has_state(mark)}
+    layout = shadow_layout(profile)
+    alone = capture.description.machine.cpus == 1
+    whole_node = "cgroup_disable=memory" in capture.description.cmdline
+    generations = has_generations(capture, profile)
+    for name in reclaim_traces(capture):
+        file = capture.file(capture.info(name).file)
+        if not file.is_file():
+            judgement.gap(f"trace {name}: its file is not in the capture")
+            continue
+        names = set(enabled_names(capture, name))
+        clocked = whole_node and names >= _PROBES and bool(names & _ACTIVATION)
+        check = ReclaimCheck(judgement, profile, states, layout, clocked, alone, generations)
+        check.run(text_lines(judgement, file))
+
+
+def has_generations(capture: Capture, profile: Kernel) -> bool:
+    """Whether the lists may be those by generations: as the kernel said, or else since they exist."""
+    for mark in capture.marks:
+        file = capture.file(f"marks/{mark}/sys/kernel/mm/lru_gen/enabled")
+        if file.is_file():
+            return int(file.read_text().strip() or "0", 16) & 1 != 0
+    return profile.version >= Version(6, 1)
+
+
+def shadow_layout(profile: Kernel) -> Layout | None:
+    """How shadow entries are laid out; None before there were any."""
+    try:
+        rule = profile.behaviour("reclaim.shadow-layout").function
+    except Unmodelled:
+        return None
+    layout = rule(64, NODES_SHIFT, ZONES_SHIFT, MEM_CGROUP_ID_SHIFT)
+    assert isinstance(layout, Layout)
+    return layout
+
+
+def counters_of(state: MachineState) -> Counters:
+    """What the checks need of an exact state; the clock only of a machine with one node."""
+    activated = sum(
+        _counter(node, f"WORKINGSET_ACTIVATE_{kind}") for node in state.nodes for kind in ("ANON", "FILE")
+    )
+    lru = state.nodes[0].lru if len(state.nodes) == 1 else None
+    clock = None if lru is None else lru.get("nonresident_age")
+    return Counters(state.vm_events or {}, clock if isinstance(clock, int) else None, activated)
+
+
+def _counter(node: Node, name: str) -> int:
+    return node.vm_stat.get(name, 0) + sum(diff.get(name, 0) for diff in node.vm_stat_diff.values())

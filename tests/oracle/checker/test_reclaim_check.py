@@ -1,0 +1,151 @@
+"""`check` judges reclaim: counts of passes, shares of shrinkers, and the clock that shadows tell."""
+
+import gzip
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from linuxmm.oracle.check import check
+from linuxmm.oracle.checker.reclaim import Counters, ReclaimCheck
+from linuxmm.oracle.formats import open_capture
+from linuxmm.oracle.reclaim_evidence import counters_of, has_reclaim, shadow_layout
+from linuxmm.spec.kernel import kernel
+from linuxmm.spec.verdict import Judgement, Verdict
+
+LRU = Path(__file__).parents[2] / "real" / "areas" / "reclaim-lru-6.1"
+TRACE = LRU / "trace" / "lru.txt.gz"
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[str]:
+    return gzip.decompress(TRACE.read_bytes()).decode().splitlines()
+
+
+def judged(
+    lines: list[str], version: str = "6.1.192", alone: bool = True, generations: bool = False
+) -> Judgement:
+    capture, judgement, profile = open_capture(LRU), Judgement(), kernel(version)
+    states = {mark: counters_of(capture.state(mark)) for mark in capture.marks}
+    layout = shadow_layout(profile)
+    ReclaimCheck(judgement, profile, states, layout, True, alone, generations).run(lines)
+    return judgement
+
+
+def broken(judgement: Judgement) -> set[str]:
+    return {id for id, tally in judgement.clauses.items() if tally.broken}
+
+
+# ---- the recording -----------------------------------------------------------------------------------------
+
+
+def test_a_recording_conforms_to_the_last_step_of_the_clock() -> None:
+    report = check(LRU, only="reclaim")
+    assert (report.verdict, report.judgement.gaps) == (Verdict.CONFORMS, {})
+    assert {id: tally.checked for id, tally in report.judgement.clauses.items()} == {
+        "reclaim.seen.clock": 3,
+        "reclaim.seen.counted": 9,
+        "reclaim.seen.isolated": 1877,
+        "reclaim.seen.outcomes": 3617,
+        "reclaim.seen.paired": 1935,
+        "reclaim.seen.shadow": 602,
+        "reclaim.seen.shrinker-deferred": 3264,
+        "reclaim.seen.shrinker-share": 3264,
+    }
+
+
+def test_by_default_it_is_judged_beside_the_page_allocator() -> None:
+    assert "reclaim" in check(LRU).areas
+
+
+def test_other_eras_read_the_same_words_otherwise(lines: list[str]) -> None:
+    """Of 5.4: what is put back as active did not move the clock."""
+    assert broken(judged(lines, "5.4")) == {"reclaim.seen.clock", "reclaim.seen.shrinker-share"}
+    assert "reclaim.seen.shrinker-share" in broken(judged(lines, "4.4"))
+
+
+# ---- planted faults ----------------------------------------------------------------------------------------
+
+
+def edited(lines: list[str], event: str, change: Callable[[str], str], number: int = 20) -> list[str]:
+    places = [at for at, line in enumerate(lines) if f": {event}: " in line]
+    place = places[min(number, len(places) - 1)]
+    return [*lines[:place], change(lines[place]), *lines[place + 1 :]]
+
+
+def more(name: str, by: int) -> Callable[[str], str]:
+    return lambda line: re.sub(rf"{name}=(\d+)", lambda found: f"{name}={int(found[1]) + by}", line)
+
+
+FAULTS = [
+    ("mm_vmscan_lru_isolate", more("nr_taken", 1), "reclaim.seen.isolated"),
+    ("mm_vmscan_lru_isolate", more("nr_scanned", 40), "reclaim.seen.isolated"),
+    ("mm_vmscan_lru_shrink_inactive", more("nr_reclaimed", 40), "reclaim.seen.outcomes"),
+    ("mm_vmscan_lru_shrink_inactive", more("priority", 13), "reclaim.seen.outcomes"),
+    ("mm_vmscan_lru_shrink_inactive", more("nr_scanned", 1), "reclaim.seen.counted"),
+    ("mm_vmscan_lru_shrink_active", more("nr_taken", 1), "reclaim.seen.paired"),
+    ("mm_vmscan_lru_shrink_active", more("nr_deactivated", 40), "reclaim.seen.outcomes"),
+    ("mm_vmscan_lru_shrink_inactive", more("nr_activate_file", 1), "reclaim.seen.clock"),
+    ("mm_vmscan_direct_reclaim_begin", lambda line: "", "reclaim.seen.paired"),
+    ("mm_vmscan_direct_reclaim_end", lambda line: "", "reclaim.seen.paired"),
+    ("evict", lambda line: "", "reclaim.seen.clock"),
+    ("wact", lambda line: "", "reclaim.seen.clock"),
+    (
+        "refault",
+        lambda line: re.sub(r"shadow=0x\w+", "shadow=0x7ffff0000001", line),
+        "reclaim.seen.shadow",
+    ),
+    (
+        "mm_shrink_slab_start",
+        lambda line: re.sub(r"total_scan \d+", "total_scan 77777", line),
+        "reclaim.seen.shrinker-share",
+    ),
+    (
+        "mm_shrink_slab_end",
+        lambda line: re.sub(r"new scan count \d+", "new scan count 77777", line),
+        "reclaim.seen.shrinker-deferred",
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "change", "clause"), FAULTS)
+def test_planted_faults_are_found(
+    lines: list[str], event: str, change: Callable[[str], str], clause: str
+) -> None:
+    assert clause in broken(judged(edited(lines, event, change)))
+
+
+def test_what_another_cpu_defers_meanwhile_is_not_held_against_a_shrinker(lines: list[str]) -> None:
+    raised = edited(lines, "mm_shrink_slab_end", FAULTS[-1][1])
+    assert broken(judged(raised, alone=False)) == set()
+
+
+def test_lists_by_generations_are_judged_by_counts_alone(lines: list[str]) -> None:
+    wrong = edited(lines, "mm_vmscan_lru_shrink_inactive", more("nr_scanned", 1))
+    assert broken(judged(wrong, generations=True)) == set()
+    wrong = edited(lines, "mm_vmscan_lru_isolate", more("nr_taken", 1))
+    assert broken(judged(wrong, generations=True)) == {"reclaim.seen.isolated"}
+
+
+# ---- what is not there -------------------------------------------------------------------------------------
+
+
+def test_a_trace_that_is_gone_is_a_gap(tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(LRU, tmp_path / "c"))
+    (copy / "trace/lru.txt.gz").unlink()
+    report = check(copy, only="reclaim")
+    assert report.verdict is Verdict.INCOMPLETE
+    assert "trace lru: its file is not in the capture" in report.judgement.gaps
+    (copy / "trace/lru.events").unlink()
+    assert not has_reclaim(open_capture(copy))
+
+
+def test_without_a_clock_in_the_states_none_is_judged(lines: list[str]) -> None:
+    judgement = Judgement()
+    states = {"A": Counters({"PGREFILL": 0}), "A1": Counters({"PGREFILL": 618})}
+    ReclaimCheck(judgement, kernel("6.1"), states, shadow_layout(kernel("6.1")), clocked=True).run(lines)
+    assert "reclaim.seen.clock" not in judgement.clauses
+    assert "reclaim.seen.shadow" not in judgement.clauses
+    assert shadow_layout(kernel("3.10")) is None
