@@ -38,7 +38,7 @@ from linuxmm.spec.registry import verb
     since="2.6.35",
     until="3.6",
     features=("F039",),
-    source="mm/compaction.c:compact_zone; 3.4",
+    source="mm/compaction.c:compact_zone; 3.0.101+",
 )
 def forgets() -> bool:
     """Every compaction begins at the ends of the zone."""
@@ -49,7 +49,7 @@ def forgets() -> bool:
     "defrag.remembers",
     since="3.7",
     features=("F039",),
-    source="mm/compaction.c:compact_zone; 3.10, 4.9, 6.1, 6.12 read, the first release from memory",
+    source="mm/compaction.c:compact_zone; 3.10, 4.9, 6.1, 6.12 read, first from memory",
 )
 def remembers_positions() -> bool:
     """Scanners go on where they stopped, and pageblocks that gave nothing are skipped."""
@@ -61,7 +61,7 @@ def remembers_positions() -> bool:
     since="2.6.35",
     until="6.2",
     features=("F039",),
-    source="mm/compaction.c:compact_zone; 6.1 read, the last release from memory",
+    source="mm/compaction.c:compact_zone; 6.1 read, last from memory",
 )
 def leaves_failed() -> bool:
     """After a page stayed, the next window or pageblock is looked at."""
@@ -72,7 +72,7 @@ def leaves_failed() -> bool:
     "defrag.finishes-failed",
     since="6.3",
     features=("F039",),
-    source="mm/compaction.c:compact_zone; 6.12 read, the first release from memory",
+    source="mm/compaction.c:compact_zone; 6.12 read, first from memory",
 )
 def finishes_failed() -> bool:
     """After a page stayed, the rest of its pageblock is taken, so that it can be marked."""
@@ -84,7 +84,7 @@ def finishes_failed() -> bool:
     since="2.6.35",
     until="3.18",
     features=("F039",),
-    source="mm/compaction.c:compact_zone; 3.4, 3.10 read, the last release from memory",
+    source="mm/compaction.c:compact_zone; 3.0.101+, 3.10 read, last from memory",
 )
 def ends_in_part(met: bool) -> Compaction:
     """Without a target, compaction ends; COMPACT_PARTIAL, the older name of SUCCESS, promises nothing."""
@@ -95,7 +95,7 @@ def ends_in_part(met: bool) -> Compaction:
     "defrag.ran-out",
     since="3.19",
     features=("F039",),
-    source="mm/compaction.c:compact_zone; 4.9, 6.1, 6.12 read, the first release from memory",
+    source="mm/compaction.c:compact_zone; 4.9, 6.1, 6.12 read, first from memory",
 )
 def ends_unless_met(met: bool) -> Compaction:
     """Without a target, compaction ends as contended, unless the scanners have met."""
@@ -107,7 +107,7 @@ def ends_unless_met(met: bool) -> Compaction:
     since="2.6.35",
     until="4.0",
     features=("F039",),
-    source="mm/compaction.c:compact_finished; 3.4 (3.10 looks at the order of the request)",
+    source="mm/compaction.c:compact_finished; 3.0.101+ (3.10 looks at the order of the request)",
 )
 def large_block_serves(rules: Rules, zone: Zone, order: int, own_type: int) -> bool:
     """Whether a block of another type would serve: one as large as a pageblock."""

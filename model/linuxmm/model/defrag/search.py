@@ -32,26 +32,26 @@ behaviour(
     since="5.1",
     until="6.5",
     features=("F039",),
-    source="mm/compaction.c:move_freelist_head; 6.1 read, the last release from memory",
+    source="mm/compaction.c:move_freelist_head; 6.1 read, last from memory",
 )(rotated_to_front_unless_last)
 behaviour(
     "defrag.rotate-front",
     since="6.6",
     features=("F039",),
-    source="mm/compaction.c:move_freelist_head; 6.12 read, the first release from memory",
+    source="mm/compaction.c:move_freelist_head; 6.12 read, first from memory",
 )(rotated_to_front)
 behaviour(
     "defrag.rotate-back",
     since="5.1",
     until="6.5",
     features=("F039",),
-    source="mm/compaction.c:move_freelist_tail; 6.1 read, the last release from memory",
+    source="mm/compaction.c:move_freelist_tail; 6.1 read, last from memory",
 )(rotated_to_back_unless_first)
 behaviour(
     "defrag.rotate-back",
     since="6.6",
     features=("F039",),
-    source="mm/compaction.c:move_freelist_tail; 6.12 read, the first release from memory",
+    source="mm/compaction.c:move_freelist_tail; 6.12 read, first from memory",
 )(rotated_to_back)
 
 
@@ -70,7 +70,7 @@ def with_heads(zone: Zone, order: int, heads: tuple[int, ...]) -> Zone:
     since="2.6.35",
     until="5.0",
     features=("F039",),
-    source="mm/compaction.c:isolate_migratepages; 3.4, 4.9",
+    source="mm/compaction.c:isolate_migratepages; 3.0.101+, 4.9",
 )
 def source_in_order(rules: Rules, run: Run) -> tuple[Run, int]:
     """The next page to look at: where the scanner stands."""
@@ -81,7 +81,7 @@ def source_in_order(rules: Rules, run: Run) -> tuple[Run, int]:
     "defrag.find-source",
     since="5.1",
     features=("F039",),
-    source="mm/compaction.c:fast_find_migrateblock; 6.1, 6.12 read, the first release from memory",
+    source="mm/compaction.c:fast_find_migrateblock; 6.1, 6.12 read, first from memory",
 )
 def source_from_lists(rules: Rules, run: Run) -> tuple[Run, int]:
     """The next page to look at: in a pageblock with a large free block, if one is found quickly."""
@@ -128,7 +128,7 @@ def source_from_lists(rules: Rules, run: Run) -> tuple[Run, int]:
     since="2.6.35",
     until="5.0",
     features=("F039",),
-    source="mm/compaction.c:isolate_freepages; 3.4, 4.9",
+    source="mm/compaction.c:isolate_freepages; 3.0.101+, 4.9",
 )
 def target_in_order(rules: Rules, run: Run) -> Run:
     """No search: the scanner finds targets."""
@@ -144,7 +144,7 @@ def _orders(run: Run, first: int) -> tuple[int, ...]:
     "defrag.find-target",
     since="5.1",
     features=("F039",),
-    source="mm/compaction.c:fast_isolate_freepages; 6.1, 6.12 read, the first release from memory",
+    source="mm/compaction.c:fast_isolate_freepages; 6.1, 6.12 read, first from memory",
 )
 def target_from_lists(rules: Rules, run: Run) -> Run:
     """A free block near the free scanner, from the tails of the free lists, and its neighbours."""

@@ -20,7 +20,7 @@ from linuxmm.spec.kernel import behaviour
     since="2.6.35",
     until="4.7",
     features=("F039",),
-    source="mm/compaction.c:isolate_migratepages_block; 3.4, 3.10 read, the last release from memory",
+    source="mm/compaction.c:isolate_migratepages_block; 3.0.101+, 3.10 read, last from memory",
 )
 def windows_never(direct: bool, mode: int) -> bool:
     """Whether an aligned window of the order is given up for one page that stays: never."""
@@ -31,7 +31,7 @@ def windows_never(direct: bool, mode: int) -> bool:
     "defrag.order-windows",
     since="4.8",
     features=("F039",),
-    source="mm/compaction.c:isolate_migratepages_block; 6.1, 6.12 read, the first release from memory",
+    source="mm/compaction.c:isolate_migratepages_block; 6.1, 6.12 read, first from memory",
 )
 def windows_when_optimistic(direct: bool, mode: int) -> bool:
     """Whether an aligned window of the order is given up for one page that stays: if nothing may wait."""

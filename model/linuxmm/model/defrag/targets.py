@@ -83,7 +83,7 @@ def isolate_block(
     since="2.6.35",
     until="6.8",
     features=("F039",),
-    source="mm/compaction.c:split_map_pages; 6.1 read, the last release from memory",
+    source="mm/compaction.c:split_map_pages; 6.1 read, last from memory",
 )
 def to_single_pages(blocks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
     """Blocks become single pages, the last page of the last block first."""
@@ -96,7 +96,7 @@ def to_single_pages(blocks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int
     "defrag.to-targets",
     since="6.9",
     features=("F039",),
-    source="mm/compaction.c:compaction_alloc_noprof; 6.12 read, the first release from memory",
+    source="mm/compaction.c:compaction_alloc_noprof; 6.12 read, first from memory",
 )
 def to_blocks(blocks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
     """Blocks stay whole, by order, until a page is needed."""
@@ -108,7 +108,7 @@ def to_blocks(blocks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...
     since="2.6.35",
     until="3.6",
     features=("F039",),
-    source="mm/compaction.c:suitable_migration_target; 3.4",
+    source="mm/compaction.c:suitable_migration_target; 3.0.101+",
 )
 def target_large_or_movable(
     largest: int, block_type: int, order: int, pageblock_order: int, any_block: bool
@@ -138,7 +138,7 @@ def target_not_free(largest: int, block_type: int, order: int, pageblock_order: 
     "defrag.target-block",
     since="6.9",
     features=("F039",),
-    source="mm/compaction.c:suitable_migration_target; 6.12 read, the first release from memory",
+    source="mm/compaction.c:suitable_migration_target; 6.12 read, first from memory",
 )
 def target_not_served(
     largest: int, block_type: int, order: int, pageblock_order: int, any_block: bool
@@ -162,7 +162,7 @@ def may_hold_targets(rules: Rules, run: Run, start: int) -> bool:
     since="2.6.35",
     until="3.6",
     features=("F039",),
-    source="mm/compaction.c:isolate_freepages; 3.4",
+    source="mm/compaction.c:isolate_freepages; 3.0.101+",
 )
 def scan_whole_blocks(rules: Rules, run: Run) -> Run:
     """Empty whole pageblocks of their free pages, from the end of the zone down, until there are enough."""

@@ -43,7 +43,7 @@ def below_nothing(order: int, order_failed: int) -> bool:
     "defrag.failed-below",
     since="3.4",
     features=("F039",),
-    source="mm/compaction.c:compaction_deferred; 3.10, 6.1, 6.12 read, the first release from memory",
+    source="mm/compaction.c:compaction_deferred; 3.10, 6.1, 6.12 read, first from memory",
 )
 def below_failed(order: int, order_failed: int) -> bool:
     """Whether a request is small enough not to be put off: below all that failed."""

@@ -51,7 +51,7 @@ def lumpy_urgent(order: int, priority: int, compaction: bool) -> tuple[bool, boo
     since="2.6.38",
     until="3.4",
     features=("F037",),
-    source="mm/vmscan.c:set_reclaim_mode; 2.6.39 (3.3, 3.4 read where it is used)",
+    source="mm/vmscan.c:set_reclaim_mode; 2.6.39 (3.3, 3.0.101+ read where it is used)",
 )
 def lumpy_without_compaction(order: int, priority: int, compaction: bool) -> tuple[bool, bool]:
     """(neighbours are taken, active ones too): where it matters, and only in a kernel without compaction."""
@@ -86,7 +86,7 @@ def lump_goes_on(free: bool) -> bool:
     "defrag.lump-ends",
     since="2.6.38",
     features=("F037",),
-    source="mm/vmscan.c:isolate_lru_pages; 3.3, 3.4 (last used in 3.4)",
+    source="mm/vmscan.c:isolate_lru_pages; 3.3, 3.0.101+ (last used in 3.4)",
 )
 def lump_ends_at_held(free: bool) -> bool:
     """Whether a neighbour that cannot be taken ends the block: unless it is free already."""
@@ -109,7 +109,7 @@ def stalls_costly(order: int, priority: int, kswapd: bool, taken: int, freed: in
     "defrag.lumpy-stall",
     since="2.6.36",
     features=("F037",),
-    source="mm/vmscan.c:should_reclaim_stall; 3.3, 3.4 (last used in 3.4)",
+    source="mm/vmscan.c:should_reclaim_stall; 3.3, 3.0.101+ (last used in 3.4)",
 )
 def stalls_by_priority(order: int, priority: int, kswapd: bool, taken: int, freed: int) -> bool:
     """Whether a second pass waits for writeback: at once for a costly order, else when reclaim is desperate.

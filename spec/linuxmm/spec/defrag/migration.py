@@ -51,7 +51,7 @@ FORCE_AFTER: Final = 2
     since="2.6.35",
     until="6.2",
     features=("F039",),
-    source="mm/migrate.c:migrate_pages; 6.1 read, the last release from memory",
+    source="mm/migrate.c:migrate_pages; 6.1 read, last from memory",
 )
 def ten_passes(mode: int) -> int:
     """How often pages that were busy are tried."""

@@ -32,7 +32,7 @@ def block_end(pfn: int, order: int) -> int:
     since="2.6.35",
     until="4.2",
     features=("F039",),
-    source="mm/compaction.c:compact_zone; 3.4, 3.10 read, the last release from memory",
+    source="mm/compaction.c:compact_zone; 3.0.101+, 3.10 read, last from memory",
 )
 def free_start_past(end: int, pageblock_order: int) -> int:
     """Where the free scanner begins: at the zone's end, rounded down."""
@@ -43,7 +43,7 @@ def free_start_past(end: int, pageblock_order: int) -> int:
     "defrag.free-start",
     since="4.3",
     features=("F039",),
-    source="mm/compaction.c:compact_zone; 4.9, 6.1, 6.12 read, the first release from memory",
+    source="mm/compaction.c:compact_zone; 4.9, 6.1, 6.12 read, first from memory",
 )
 def free_start_last(end: int, pageblock_order: int) -> int:
     """Where the free scanner begins: at the pageblock of the zone's last page."""

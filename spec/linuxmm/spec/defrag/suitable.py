@@ -24,7 +24,7 @@ _ISOLATE: Final = 4
     since="2.6.35",
     until="3.18",
     features=("F039",),
-    source="mm/compaction.c:compaction_suitable; 3.4, 3.10 read, the last release from memory",
+    source="mm/compaction.c:compaction_suitable; 3.0.101+, 3.10 read, last from memory",
 )
 def base_mark_low(order: int, minimum: int, low: int, asked: int) -> int:
     """The watermark that single pages must pass, before the gap: low, whatever the request's."""
@@ -59,7 +59,7 @@ def base_mark_by_cost(order: int, minimum: int, low: int, asked: int) -> int:
     since="2.6.35",
     until="3.18",
     features=("F039",),
-    source="mm/compaction.c:compaction_suitable; 3.4, 3.10 read, the last release from memory",
+    source="mm/compaction.c:compaction_suitable; 3.0.101+, 3.10 read, last from memory",
 )
 def suitable_by_index(order: int, enough: bool, served: bool, index: int, threshold: int) -> Compaction:
     """SKIPPED when memory is short; SUCCESS when a block is free and the mark with its gap is met.
@@ -123,7 +123,7 @@ def permitted_costly(order: int, may_enter_fs: bool, may_perform_io: bool) -> bo
     since="2.6.38",
     until="4.5",
     features=("F039",),
-    source="mm/compaction.c:try_to_compact_pages; 3.4, 3.10 read, the last release from memory",
+    source="mm/compaction.c:try_to_compact_pages; 3.0.101+, 3.10 read, last from memory",
 )
 def permitted_with_fs(order: int, may_enter_fs: bool, may_perform_io: bool) -> bool:
     """Whether a request compacts at all: one for more than a page that may call file systems and devices."""
@@ -134,7 +134,7 @@ def permitted_with_fs(order: int, may_enter_fs: bool, may_perform_io: bool) -> b
     "defrag.permitted",
     since="4.6",
     features=("F039",),
-    source="mm/compaction.c:try_to_compact_pages; 6.1, 6.12 read, the first release from memory",
+    source="mm/compaction.c:try_to_compact_pages; 6.1, 6.12 read, first from memory",
 )
 def permitted_with_io(order: int, may_enter_fs: bool, may_perform_io: bool) -> bool:
     """Whether a request compacts at all; without file systems, only anonymous pages will move."""
@@ -146,7 +146,7 @@ def permitted_with_io(order: int, may_enter_fs: bool, may_perform_io: bool) -> b
     since="2.6.35",
     until="4.2",
     features=("F039",),
-    source="mm/compaction.c:compact_finished; 3.4, 3.10 read, the last release from memory",
+    source="mm/compaction.c:compact_finished; 3.0.101+, 3.10 read, last from memory",
 )
 def met_at_page(migrate_pfn: int, free_pfn: int, pageblock_order: int) -> bool:
     """Whether the scanners have met: at the same page, or beyond."""
@@ -157,7 +157,7 @@ def met_at_page(migrate_pfn: int, free_pfn: int, pageblock_order: int) -> bool:
     "defrag.scanners-met",
     since="4.3",
     features=("F039",),
-    source="mm/compaction.c:compact_scanners_met; 6.1, 6.12 read, the first release from memory",
+    source="mm/compaction.c:compact_scanners_met; 6.1, 6.12 read, first from memory",
 )
 def met_in_pageblock(migrate_pfn: int, free_pfn: int, pageblock_order: int) -> bool:
     """Whether the scanners have met: in the same pageblock, or beyond."""
@@ -169,7 +169,7 @@ def met_in_pageblock(migrate_pfn: int, free_pfn: int, pageblock_order: int) -> b
     since="2.6.35",
     until="4.11",
     features=("F039",),
-    source="mm/compaction.c:compact_finished; 3.4, 3.10, 4.9 read, the last release from memory",
+    source="mm/compaction.c:compact_finished; 3.0.101+, 3.10, 4.9 read, last from memory",
 )
 def looks_always(migrate_pfn: int, pageblock_order: int, marked: bool) -> bool:
     """Whether free lists are looked at for a block: when the watermark is met."""
@@ -193,7 +193,7 @@ def looks_at_pageblock_ends(migrate_pfn: int, pageblock_order: int, marked: bool
     since="2.6.35",
     until="5.0",
     features=("F039",),
-    source="mm/compaction.c: no capture; 3.4, 3.10, 4.9",
+    source="mm/compaction.c: no capture; 3.0.101+, 3.10, 4.9",
 )
 def captures_nothing(order: int, asked: int, block_type: int, own_type: int, pageblock_order: int) -> bool:
     """Whether a block that has just merged goes to the task that compacts: never."""
@@ -221,7 +221,7 @@ def captures_large(order: int, asked: int, block_type: int, own_type: int, pageb
     "defrag.captures",
     since="6.10",
     features=("F039",),
-    source="mm/page_alloc.c:compaction_capture; 6.12 read, the first release from memory",
+    source="mm/page_alloc.c:compaction_capture; 6.12 read, first from memory",
 )
 def captures_own(order: int, asked: int, block_type: int, own_type: int, pageblock_order: int) -> bool:
     """As before; a movable request also takes a small block of MOVABLE."""
