@@ -1,0 +1,1 @@
+"""Defragmentation by kernels of every age: compaction, migration, lumpy reclaim."""

@@ -1,0 +1,52 @@
+"""How compaction of one kernel differs, as one record of functions.
+
+Linux: mm/compaction.c.  Seed 2.2.3 (F039).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from linuxmm.model.alloc.freelist import Zone
+from linuxmm.model.alloc.rules import Rules as AllocRules
+from linuxmm.model.defrag.state import Run
+from linuxmm.spec.alloc.retry import Compaction
+
+
+class Rules(NamedTuple):
+    """Everything that compaction of one kernel does in its own way.
+
+    base_mark, suitable, permitted, met, looks, captures, below, free_start, passes
+                      formulas of linuxmm.spec.defrag
+    remembers         positions and skip marks are kept between runs (3.7)
+    scan_free         fill the hand with targets
+    to_targets        what an isolated block becomes in the hand
+    target_block      whether a pageblock may hold targets
+    served_otherwise  whether another type's list, or a large block, would serve
+    order_windows     a direct ASYNC run gives up an aligned window with a page that stays (4.8)
+    find_source, find_target   searches of free lists (5.1)
+    ran_out           how a run without further targets goes on or ends
+    finishes_failed   the pageblock of a page that stayed is finished at once (6.3)
+    """
+
+    alloc: AllocRules
+    base_mark: Callable[[int, int, int, int], int]
+    suitable: Callable[[int, bool, bool, int, int], Compaction]
+    permitted: Callable[[int, bool, bool], bool]
+    met: Callable[[int, int, int], bool]
+    looks: Callable[[int, int, bool], bool]
+    captures: Callable[[int, int, int, int, int], bool]
+    below: Callable[[int, int], bool]
+    free_start: Callable[[int, int], int]
+    passes: Callable[[int], int]
+    remembers: Callable[[], bool]
+    scan_free: "Callable[[Rules, Run], Run]"
+    to_targets: Callable[[tuple[tuple[int, int], ...]], tuple[tuple[int, int], ...]]
+    target_block: Callable[[int, int, int, int, bool], bool]
+    served_otherwise: "Callable[[Rules, Zone, int, int], bool]"
+    order_windows: Callable[[bool, int], bool]
+    find_source: "Callable[[Rules, Run], tuple[Run, int]]"
+    find_target: "Callable[[Rules, Run], Run]"
+    finishes_failed: Callable[[], bool]
+    ran_out: Callable[[bool], Compaction]
+    rotate_front: Callable[[tuple[int, ...], int], tuple[int, ...]]
+    rotate_back: Callable[[tuple[int, ...], int], tuple[int, ...]]

@@ -1,0 +1,268 @@
+"""The free scanner: blocks near the end of the zone are isolated, to be filled with pages from its start.
+
+Linux: mm/compaction.c:isolate_freepages, isolate_freepages_block, compaction_alloc.  Seed 2.2.3 (F039).
+2.6.35 to 3.6, 4.6 to 6.12.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from linuxmm.model.alloc.freelist import (
+    ISOLATE,
+    NOTHING,
+    clear_in_use,
+    free_order,
+    nr_free_pages,
+    pageblock_type,
+    set_in_use,
+    watermark_of,
+)
+from linuxmm.model.alloc.isolate import isolate_free_page
+from linuxmm.model.alloc.request import free_to_zone
+from linuxmm.model.defrag.rules import Rules
+from linuxmm.model.defrag.state import Run, with_marks, with_zone
+from linuxmm.spec.alloc.gfp import ALLOC_CMA
+from linuxmm.spec.defrag.migration import Mode
+from linuxmm.spec.defrag.scanners import CLUSTER_MAX, block_start, free_limit, isolation_mark
+from linuxmm.spec.kernel import behaviour
+from linuxmm.spec.registry import verb
+
+MOVABLE: Final = 1
+CMA: Final = 5
+
+
+def isolate_one(rules: Rules, run: Run, pfn: int, order: int) -> tuple[Run, bool]:
+    """Take a free block as a target, unless the watermark forbids it.
+
+    Requires  (pfn, order) is a free block
+    Source    mm/page_alloc.c:__isolate_free_page; 2.6.35 to 6.12
+    """
+    zone = run.zone
+    if pageblock_type(zone, pfn) != ISOLATE:
+        mark = isolation_mark(watermark_of(zone, 0), order)
+        if not rules.alloc.watermark_ok(rules.alloc, zone, 0, mark, 0, ALLOC_CMA, nr_free_pages(zone)):
+            return run, False
+    run = with_zone(run, isolate_free_page(rules.alloc, zone, pfn, order))
+    return replace(run, isolated=run.isolated + (1 << order)), True
+
+
+def isolate_block(
+    rules: Rules, run: Run, at: int, end: int, stride: int
+) -> tuple[Run, int, tuple[tuple[int, int], ...]]:
+    """Isolate free blocks from `at`, until as many pages are in hand as are to be moved: (run, next, blocks).
+
+    Source    mm/compaction.c:isolate_freepages_block; 4.6 to 6.12
+    """
+    found: list[tuple[int, int]] = []
+    had = run.in_hand
+    scanned, low = 0, at
+    while at < end:
+        scanned += 1
+        order = free_order(run.zone, at)
+        if order == NOTHING:
+            used = run.zone.in_use.get(at)
+            at += stride if used is None else (1 << used[0]) - 1 + stride
+            continue
+        run, taken = isolate_one(rules, run, at, order)
+        if not taken:
+            break
+        found.append((at, order))
+        scanned += (1 << order) - 1
+        had += 1 << order
+        at += 1 << order
+        if len(run.taken) <= had:
+            break
+        at += stride - 1
+    at = min(at, end)
+    scans = (*run.scans, (False, low, at))
+    return replace(run, free_scanned=run.free_scanned + scanned, scans=scans), at, tuple(found)
+
+
+@behaviour(
+    "defrag.to-targets",
+    since="2.6.35",
+    until="6.8",
+    features=("F039",),
+    source="mm/compaction.c:split_map_pages; 6.1 read, last from memory",
+)
+def to_single_pages(blocks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Blocks become single pages, the last page of the last block first."""
+    return tuple(
+        (page, 0) for pfn, order in reversed(blocks) for page in range(pfn + (1 << order) - 1, pfn - 1, -1)
+    )
+
+
+@behaviour(
+    "defrag.to-targets",
+    since="6.9",
+    features=("F039",),
+    source="mm/compaction.c:compaction_alloc_noprof; 6.12 read, first from memory",
+)
+def to_blocks(blocks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """Blocks stay whole, by order, until a page is needed."""
+    return tuple(sorted(blocks, key=lambda block: block[1]))
+
+
+@behaviour(
+    "defrag.target-block",
+    since="2.6.35",
+    until="3.6",
+    features=("F039",),
+    source="mm/compaction.c:suitable_migration_target; 3.0.101+",
+)
+def target_large_or_movable(
+    largest: int, block_type: int, order: int, pageblock_order: int, any_block: bool
+) -> bool:
+    """Whether a pageblock may hold targets: a free one, or one of MOVABLE or CMA.
+
+    largest: order of the free block that begins the pageblock, -1 when none does
+    """
+    if block_type in (ISOLATE, 6):
+        return False
+    return largest >= pageblock_order or block_type in (MOVABLE, CMA)
+
+
+@behaviour(
+    "defrag.target-block",
+    since="3.7",
+    until="6.8",
+    features=("F039",),
+    source="mm/compaction.c:suitable_migration_target; 6.1 read, both ends from memory",
+)
+def target_not_free(largest: int, block_type: int, order: int, pageblock_order: int, any_block: bool) -> bool:
+    """Whether a pageblock may hold targets: one of MOVABLE or CMA that is not free as a whole."""
+    return largest < pageblock_order and (any_block or block_type in (MOVABLE, CMA))
+
+
+@behaviour(
+    "defrag.target-block",
+    since="6.9",
+    features=("F039",),
+    source="mm/compaction.c:suitable_migration_target; 6.12 read, first from memory",
+)
+def target_not_served(
+    largest: int, block_type: int, order: int, pageblock_order: int, any_block: bool
+) -> bool:
+    """As before; it must not begin with a free block of the order asked for."""
+    limit = order if order > 0 else pageblock_order
+    return largest < limit and (any_block or block_type in (MOVABLE, CMA))
+
+
+def may_hold_targets(rules: Rules, run: Run, start: int) -> bool:
+    """Whether the pageblock at `start` may hold targets."""
+    c = run.control
+    largest = free_order(run.zone, start)
+    return rules.target_block(
+        largest, pageblock_type(run.zone, start), c.order, rules.alloc.pageblock_order, c.any_block
+    )
+
+
+@behaviour(
+    "defrag.scan-free",
+    since="2.6.35",
+    until="3.6",
+    features=("F039",),
+    source="mm/compaction.c:isolate_freepages; 3.0.101+",
+)
+def scan_whole_blocks(rules: Rules, run: Run) -> Run:
+    """Empty whole pageblocks of their free pages, from the end of the zone down, until there are enough."""
+    size = 1 << rules.alloc.pageblock_order
+    at, low = run.free_pfn, run.migrate_pfn + size
+    high = min(low, at)
+    while at > low and len(run.taken) > run.in_hand:
+        if at < run.zone.end and may_hold_targets(rules, run, at):
+            found: list[tuple[int, int]] = []
+            page = at
+            while page < min(at + size, run.zone.end):
+                order = free_order(run.zone, page)
+                run = replace(run, free_scanned=run.free_scanned + 1)
+                done = False
+                if order != NOTHING:
+                    run, done = isolate_one(rules, run, page, order)
+                if done:
+                    found.append((page, order))
+                page += 1 << order if done else 1
+            run = replace(run, hand=(*rules.to_targets(tuple(found)), *run.hand))
+            high = max(high, at) if found else high
+        at -= size
+    return replace(run, free_pfn=high)
+
+
+@behaviour(
+    "defrag.scan-free",
+    since="4.6",
+    features=("F039",),
+    source="mm/compaction.c:isolate_freepages; 4.9, 6.1, 6.12",
+)
+def scan_enough(rules: Rules, run: Run) -> Run:
+    """Isolate as many free pages as are to be moved, from where the last scan ended down."""
+    run = rules.find_target(rules, run)
+    if run.hand:
+        return run
+    order = rules.alloc.pageblock_order
+    size = 1 << order
+    at = run.free_pfn
+    start = block_start(at, order)
+    end = min(start + size, run.zone.end)
+    low = free_limit(run.migrate_pfn, order)
+    stride = CLUSTER_MAX if run.control.mode == Mode.ASYNC else 1
+    found: tuple[tuple[int, int], ...] = ()
+    while start >= low:
+        if may_hold_targets(rules, run, start) and (run.control.ignore_skips or start not in run.marks.skips):
+            before = sum(1 << o for _, o in found)
+            run, at, more = isolate_block(rules, replace(run, hand=found), at, end, stride)
+            found = (*found, *more)
+            if at == end:
+                run = skip_targets(run, start)
+            if sum(1 << o for _, o in found) >= len(run.taken):
+                at = start - size if at >= end else at
+                break
+            if at < end:
+                break
+            stride = 1 if sum(1 << o for _, o in found) > before else min(CLUSTER_MAX, stride << 1)
+        end = start
+        start -= size
+        at = start
+    return replace(run, free_pfn=at, hand=rules.to_targets(found))
+
+
+def skip_targets(run: Run, start: int) -> Run:
+    """Remember that a pageblock has no more targets.
+
+    Source    mm/compaction.c:update_pageblock_skip; 3.7 to 6.12
+    """
+    marks = run.marks
+    return with_marks(run, marks._replace(skips=marks.skips | {start}, free=min(marks.free, start)))
+
+
+def take_target(rules: Rules, run: Run) -> tuple[Run, int]:
+    """The next page to move to, or NOTHING.
+
+    Source    mm/compaction.c:compaction_alloc; 2.6.35 to 6.12
+    """
+    if not run.hand:
+        run = rules.scan_free(rules, run)
+    if not run.hand:
+        return run, NOTHING
+    (pfn, order), rest = run.hand[0], run.hand[1:]
+    halves = tuple((pfn + (1 << at), at) for at in range(order))
+    run = replace(run, hand=(*halves, *rest))
+    return with_zone(run, set_in_use(run.zone, pfn, 0, True)), pfn
+
+
+def give_target(run: Run, pfn: int) -> Run:
+    """A target was not used.
+
+    Source    mm/compaction.c:compaction_free; 2.6.35 to 6.12
+    """
+    return replace(with_zone(run, clear_in_use(run.zone, pfn)), hand=((pfn, 0), *run.hand))
+
+
+@verb("F039", source="mm/compaction.c:release_freepages, release_free_list; 2.6.35 to 6.12")
+def release_targets(rules: Rules, run: Run) -> tuple[Run, int]:
+    """Free what is left in hand: (run, the highest page or NOTHING)."""
+    highest = NOTHING
+    for pfn, order in run.hand:
+        run = with_zone(run, free_to_zone(rules.alloc, run.zone, run.control.cpu, pfn, order))
+        highest = max(highest, pfn)
+    return replace(run, hand=()), highest
