@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from linuxmm.oracle.checker.trace import Progress, TraceCheck
+from linuxmm.oracle.defrag_evidence import has_defrag, judge_defrag
 from linuxmm.oracle.formats import (
     Archive,
     Capture,
@@ -19,6 +20,7 @@ from linuxmm.oracle.formats import (
     open_evidence,
 )
 from linuxmm.oracle.large_evidence import has_large, judge_large
+from linuxmm.oracle.memcg_evidence import has_memcg, judge_groups_of
 from linuxmm.oracle.object_evidence import has_objects, judge_objects
 from linuxmm.oracle.reclaim_evidence import has_reclaim, judge_reclaim
 from linuxmm.spec.errors import BadEvidence, LinuxmmError, Unmodelled
@@ -83,6 +85,8 @@ _BESIDE_PAGES: Final[dict[str, Area]] = {
     "objects": Area(has_objects, judge_objects),
     "large": Area(has_large, judge_large),
     "reclaim": Area(has_reclaim, judge_reclaim),
+    "defrag": Area(has_defrag, judge_defrag),
+    "memcg": Area(has_memcg, judge_groups_of),
 }
 """Areas judged beside the page allocator, wherever a capture shows them; a new one is a line here."""
 

@@ -1,14 +1,17 @@
-"""Judge what a capture shows of reclaim: events of vmscan, its counters, and the clock of refaults.
+"""Judge what a capture shows of reclaim: events of vmscan, the clock of refaults, swap, and who was killed.
 
-Linux: include/trace/events/vmscan.h.  Seed 2.4 (F008, F042, F043, F046).
+Linux: include/trace/events/vmscan.h, mm/swapfile.c, mm/oom_kill.c.  Seed 2.4 (F008, F042, F043, F046).
 """
 
 from collections.abc import Iterator
 from typing import Final
 
+from linuxmm.oracle.checker.oom import Report, judge_oom, read_reports
 from linuxmm.oracle.checker.reclaim import Counters, ReclaimCheck
+from linuxmm.oracle.checker.swap import judge_swap
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.state import MachineState, Node
+from linuxmm.oracle.formats.streams import whole
 from linuxmm.oracle.trace_lines import enabled_names, text_lines
 from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.kernel import Kernel, Version, kernel
@@ -19,6 +22,7 @@ _PASSES: Final = frozenset({"mm_vmscan_lru_isolate", "mm_vmscan_lru_shrink_inact
 _PROBES: Final = frozenset({"evict", "refault"})
 _ACTIVATION: Final = frozenset({"activate", "wact"})
 """Names of the probe of workingset_activation: the lab's, and that of older captures."""
+_FILE: Final = 1 << 26
 NODES_SHIFT: Final = 10
 MEM_CGROUP_ID_SHIFT: Final = 16
 ZONES_SHIFT: Final = 3
@@ -26,8 +30,23 @@ ZONES_SHIFT: Final = 3
 
 
 def has_reclaim(capture: Capture) -> bool:
-    """Whether a capture shows passes of reclaim."""
-    return any(reclaim_traces(capture))
+    """Whether a capture shows passes of reclaim, devices to swap to, or reports of the OOM killer."""
+    return any(reclaim_traces(capture)) or any(swap_marks(capture)) or any(_oom_reports(capture))
+
+
+def swap_marks(capture: Capture) -> Iterator[str]:
+    """The marks at which there is a device to swap to."""
+    for mark in capture.marks:
+        swaps, meminfo = (capture.file(f"marks/{mark}/proc/{name}") for name in ("swaps", "meminfo"))
+        if swaps.is_file() and meminfo.is_file() and len(swaps.read_text().splitlines()) > 1:
+            yield mark
+
+
+def _oom_reports(capture: Capture) -> tuple[Report, ...]:
+    log = capture.file("logs/dmesg.txt")
+    if not log.is_file():
+        return ()
+    return read_reports(whole(log, _FILE).decode("utf-8", "replace").splitlines(), str(log))
 
 
 def reclaim_traces(capture: Capture) -> Iterator[str]:
@@ -40,9 +59,13 @@ def reclaim_traces(capture: Capture) -> Iterator[str]:
 def judge_reclaim(judgement: Judgement, capture: Capture, version: str) -> None:
     """Hold everything against the clauses.
 
-    Errors    Unmodelled for the kernel
+    Errors    BadEvidence for a file that is not what its name says; Unmodelled for the kernel
     """
     profile = kernel(version)
+    judge_oom(judgement, _oom_reports(capture), profile)
+    for mark in swap_marks(capture):
+        swaps, meminfo = (capture.file(f"marks/{mark}/proc/{name}") for name in ("swaps", "meminfo"))
+        judge_swap(judgement, swaps.read_text(), meminfo.read_text(), mark)
     states = {mark: counters_of(capture.state(mark)) for mark in capture.marks if capture.has_state(mark)}
     layout = shadow_layout(profile)
     alone = capture.description.machine.cpus == 1
