@@ -101,7 +101,7 @@ def test_the_interpreted_kernel_equals_the_model_after_every_reference(version: 
 
 @pytest.mark.parametrize("version", ["2.6.24", "3.5", "6.12.117"])
 def test_the_compiled_kernel_equals_the_model(version: str) -> None:
-    marks = ZoneMarks(90, 90, 0, 0, 0)
+    marks = ZoneMarks(90, 90, 0, -1, 0)  # without the daemon
     pure = _Pure(version, marks, 30)
     fast = FastLru(kernel(version), 90, PLACES, swap=30, marks=marks)
     plain = FastLru(kernel(version), 90, PLACES, swap=30, marks=marks, compiled=False)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from numba.core import types
 from numba.core.imputils import lower_constant, lower_getattr_generic
+from numba.core.types.containers import NamedUniTuple
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import models, register_model, typeof_impl
 
@@ -55,7 +56,7 @@ class _RulesAttributes(AttributeTemplate):  # type: ignore[misc]
         if isinstance(value, int):
             return types.int64
         if isinstance(value, tuple):
-            return types.NamedUniTuple(types.int64, len(value), type(value))
+            return NamedUniTuple(types.int64, len(value), type(value))
         return types.Dispatcher(value)
 
 
@@ -67,7 +68,7 @@ def _lower_attribute(context: Any, builder: Any, of: RulesType, value: Any, name
     if isinstance(found, int):
         return context.get_constant(types.int64, found)
     if isinstance(found, tuple):
-        kind = types.NamedUniTuple(types.int64, len(found), type(found))
+        kind = NamedUniTuple(types.int64, len(found), type(found))
         return context.get_constant_generic(builder, kind, found)
     return context.get_dummy_value()
 

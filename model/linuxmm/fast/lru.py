@@ -22,7 +22,7 @@ from linuxmm.fast.lru_pack import fresh, unpack
 from linuxmm.model.reclaim.profile import rules_for
 from linuxmm.model.reclaim.reclaimers import direct_reclaim, kswapd
 from linuxmm.model.reclaim.rules import Rules
-from linuxmm.model.reclaim.state import Lruvec, ZoneMarks
+from linuxmm.model.reclaim.state import NOTHING, Lruvec, ZoneMarks
 from linuxmm.model.reclaim.workload import (
     ANON,
     DROP,
@@ -197,6 +197,14 @@ class FastLru:
     def lruvec(self) -> Lruvec:
         """The model's form; a page has the number of its place."""
         return unpack(self.arrays)
+
+    def reserve(self, places: int) -> None:
+        """Let references name so many places; those known stay as they are."""
+        more = places - self._seen.size
+        if more > 0:
+            keys = np.concatenate([self.arrays.keys, np.full(more, NOTHING, np.int64)])
+            self.arrays = self.arrays._replace(keys=keys)
+            self._seen = np.concatenate([self._seen, np.zeros(more, np.uint8)])
 
     def run(self, words: Int64s) -> None:
         """Run references.

@@ -79,11 +79,11 @@ class FastLruvec(NamedTuple):
 
 
 def word(v: FastLruvec, at: int) -> int:
-    return v.st[U(at)]
+    return np.int64(v.st[U(at)])  # type: ignore[return-value]
 
 
 def frame_word(v: FastLruvec, page: int, which: int) -> int:
-    return np.int64(v.frames[U(page * RECORD + which)])
+    return np.int64(v.frames[U(page * RECORD + which)])  # type: ignore[return-value]
 
 
 # ---- lists -----------------------------------------------------------------------------------------------
@@ -437,8 +437,9 @@ PRIMITIVES: Final[dict[Function, Function]] = {
         getattr(state, own.__name__): own
         for own in (
             tail, size_of, size_below, has, zone_of, slot_of, mapped, shadow_at, is_waiting, waiting,
-            nr_zones, marks_of, clock_of, saved_of, recent, previous_of, fruitless_of, failures_of, tail_is_dirty,
-            refaulted, in_use, flag, add_head, add_tail, remove, count_isolated, add_page, push, pop,
+            nr_zones, marks_of, clock_of, saved_of, recent, previous_of, fruitless_of, failures_of,
+            tail_is_dirty, refaulted, in_use, flag, add_head, add_tail, remove, count_isolated, add_page,
+            push, pop,
             leave_batch, forget, set_shadow, set_clock, add_recent, set_recent, set_cost, set_saved,
             set_fruitless, set_failures, set_tail_dirty, note_refault, end_reclaim, count, trace, references,
             unmap, take_slot, give_slot, pageout, swap_free,

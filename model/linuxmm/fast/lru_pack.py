@@ -94,7 +94,7 @@ def unpack(v: FastLruvec) -> Lruvec:
         int(slots[page]): (Entry(young=bool(flags[page] & YOUNG)),) for page in used if flags[page] & MAPPED
     }
     sizes = tuple(int(st[SIZE + lru]) for lru in range(NR_LISTS))
-    marks = ZoneMarks(*(int(st[at]) for at in (MANAGED, FREE_PAGES, MIN, LOW, HIGH)))
+    marks = ZoneMarks(int(st[MANAGED]), int(st[FREE_PAGES]), int(st[MIN]), int(st[LOW]), int(st[HIGH]))
     return Lruvec(
         (marks,),
         pages=Map(pages),

@@ -12,7 +12,7 @@ from linuxmm.model.reclaim.events import (
     MmVmscanKswapdSleep,
     MmVmscanKswapdWake,
 )
-from linuxmm.model.reclaim.rules import Control, Rules, control_at
+from linuxmm.model.reclaim.rules import Control, Rules, control_at, control_of
 from linuxmm.model.reclaim.scan import shrink_lruvec
 from linuxmm.model.reclaim.state import (
     Lruvec,
@@ -27,7 +27,6 @@ from linuxmm.model.reclaim.state import (
 from linuxmm.spec.reclaim.daemon import ZoneLook, failures_after, gave_up, next_priority, target_of
 from linuxmm.spec.reclaim.lists import DEF_PRIORITY, INACTIVE_ANON, INACTIVE_FILE, SWAPPINESS
 from linuxmm.spec.registry import verb
-from linuxmm.spec.vocabulary import SWAP_CLUSTER_MAX
 
 
 class Progress(NamedTuple):
@@ -63,7 +62,7 @@ def direct_reclaim(
     """
     v = trace(count(v, ALLOCSTALL), MmVmscanDirectReclaimBegin(order))
     top = nr_zones(v) - 1 if zone is None else zone
-    control = Control(DEF_PRIORITY, SWAP_CLUSTER_MAX, order, reclaim_idx=top, swappiness=swappiness)
+    control = control_of(order, False, top, swappiness)
     priority = DEF_PRIORITY
     while True:
         v, control = shrink_lruvec(
@@ -94,7 +93,7 @@ def kswapd(
     if gave_up(failures_of(v)) or rules.balanced(looks(v, top), 0):
         return trace(v, MmVmscanKswapdSleep()), Progress(0, DEF_PRIORITY)
     v = trace(count(v, PAGEOUTRUN), MmVmscanKswapdWake(0))
-    control = Control(DEF_PRIORITY, 0, kswapd=True, reclaim_idx=top, swappiness=swappiness)
+    control = control_of(0, True, top, swappiness)
     priority, freed = DEF_PRIORITY, 0
     while priority >= 1 and not rules.balanced(looks(v, top), 0):
         target = 0

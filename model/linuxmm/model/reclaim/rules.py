@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from linuxmm.spec.reclaim.daemon import ZoneLook
+from linuxmm.spec.reclaim.lists import DEF_PRIORITY
 from linuxmm.spec.reclaim.references import Chance, Found, Marked
 from linuxmm.spec.reclaim.shares import Pressure, Shares
 from linuxmm.spec.reclaim.shrinker import Asked, Quota
 from linuxmm.spec.reclaim.workingset import Layout, Resident
+from linuxmm.spec.vocabulary import SWAP_CLUSTER_MAX
 
 
 class Control(NamedTuple):
@@ -40,6 +42,25 @@ class Control(NamedTuple):
     swappiness: int = 60
     scanned: int = 0
     reclaimed: int = 0
+
+
+def control_of(order: int, kswapd: bool, reclaim_idx: int, swappiness: int) -> Control:
+    """What the first pass of a task or of the daemon is told; it may write, unmap and swap."""
+    return Control(
+        DEF_PRIORITY,
+        0 if kswapd else SWAP_CLUSTER_MAX,
+        order,
+        kswapd,
+        True,
+        True,
+        True,
+        True,
+        True,
+        reclaim_idx,
+        swappiness,
+        0,
+        0,
+    )
 
 
 def control_at(was: Control, priority: int, target: int, scanned: int, reclaimed: int) -> Control:

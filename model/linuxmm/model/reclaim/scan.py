@@ -84,11 +84,11 @@ def pressure(rules: Rules, v: Lruvec, control: Control) -> Pressure:
     anon_low = is_low(inactive_anon, active_anon, rules.ratio(managed(v), inactive_anon, active_anon))
     if rules.shares_see_refaults and rules.shadows_anon():
         anon_low = anon_low or refaulted(v, 0)
-    noted = recent(v)
+    noted, swap = recent(v), control.swaps and swap_free(v) > 0
     return Pressure(
         swappiness=control.swappiness,
         priority=control.priority,
-        swap=control.swaps and swap_free(v) > 0,
+        swap=swap,
         whole=True,
         free=free,
         high=high,
