@@ -19,6 +19,7 @@ from linuxmm.fast.arena import Int64s
 from linuxmm.fast.link import Linked
 from linuxmm.fast.lru_arena import PRIMITIVES, FastLruvec
 from linuxmm.fast.lru_pack import fresh, unpack
+from linuxmm.fast.parts import kernel_of
 from linuxmm.model.reclaim.profile import rules_for
 from linuxmm.model.reclaim.reclaimers import direct_reclaim, kswapd
 from linuxmm.model.reclaim.rules import Rules
@@ -182,6 +183,7 @@ class FastLru:
         self.ring: Int64s = np.zeros(RING_HEAD + max(pages // 10, 1), np.int64)
         self._totals: Int64s = np.zeros(NR_TOTALS, np.int64)
         self._run = _compiled(self.rules) if compiled else interpreted(self.rules)
+        self._find = _first_misfit if compiled else first_misfit
 
     @property
     def totals(self) -> Totals:
@@ -211,18 +213,31 @@ class FastLru:
 
         Errors    BadEvidence for a place or a kind that there is not
         """
-        how, places = words & _HOW_MASK, words >> _HOW_BITS
-        wrong = np.flatnonzero((how >= NR_KINDS) | (places < 0) | (places >= self._seen.size))
-        if wrong.size:
-            number = int(wrong[0])
+        number = self._find(words, self._seen.size)
+        if number < words.size:
+            how, place = int(words[number]) & _HOW_MASK, int(words[number]) >> _HOW_BITS
             raise BadEvidence(
                 "references",
                 f"expected a kind below {NR_KINDS} and a place below {self._seen.size}, "
-                f"got {int(how[number])} and {int(places[number])}",
+                f"got {how} and {place}",
                 line=number,
                 where="word",
             )
         self._run(self.arrays, words, self.swappiness, self._seen, self.ring, self._totals)
+
+
+def first_misfit(words: Int64s, places: int) -> int:
+    """Number of the first reference of a kind or to a place that there is not, or the number of all."""
+    at = 0
+    while at < words.size:
+        word = int(words[U(at)])
+        if word & _HOW_MASK >= NR_KINDS or word < 0 or word >> _HOW_BITS >= places:
+            return at
+        at += 1
+    return at
+
+
+_first_misfit: Final = kernel_of(first_misfit)
 
 
 def words_of(places: NDArray[np.int64], how: NDArray[np.int64] | int) -> Int64s:

@@ -1,4 +1,4 @@
-"""Readers of traces of references: of caches as CSV or oracleGeneral, of memory as valgrind's lackey prints it.
+"""Readers of traces of references: of caches as CSV or oracleGeneral, of memory as valgrind's lackey prints.
 
 Every reader gives blocks of two columns: the place that is referenced, numbered from 0 in order of first use,
 and the kind of access.  One key is one page; sizes are not looked at.  Memory grows with the number of
@@ -82,7 +82,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
                 yield file
                 return
             with zstandard.ZstdDecompressor().stream_reader(file) as unpacked:
-                yield unpacked  # type: ignore[misc]
+                yield unpacked
     except zstandard.ZstdError as error:
         raise BadEvidence(str(path), f"expected zstandard data: {error}") from error
     except OSError as error:
@@ -90,7 +90,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def read_references(path: Path, places: Numbering, *, anon: bool = False) -> Iterator[Block]:
-    """The references of a trace, as its name says: .csv, .oracleGeneral or .bin, .lackey; each may end in .zst.
+    """The references of a trace, as its name says: .csv, .oracleGeneral, .bin (also with .zst), or .lackey.
 
     anon      memory that a process reads and writes is anonymous, not a mapped file; for lackey
     Errors    BadEvidence naming the record and the field
@@ -100,9 +100,11 @@ def read_references(path: Path, places: Numbering, *, anon: bool = False) -> Ite
         return read_csv(path, places)
     if name.endswith((".bin", ".oraclegeneral")):
         return read_oracle_general(path, places)
-    if name.endswith(".lackey"):
+    if path.suffix == ".lackey":
         return _of_lackey(path, places, anon)
-    raise BadEvidence(str(path), "expected a name that ends in .csv, .oracleGeneral, .bin or .lackey (.zst)")
+    raise BadEvidence(
+        str(path), "expected a name that ends in .csv, .oracleGeneral or .bin, maybe .zst, or in .lackey"
+    )
 
 
 def read_oracle_general(path: Path, places: Numbering) -> Iterator[Block]:
