@@ -102,13 +102,13 @@ def exact_misses(places: Int64s, pages: int) -> int:
 def rounds_of(
     part: float, exponent: float, count: int, rounds: int, places: int = PLACES
 ) -> tuple[list[float], list[float], float, float]:
-    """(seconds here, seconds in C, miss ratio here, of exact LRU); a first round warms both up."""
+    """(seconds here, seconds in C, misses of the first round here, of exact LRU); that round warms both up."""
     named = stream(exponent, count * (rounds + 1), places=places)
     pages = max(int(places * part), 64)
     with tempfile.TemporaryDirectory() as folder:
         ours = FastLru(kernel(VERSION), pages, places)
         theirs = _Twin(library(folder), ours)
-        mine, twin = [], []
+        mine, twin, ratio = [], [], 0.0
         for at, words in enumerate(np.split(words_of(named, READ), rounds + 1)):
             if at % 2:
                 mine.append(_seconds(ours, words))
@@ -116,7 +116,8 @@ def rounds_of(
             if not at % 2:
                 mine.append(_seconds(ours, words))
             _agree(ours, theirs)
-        ratio = ours.totals.misses / ours.totals.references
+            if not at:
+                ratio = ours.totals.misses / count
     return mine[1:], twin[1:], ratio, exact_misses(named[:count], pages) / count
 
 
@@ -131,7 +132,7 @@ def run(rounds: int = ROUNDS, count: int = OPERATIONS, places: int = PLACES) -> 
             "ratio_to_c": statistics.median(a / b for a, b in zip(ours, twin, strict=True)),
             "c_ns_per_op": statistics.median(twin) / count * 1e9,
             "miss_ratio": miss_ratio,
-            "exact_lru_first_round": exact,
+            "miss_ratio_exact_lru": exact,
             "rounds": rounds,
         }
     return found

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from linuxmm.fast.arena import Int64s
 from linuxmm.fast.link import Linked
-from linuxmm.fast.lru_arena import PRIMITIVES, FastLruvec
+from linuxmm.fast.lru_arena import PRIMITIVES, FastLruvec, ask_frame
 from linuxmm.fast.lru_pack import fresh, unpack
 from linuxmm.fast.parts import kernel_of
+from linuxmm.fast.prefetch import COMPILED, ask
 from linuxmm.model.reclaim.profile import rules_for
 from linuxmm.model.reclaim.reclaimers import direct_reclaim, kswapd
 from linuxmm.model.reclaim.rules import Rules
@@ -53,6 +54,8 @@ NR_TOTALS: Final = 3
 RING_FIRST: Final = 0
 RING_LENGTH: Final = 1
 RING_HEAD: Final = 2
+AHEAD: Final = 16
+"""How many references ahead a place's word is asked for; half as many, its frame."""
 _HOW_BITS: Final = 3
 _HOW_MASK: Final = 7
 LARGEST_PLACE: Final = (1 << 31) - 1
@@ -72,6 +75,9 @@ def run_words(
     at = misses = refused = dropped = 0
     while at < count:
         what = int(words[U(at)])
+        if at + AHEAD < count:
+            ask(v.keys, int(words[U(at + AHEAD)]) >> _HOW_BITS)
+            ask_frame(v, int(words[U(at + (AHEAD >> 1))]) >> _HOW_BITS)
         at += 1
         how = what & _HOW_MASK
         slot = what >> _HOW_BITS
@@ -107,29 +113,12 @@ def run_words(
     return count
 
 
-_COLD: Final = frozenset(
-    {
-        "kswapd",
-        "direct_reclaim",
-        "shrink_lruvec",
-        "shrink_inactive",
-        "shrink_active",
-        "shrink_page",
-        "isolate",
-        "drain",
-        "putback",
-        "refault",
-        "scan_counts",
-        "takes_down",
-        "discard",
-        "clean",
-    }
-)
+_COLD: Final = frozenset({"kswapd", "direct_reclaim", "shrink_inactive", "shrink_active", "discard", "clean"})
 
 
 @lru_cache(maxsize=32)
 def _compiled(rules: Rules) -> Function:
-    return Linked(rules, PRIMITIVES, _COLD).entry(run_words)
+    return Linked(rules, PRIMITIVES | COMPILED, _COLD).entry(run_words)
 
 
 def interpreted(rules: Rules) -> Function:

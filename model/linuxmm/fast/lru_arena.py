@@ -12,10 +12,11 @@ import numpy as np
 from numpy import uintp as U  # noqa: N812
 
 from linuxmm.fast.arena import Int32s, Int64s
+from linuxmm.fast.prefetch import ask
 from linuxmm.model.reclaim import events, reclaimers, state, workload
 from linuxmm.model.reclaim.counters import NAMES
 from linuxmm.model.reclaim.outside import PAGE_SYNCED, UNMAPPED, References
-from linuxmm.model.reclaim.state import DIRTY, LRU, NOTHING, SWAPCACHE, WAITING, Recent, ZoneMarks
+from linuxmm.model.reclaim.state import DIRTY, LRU, NOTHING, SWAPCACHE, TAKEN, WAITING, Recent, ZoneMarks
 from linuxmm.spec.reclaim.daemon import ZoneLook
 from linuxmm.spec.reclaim.lists import FILE
 from linuxmm.spec.relink import Function
@@ -160,7 +161,16 @@ def remove(v: FastLruvec, page: int, lru: int) -> FastLruvec:
     return v
 
 
+def ask_frame(v: FastLruvec, slot: int) -> None:
+    """Have the frame brought in that holds the content of a place."""
+    held = v.keys[U(slot)]
+    if held <= _HELD:
+        ask(v.frames, (_HELD - held) * RECORD)  # type: ignore[arg-type]
+
+
 def push(v: FastLruvec, queue: int, page: int) -> FastLruvec:
+    if queue == TAKEN:  # its place's word is needed when it is judged
+        ask(v.keys, frame_word(v, page, SLOT))
     link_tail(v, page, QUEUE + queue)
     return v
 
