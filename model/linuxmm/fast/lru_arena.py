@@ -165,7 +165,7 @@ def ask_frame(v: FastLruvec, slot: int) -> None:
     """Have the frame brought in that holds the content of a place."""
     held = v.keys[U(slot)]
     if held <= _HELD:
-        ask(v.frames, (_HELD - held) * RECORD)  # type: ignore[arg-type]
+        ask(v.frames, (_HELD - held) * RECORD)
 
 
 def push(v: FastLruvec, queue: int, page: int) -> FastLruvec:
