@@ -54,10 +54,8 @@ SKIPPED: Final = 2
 class Page(NamedTuple):
     """A page of memory that holds something.
 
-    flags  PG_* of the kernel, and ANON, PINNED
+    flags  PG_* of the kernel, and ANON, PINNED; zone: its index; mlocks: mlock_count (since 5.18)
     slot   the place in a mapping, or in swap, whose content it holds
-    zone   index of its zone
-    mlocks mlock_count (since 5.18)
     """
 
     flags: int
@@ -111,8 +109,7 @@ class Lruvec:
     refaults  WORKINGSET_ACTIVATE (anonymous, file) now, and when reclaim last looked
     many_dirty  PGDAT_DIRTY: the tail of the list is dirty pages
     failures  kswapd_failures
-    counters  what /proc/vmstat shows
-    log       events of the step in progress
+    counters  what /proc/vmstat shows; log: events of the step in progress
     """
 
     zones: tuple[ZoneMarks, ...]
