@@ -9,13 +9,21 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import bench_allocator, bench_checker, bench_slub, bench_traces, bench_translate
+from benchmarks import (
+    bench_allocator,
+    bench_checker,
+    bench_reclaim,
+    bench_slub,
+    bench_traces,
+    bench_translate,
+)
 
 Figures = Mapping[str, float | dict[str, float]]
 
 AREAS: Final[dict[str, Callable[[], Mapping[str, Figures]]]] = {
     "alloc": bench_allocator.run,
     "slub": bench_slub.run,
+    "reclaim": bench_reclaim.run,
     "traces": bench_traces.run,
     "checker": bench_checker.run,
     "vm": bench_translate.run,

@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from numba.core import types
 from numba.core.imputils import lower_constant, lower_getattr_generic
+from numba.core.types.containers import NamedUniTuple
 from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import models, register_model, typeof_impl
 
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.model.objects import slub
+from linuxmm.model.reclaim.rules import Rules as ReclaimRules
 
 _serial: Final = count()
 
@@ -22,7 +24,7 @@ _serial: Final = count()
 class BoundRules:
     """One kernel's rules, of compiled functions; compiled code takes it for the algorithms' `Rules`."""
 
-    def __init__(self, rules: Rules | slub.Rules) -> None:
+    def __init__(self, rules: Rules | slub.Rules | ReclaimRules) -> None:
         self.rules = rules
         self.type = RulesType(rules)
 
@@ -30,7 +32,7 @@ class BoundRules:
 class RulesType(types.Opaque):
     """The type of one BoundRules; every BoundRules has its own."""
 
-    def __init__(self, rules: Rules | slub.Rules) -> None:
+    def __init__(self, rules: Rules | slub.Rules | ReclaimRules) -> None:
         super().__init__(f"Rules{next(_serial)}")
         self.rules = rules
 
@@ -53,6 +55,8 @@ class _RulesAttributes(AttributeTemplate):  # type: ignore[misc]
             return types.boolean
         if isinstance(value, int):
             return types.int64
+        if isinstance(value, tuple):
+            return NamedUniTuple(types.int64, len(value), type(value))
         return types.Dispatcher(value)
 
 
@@ -63,6 +67,9 @@ def _lower_attribute(context: Any, builder: Any, of: RulesType, value: Any, name
         return context.get_constant(types.boolean, found)
     if isinstance(found, int):
         return context.get_constant(types.int64, found)
+    if isinstance(found, tuple):
+        kind = NamedUniTuple(types.int64, len(found), type(found))
+        return context.get_constant_generic(builder, kind, found)
     return context.get_dummy_value()
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
 import typer
@@ -10,6 +11,7 @@ from linuxmm.fast.allocator import ALLOC, FastAllocator, Totals, fields
 from linuxmm.model.alloc.boot import Booted
 from linuxmm.oracle.object_run import lines_of, read_recording, replay_objects, slabinfo
 from linuxmm.oracle.pc import LEAST, boot_pc
+from linuxmm.oracle.reclaim_run import run_trace, table_of
 from linuxmm.oracle.run_report import figures, printed
 from linuxmm.oracle.workloads import Workload, workload
 from linuxmm.spec.kernel import Arch, kernel
@@ -60,9 +62,21 @@ def run_command(
     objects: Annotated[
         bool, typer.Option("--objects", help="Replay the kmem events of a recording on SLUB instead.")
     ] = False,
+    reclaim: Annotated[
+        bool,
+        typer.Option(
+            "--reclaim",
+            help="Run a trace of references through reclaim instead: .csv, .oracleGeneral, .bin, .lackey; "
+            "--memory is then in pages, and --kernel may name several, with commas.",
+        ),
+    ] = False,
+    swap: Annotated[int, typer.Option("--swap", min=0, help="Pages of swap, with --reclaim.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Run a workload on the page allocator of a kernel and report as that kernel would."""
+    if reclaim:
+        _run_reclaim(name, version, memory, swap, as_json)
+        return
     if objects:
         _run_objects(name, version, memory, as_json)
         return
@@ -87,6 +101,16 @@ def run_command(
     typer.echo("\ncounters of the run")
     for key, value in totals.items():
         typer.echo(f"{key} {value}")
+
+
+def _run_reclaim(name: str, versions: str, pages: int, swap: int, as_json: bool) -> None:
+    runs = run_trace(Path(name), versions.split(","), pages, swap)
+    if as_json:
+        found = {"workload": name, "pages": pages, "swap": swap, "kernels": [run.as_json() for run in runs]}
+        typer.echo(json.dumps(found, indent=1))
+        return
+    typer.echo(f"{name}: {runs[0].references} references, {pages} pages, {swap} pages of swap")
+    typer.echo(table_of(runs))
 
 
 def _run_objects(name: str, version: str, memory: int, as_json: bool) -> None:

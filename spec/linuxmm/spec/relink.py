@@ -17,7 +17,7 @@ Function = Callable[..., Any]
 class Relinker:
     """Rebuilds functions, and everything of `packages` that they call, with `primitives` replaced.
 
-    primitives  original function -> its replacement (used as given)
+    primitives  original function, or class that is called -> its replacement (used as given)
     packages    module prefixes whose functions are rebuilt; others are left alone
     wrap        applied to every rebuilt function and replacement (a compiler's decorator, say)
     """
@@ -47,7 +47,9 @@ class Relinker:
         namespace = dict(source.__globals__)
         for name in global_names(source):
             value = namespace.get(name)
-            if isinstance(value, FunctionType) and self._belongs(value):
+            if (isinstance(value, FunctionType) and self._belongs(value)) or (
+                isinstance(value, type) and value in self._primitives
+            ):
                 namespace[name] = self(value)
             elif isinstance(value, ModuleType) and value.__name__.startswith(self._packages):
                 raise TypeError(

@@ -157,7 +157,8 @@ def test_pages_of_higher_zones_are_skipped_since_4_8() -> None:
     for page in range(4):
         v = bring_in(rules("6.1"), v, page, page, zone=page % 2)
     v, taken, scanned = isolate(rules("6.1"), v, INACTIVE_FILE, 4, DIRECT)
-    assert (taken, scanned, v.lists[INACTIVE_FILE], v.isolated) == ((0, 2), 2, (3, 1), (0, 2))
+    assert (taken, scanned, v.lists[INACTIVE_FILE], v.isolated) == (2, 2, (3, 1), (0, 2))
+    assert v.queues == ((0, 2), (), ())
     assert v.counters["pgskip"] == 2
 
 

@@ -3,6 +3,15 @@
 Linux: mm/swap.c, mm/mlock.c.  Seed 2.4.1, 2.4.3, 2.4.6 (F042, F043, F044, F047).
 """
 
+from linuxmm.model.reclaim.counters import (
+    PGACTIVATE,
+    PGLAZYFREE,
+    PGROTATED,
+    UNEVICTABLE_PGS_CULLED,
+    UNEVICTABLE_PGS_MLOCKED,
+    UNEVICTABLE_PGS_MUNLOCKED,
+    UNEVICTABLE_PGS_RESCUED,
+)
 from linuxmm.model.reclaim.events import (
     MmFilemapAddToPageCache,
     MmLruActivate,
@@ -23,23 +32,28 @@ from linuxmm.model.reclaim.state import (
     SWAPBACKED,
     SWAPCACHE,
     UNEVICTABLE,
+    WAITING,
     WRITEBACK,
     Lruvec,
     add_head,
     add_page,
     add_tail,
+    clock_of,
     count,
     flag,
     forget,
     give_slot,
     has,
     is_waiting,
+    leave_batch,
+    pop,
+    push,
     remove,
     set_clock,
     set_mlocks,
-    set_waiting,
     shadow_at,
     trace,
+    waiting,
 )
 from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.reclaim.lists import INACTIVE_FILE, is_file
@@ -61,6 +75,11 @@ def bring_in(
 
     Requires  the page is free, and the place is not held by another page
     """
+    return enter(rules, v, page, slot, anon, zone, dirty)
+
+
+def enter(rules: Rules, v: Lruvec, page: int, slot: int, anon: bool, zone: int, dirty: bool) -> Lruvec:
+    """As `bring_in`."""
     v = add_page(v, page, (ANON | SWAPBACKED if anon else 0) | (DIRTY if dirty else 0), slot, zone)
     if not anon:
         v = trace(v, MmFilemapAddToPageCache(page, slot))
@@ -74,16 +93,15 @@ def bring_in(
 @verb("F042", source="mm/swap.c:lru_cache_add, folio_add_lru")
 def lru_cache_add(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     """A page waits on the CPU's batch, which is emptied when it is full."""
-    v = set_waiting(v, (*v.waiting, page))
-    return drain(rules, v) if len(v.waiting) >= rules.batch else v
+    v = push(v, WAITING, page)
+    return drain(rules, v) if waiting(v) >= rules.batch else v
 
 
 @verb("F042", source="mm/swap.c:__pagevec_lru_add, folio_batch_move_lru, lru_add_drain")
 def drain(rules: Rules, v: Lruvec) -> Lruvec:
     """Every waiting page gets on its list, the oldest first."""
-    waiting = v.waiting
-    v = set_waiting(v, ())
-    for page in waiting:
+    while waiting(v):
+        v, page = pop(v, WAITING)
         v = putback(rules, v, page)
         v = trace(v, MmLruInsertion(page, lru_of(rules, v, page)))
     return v
@@ -96,9 +114,9 @@ def putback(rules: Rules, v: Lruvec, page: int) -> Lruvec:
         if locked:
             v = flag(v, page, ACTIVE, False)
             if not has(v, page, UNEVICTABLE):
-                v = count(v, "unevictable_pgs_culled")
+                v = count(v, UNEVICTABLE_PGS_CULLED)
         elif has(v, page, UNEVICTABLE):
-            v = count(v, "unevictable_pgs_rescued")
+            v = count(v, UNEVICTABLE_PGS_RESCUED)
         v = flag(v, page, UNEVICTABLE, locked)
     return add_head(v, page, lru_of(rules, v, page))
 
@@ -118,11 +136,11 @@ def mark_accessed(rules: Rules, v: Lruvec, page: int) -> Lruvec:
         v = remove(v, page, lru_of(rules, v, page))
         v = flag(v, page, ACTIVE, True)
         v = add_head(v, page, lru_of(rules, v, page))
-        v = trace(count(v, "pgactivate"), MmLruActivate(page))
+        v = trace(count(v, PGACTIVATE), MmLruActivate(page))
     elif marked.activates and is_waiting(v, page):
         v = flag(v, page, ACTIVE, True)
     v = flag(v, page, REFERENCED, marked.referenced)
-    return set_clock(v, v.clock + 1) if marked.ages else v
+    return set_clock(v, clock_of(v) + 1) if marked.ages else v
 
 
 @verb("F044", source="mm/mlock.c:mlock_vma_page, mlock_folio")
@@ -132,7 +150,7 @@ def mlock(rules: Rules, v: Lruvec, page: int) -> Lruvec:
         v = set_mlocks(v, page, v.pages[page].mlocks + 1)
     if has(v, page, MLOCKED):
         return v
-    v = count(flag(v, page, MLOCKED, True), "unevictable_pgs_mlocked")
+    v = count(flag(v, page, MLOCKED, True), UNEVICTABLE_PGS_MLOCKED)
     return _move(rules, v, page)
 
 
@@ -147,7 +165,7 @@ def munlock(rules: Rules, v: Lruvec, page: int, others: bool) -> Lruvec:
         v, others = set_mlocks(v, page, mlocks), mlocks > 0
     if others or not has(v, page, MLOCKED):
         return v
-    v = count(flag(v, page, MLOCKED, False), "unevictable_pgs_munlocked")
+    v = count(flag(v, page, MLOCKED, False), UNEVICTABLE_PGS_MUNLOCKED)
     return _move(rules, v, page)
 
 
@@ -170,7 +188,7 @@ def mark_lazyfree(rules: Rules, v: Lruvec, page: int) -> Lruvec:
         return v
     v = remove(v, page, lru_of(rules, v, page))
     v = flag(v, page, ACTIVE | REFERENCED | SWAPBACKED | DIRTY, False)
-    return count(add_head(v, page, INACTIVE_FILE), "pglazyfree")
+    return count(add_head(v, page, INACTIVE_FILE), PGLAZYFREE)
 
 
 @verb("F042", source="mm/filemap.c:end_page_writeback; mm/swap.c:rotate_reclaimable_page")
@@ -182,7 +200,7 @@ def end_writeback(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     if not asked or busy or not has(v, page, LRU) or (has(v, page, ACTIVE) and not rules.rotates_active):
         return v
     v = flag(remove(v, page, lru_of(rules, v, page)), page, ACTIVE, False)
-    return count(add_tail(v, page, lru_of(rules, v, page)), "pgrotated")
+    return count(add_tail(v, page, lru_of(rules, v, page)), PGROTATED)
 
 
 @verb("F042", source="mm/filemap.c:delete_from_page_cache; mm/swap.c:__page_cache_release")
@@ -194,5 +212,5 @@ def drop(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     if has(v, page, LRU):
         v = remove(v, page, lru_of(rules, v, page))
     else:
-        v = set_waiting(v, tuple(other for other in v.waiting if other != page))
+        v = leave_batch(v, page)
     return forget(give_slot(v, page) if has(v, page, SWAPCACHE) else v, page)

@@ -44,7 +44,6 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10) -> Rul
 
     branch = kernel.version.branch
     split = branch >= Version(2, 6, 28)
-    shadows = branch >= Version(3, 15)
     return Rules(
         split=split,
         nodes=branch >= Version(4, 8),
@@ -67,8 +66,9 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10) -> Rul
         file_low=rule("file-is-low", inactive.file_is_low_always),
         ratio=rule("inactive-ratio", inactive.ratio_of_zone),
         adjusts=branch >= Version(3, 11),
-        cost=rule("cost", shares.cost_of_pages) if branch >= Version(5, 8) else None,
-        layout=rule("shadow-layout", workingset.layout_of_zone)(64, node_shift, 3, 16) if shadows else None,
+        cost=rule("cost", cost_of_nothing),
+        shadows=branch >= Version(3, 15),
+        layout=rule("shadow-layout", workingset.layout_of_zone)(64, node_shift, 3, 16),
         eviction_time=rule("eviction-time", workingset.time_after_eviction),
         workingset_size=rule("workingset-size", workingset.size_of_active_file),
         shadows_anon=rule("shadows-anon", workingset.anon_leaves_none),
@@ -83,6 +83,11 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10) -> Rul
         goes_on=rule("shrinker-goes-on", shrinker.goes_on_in_batches),
         deferred=rule("shrinker-deferred", shrinker.deferred_rest),
     )
+
+
+def cost_of_nothing(io: int, rotated: int) -> int:
+    """Before 5.8 nothing is noted of cost."""
+    return 0
 
 
 def never_too_many(inactive: int, isolated: int, may_do_io: bool) -> bool:

@@ -3,22 +3,30 @@
 Linux: mm/vmscan.c:do_try_to_free_pages, balance_pgdat.  Seed 2.1.1.3, 2.4.1 (F015, F042).
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
+from linuxmm.model.reclaim.counters import ALLOCSTALL, PAGEOUTRUN
 from linuxmm.model.reclaim.events import (
     MmVmscanDirectReclaimBegin,
     MmVmscanDirectReclaimEnd,
     MmVmscanKswapdSleep,
     MmVmscanKswapdWake,
 )
-from linuxmm.model.reclaim.rules import Control, Rules
+from linuxmm.model.reclaim.rules import Control, Rules, control_at, control_of
 from linuxmm.model.reclaim.scan import shrink_lruvec
-from linuxmm.model.reclaim.state import Lruvec, count, trace
+from linuxmm.model.reclaim.state import (
+    Lruvec,
+    count,
+    end_reclaim,
+    failures_of,
+    marks_of,
+    nr_zones,
+    set_failures,
+    trace,
+)
 from linuxmm.spec.reclaim.daemon import ZoneLook, failures_after, gave_up, next_priority, target_of
 from linuxmm.spec.reclaim.lists import DEF_PRIORITY, INACTIVE_ANON, INACTIVE_FILE, SWAPPINESS
 from linuxmm.spec.registry import verb
-from linuxmm.spec.vocabulary import SWAP_CLUSTER_MAX
 
 
 class Progress(NamedTuple):
@@ -52,21 +60,18 @@ def direct_reclaim(
     zone      the highest zone that helps, by default any
     Ensures   ends after at most 13 rounds, with pages freed or with the answer that there were none
     """
-    v = trace(count(v, "allocstall"), MmVmscanDirectReclaimBegin(order))
-    control = Control(
-        DEF_PRIORITY,
-        SWAP_CLUSTER_MAX,
-        order,
-        reclaim_idx=len(v.zones) - 1 if zone is None else zone,
-        swappiness=swappiness,
-    )
+    v = trace(count(v, ALLOCSTALL), MmVmscanDirectReclaimBegin(order))
+    top = nr_zones(v) - 1 if zone is None else zone
+    control = control_of(order, False, top, swappiness)
     priority = DEF_PRIORITY
     while True:
-        v, control = shrink_lruvec(rules, v, control._replace(priority=priority))
+        v, control = shrink_lruvec(
+            rules, v, control_at(control, priority, control.target, control.scanned, control.reclaimed)
+        )
         if control.reclaimed >= control.target or priority == 0:
             break
         priority -= 1
-    v = replace(v, previous=priority, looked=v.refaults)
+    v = end_reclaim(v, priority)
     v = trace(v, MmVmscanDirectReclaimEnd(control.reclaimed))
     return v, Progress(control.reclaimed, priority)
 
@@ -84,17 +89,21 @@ def kswapd(
 
     Ensures   ends; nothing is done when the node is balanced, or the daemon gave up on it
     """
-    top = len(v.zones) - 1 if zone is None else zone
-    if gave_up(v.failures) or rules.balanced(looks(v, top), 0):
+    top = nr_zones(v) - 1 if zone is None else zone
+    if gave_up(failures_of(v)) or rules.balanced(looks(v, top), 0):
         return trace(v, MmVmscanKswapdSleep()), Progress(0, DEF_PRIORITY)
-    v = trace(count(v, "pageoutrun"), MmVmscanKswapdWake(0))
-    control = Control(DEF_PRIORITY, 0, kswapd=True, reclaim_idx=top, swappiness=swappiness)
+    v = trace(count(v, PAGEOUTRUN), MmVmscanKswapdWake(0))
+    control = control_of(0, True, top, swappiness)
     priority, freed = DEF_PRIORITY, 0
     while priority >= 1 and not rules.balanced(looks(v, top), 0):
-        target = sum(target_of(z.high) for z in v.zones[: top + 1] if z.managed)
-        control = control._replace(priority=priority, target=target, scanned=0, reclaimed=0)
+        target = 0
+        for number in range(top + 1):
+            marks = marks_of(v, number)
+            if marks.managed:
+                target += target_of(marks.high)
+        control = control_at(control, priority, target, 0, 0)
         v, control = shrink_lruvec(rules, v, control)
         freed += control.reclaimed
         priority = next_priority(priority, control.scanned, target, control.reclaimed)
-    v = replace(v, failures=failures_after(v.failures, freed), previous=priority, looked=v.refaults)
+    v = end_reclaim(set_failures(v, failures_after(failures_of(v), freed)), priority)
     return trace(v, MmVmscanKswapdSleep()), Progress(freed, priority)

@@ -3,8 +3,7 @@
 Linux: mm/workingset.c:workingset_eviction, workingset_refault; mm/swap.c:lru_note_cost.  Seed 2.4.5 (F046).
 """
 
-from dataclasses import replace
-
+from linuxmm.model.reclaim.counters import WORKINGSET_ACTIVATE, WORKINGSET_REFAULT, WORKINGSET_RESTORE
 from linuxmm.model.reclaim.rules import Rules
 from linuxmm.model.reclaim.state import (
     ACTIVE,
@@ -13,10 +12,14 @@ from linuxmm.model.reclaim.state import (
     SWAPBACKED,
     WORKINGSET,
     Lruvec,
+    clock_of,
     count,
     flag,
     has,
+    note_refault,
+    recent,
     set_clock,
+    set_cost,
     set_shadow,
     shadow_at,
     size_of,
@@ -40,21 +43,22 @@ from linuxmm.spec.registry import verb
 @verb("F043", source="mm/swap.c:lru_note_cost; 5.8 to 6.12")
 def note_cost(rules: Rules, v: Lruvec, file: bool, io: int, rotated: int) -> Lruvec:
     """Note what reclaim of a kind of pages costs; nothing before 5.8."""
-    if rules.cost is None:
-        return v
     cost = rules.cost(io, rotated)
     if not cost:
         return v
-    pages = sum(size_of(v, lru) for lru in EVICTABLE)
-    return replace(v, cost=costs_after(*v.cost, file, cost, pages))
+    pages = 0
+    for lru in EVICTABLE:
+        pages += size_of(v, lru)
+    was = recent(v)
+    return set_cost(v, costs_after(was.cost_anon, was.cost_file, file, cost, pages))
 
 
 @verb("F046", source="mm/workingset.c:workingset_eviction; 3.15 to 6.12")
 def evict(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     """A reclaimed page leaves a shadow in its place, and the clock goes on."""
-    if rules.layout is None or (has(v, page, ANON) and not rules.shadows_anon()):
+    if not rules.shadows or (has(v, page, ANON) and not rules.shadows_anon()):
         return v
-    noted, clock = rules.eviction_time(v.clock, 1)
+    noted, clock = rules.eviction_time(clock_of(v), 1)
     zone = zone_of(v, page) if rules.layout.zone else 0
     shadow = Shadow(noted, 0, 0, zone, int(has(v, page, WORKINGSET)) if rules.layout.flag else 0)
     return set_clock(set_shadow(v, slot_of(v, page), pack(rules.layout, shadow)), clock)
@@ -69,11 +73,11 @@ def refault(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     slot, layout = slot_of(v, page), rules.layout
     word = shadow_at(v, slot)
     v = set_shadow(v, slot, NOTHING)
-    if layout is None:
+    if not rules.shadows:
         return v
     shadow, file = unpack(layout, word), is_file(has(v, page, SWAPBACKED))
-    kind = ("_file" if file else "_anon") if rules.shadows_anon() else ""
-    v = count(v, "workingset_refault" + kind)
+    kind = (2 if file else 1) if rules.shadows_anon() else 0
+    v = count(v, WORKINGSET_REFAULT + kind)
     resident = Resident(
         size_of(v, INACTIVE_ANON),
         size_of(v, ACTIVE_ANON),
@@ -81,15 +85,12 @@ def refault(rules: Rules, v: Lruvec, page: int) -> Lruvec:
         size_of(v, ACTIVE_FILE),
         swap_free(v) > 0,
     )
-    if distance(layout, v.clock, shadow.time, 0) > rules.workingset_size(resident, file):
+    if distance(layout, clock_of(v), shadow.time, 0) > rules.workingset_size(resident, file):
         return v
-    v = set_clock(flag(v, page, ACTIVE, True), v.clock + 1)
-    v = count(v, "workingset_activate" + kind)
-    anon_refaults, file_refaults = v.refaults
-    v = replace(
-        v, refaults=(anon_refaults, file_refaults + 1) if file else (anon_refaults + 1, file_refaults)
-    )
+    v = set_clock(flag(v, page, ACTIVE, True), clock_of(v) + 1)
+    v = count(v, WORKINGSET_ACTIVATE + kind)
+    v = note_refault(v, file)
     if shadow.workingset:
         v = note_cost(rules, flag(v, page, WORKINGSET, True), file, 1, 0)
-        v = count(v, "workingset_restore" + kind)
+        v = count(v, WORKINGSET_RESTORE + kind)
     return v

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from linuxmm.spec.reclaim.daemon import ZoneLook
+from linuxmm.spec.reclaim.lists import DEF_PRIORITY
 from linuxmm.spec.reclaim.references import Chance, Found, Marked
 from linuxmm.spec.reclaim.shares import Pressure, Shares
 from linuxmm.spec.reclaim.shrinker import Asked, Quota
 from linuxmm.spec.reclaim.workingset import Layout, Resident
+from linuxmm.spec.vocabulary import SWAP_CLUSTER_MAX
 
 
 class Control(NamedTuple):
@@ -42,6 +44,49 @@ class Control(NamedTuple):
     reclaimed: int = 0
 
 
+def control_of(order: int, kswapd: bool, reclaim_idx: int, swappiness: int) -> Control:
+    """What the first pass of a task or of the daemon is told; it may write, unmap and swap."""
+    return Control(
+        DEF_PRIORITY,
+        0 if kswapd else SWAP_CLUSTER_MAX,
+        order,
+        kswapd,
+        True,
+        True,
+        True,
+        True,
+        True,
+        reclaim_idx,
+        swappiness,
+        0,
+        0,
+    )
+
+
+def control_at(was: Control, priority: int, target: int, scanned: int, reclaimed: int) -> Control:
+    """The same control, at a priority, with a target and what was done so far."""
+    return Control(
+        priority,
+        target,
+        was.order,
+        was.kswapd,
+        was.writes,
+        was.unmaps,
+        was.swaps,
+        was.io,
+        was.fs,
+        was.reclaim_idx,
+        was.swappiness,
+        scanned,
+        reclaimed,
+    )
+
+
+def with_done(was: Control, scanned: int, reclaimed: int) -> Control:
+    """The same control, with more pages scanned and reclaimed."""
+    return control_at(was, was.priority, was.target, was.scanned + scanned, was.reclaimed + reclaimed)
+
+
 class Rules(NamedTuple):
     """Everything that reclaim of one kernel does in its own way.
 
@@ -58,8 +103,9 @@ class Rules(NamedTuple):
     batches                              short scans are saved up for
     anon_low, file_low, ratio            when active pages are taken down
     adjusts                              the rest is cut in proportion once enough was freed (3.11)
-    cost                                 what is noted of I/O and of rotation; None before 5.8
-    layout                               of shadow entries; None before 3.15
+    cost                                 what is noted of I/O and of rotation; nothing before 5.8
+    shadows                              evicted pages leave shadow entries (3.15)
+    layout                               of shadow entries
     eviction_time, workingset_size, shadows_anon
     deactivated_is_workingset            deactivated pages get PG_workingset (4.20)
     mlock_counts                         a page counts the areas that lock it (5.18)
@@ -91,8 +137,9 @@ class Rules(NamedTuple):
     file_low: Callable[[int, int, bool], bool]
     ratio: Callable[[int, int, int], int]
     adjusts: bool
-    cost: Callable[[int, int], int] | None
-    layout: Layout | None
+    cost: Callable[[int, int], int]
+    shadows: bool
+    layout: Layout
     eviction_time: Callable[[int, int], tuple[int, int]]
     workingset_size: Callable[[Resident, bool], int]
     shadows_anon: Callable[[], bool]

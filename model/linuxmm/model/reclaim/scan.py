@@ -3,11 +3,24 @@
 Linux: mm/vmscan.c:shrink_zone, shrink_lruvec, shrink_list.  Seed 2.4.1, 2.4.2 (F015, F042, F043).
 """
 
-from dataclasses import replace
+from typing import TypeAlias
 
 from linuxmm.model.reclaim.rules import Control, Rules
 from linuxmm.model.reclaim.shrink import shrink_active, shrink_inactive
-from linuxmm.model.reclaim.state import Lruvec, size_below, size_of, swap_free
+from linuxmm.model.reclaim.state import (
+    Lruvec,
+    managed,
+    marks_of,
+    nr_zones,
+    recent,
+    refaulted,
+    saved_of,
+    set_recent,
+    set_saved,
+    size_below,
+    size_of,
+    swap_free,
+)
 from linuxmm.spec.reclaim.amounts import left_after_target, unscanned_per_cent
 from linuxmm.spec.reclaim.inactive import is_low
 from linuxmm.spec.reclaim.lists import (
@@ -25,6 +38,19 @@ from linuxmm.spec.reclaim.shares import Pressure, aged
 from linuxmm.spec.registry import verb
 from linuxmm.spec.vocabulary import SWAP_CLUSTER_MAX
 
+Counts: TypeAlias = tuple[int, int, int, int]
+"""Pages of each evictable list."""
+
+
+def with_count(counts: Counts, lru: int, pages: int) -> Counts:
+    """The counts, with another of one list."""
+    return (
+        pages if lru == INACTIVE_ANON else counts[INACTIVE_ANON],
+        pages if lru == ACTIVE_ANON else counts[ACTIVE_ANON],
+        pages if lru == INACTIVE_FILE else counts[INACTIVE_FILE],
+        pages if lru == ACTIVE_FILE else counts[ACTIVE_FILE],
+    )
+
 
 def eligible(rules: Rules, v: Lruvec, lru: int, control: Control) -> int:
     """Pages of a list that the pass may take."""
@@ -39,39 +65,43 @@ def takes_down(rules: Rules, v: Lruvec, kind: int, control: Control, refaults: b
     inactive = eligible(rules, v, kind, control)
     active = eligible(rules, v, kind + ACTIVE, control)
     if kind == FILE:
-        return rules.file_low(inactive, active, refaults and v.refaults[1] != v.looked[1])
-    present = sum(zone.managed for zone in v.zones)
-    if refaults and rules.shadows_anon() and v.refaults[0] != v.looked[0]:
+        return rules.file_low(inactive, active, refaults and refaulted(v, FILE))
+    present = managed(v)
+    if refaults and rules.shadows_anon() and refaulted(v, 0):
         return True
     return rules.anon_low(inactive, active, rules.ratio(present, inactive, active), swap_free(v) > 0)
 
 
 def pressure(rules: Rules, v: Lruvec, control: Control) -> Pressure:
     """What the choice of shares looks at."""
-    sizes = [size_of(v, lru) for lru in EVICTABLE]
     inactive_anon = eligible(rules, v, INACTIVE_ANON, control)
     active_anon = eligible(rules, v, ACTIVE_ANON, control)
-    present = sum(zone.managed for zone in v.zones)
-    anon_low = is_low(inactive_anon, active_anon, rules.ratio(present, inactive_anon, active_anon))
+    free = high = 0
+    for zone in range(nr_zones(v)):
+        marks = marks_of(v, zone)
+        free += marks.free
+        high += marks.high
+    anon_low = is_low(inactive_anon, active_anon, rules.ratio(managed(v), inactive_anon, active_anon))
     if rules.shares_see_refaults and rules.shadows_anon():
-        anon_low = anon_low or v.refaults[0] != v.looked[0]
+        anon_low = anon_low or refaulted(v, 0)
+    noted, swap = recent(v), control.swaps and swap_free(v) > 0
     return Pressure(
         swappiness=control.swappiness,
         priority=control.priority,
-        swap=control.swaps and swap_free(v) > 0,
+        swap=swap,
         whole=True,
-        free=sum(zone.free for zone in v.zones),
-        high=sum(zone.high for zone in v.zones),
+        free=free,
+        high=high,
         inactive_anon=inactive_anon,
         inactive_file=eligible(rules, v, INACTIVE_FILE, control),
-        anon=sizes[INACTIVE_ANON] + sizes[ACTIVE_ANON],
-        file=sizes[INACTIVE_FILE] + sizes[ACTIVE_FILE],
-        scanned_anon=v.scanned[0],
-        scanned_file=v.scanned[1],
-        rotated_anon=v.rotated[0],
-        rotated_file=v.rotated[1],
-        cost_anon=v.cost[0],
-        cost_file=v.cost[1],
+        anon=size_of(v, INACTIVE_ANON) + size_of(v, ACTIVE_ANON),
+        file=size_of(v, INACTIVE_FILE) + size_of(v, ACTIVE_FILE),
+        scanned_anon=noted.scanned_anon,
+        scanned_file=noted.scanned_file,
+        rotated_anon=noted.rotated_anon,
+        rotated_file=noted.rotated_file,
+        cost_anon=noted.cost_anon,
+        cost_file=noted.cost_file,
         anon_low=anon_low,
         file_low=takes_down(rules, v, FILE, control, rules.shares_see_refaults),
         trims=True,
@@ -79,17 +109,19 @@ def pressure(rules: Rules, v: Lruvec, control: Control) -> Pressure:
 
 
 @verb("F043", source="mm/vmscan.c:get_scan_count; shrink_zone before 2.6.35")
-def scan_counts(rules: Rules, v: Lruvec, control: Control) -> tuple[Lruvec, list[int]]:
+def scan_counts(rules: Rules, v: Lruvec, control: Control) -> tuple[Lruvec, Counts]:
     """Pages of each of the four lists that the pass scans."""
     anon = size_of(v, INACTIVE_ANON) + size_of(v, ACTIVE_ANON)
     file = size_of(v, INACTIVE_FILE) + size_of(v, ACTIVE_FILE)
-    scanned_anon, rotated_anon = aged(v.scanned[0], v.rotated[0], anon)
-    scanned_file, rotated_file = aged(v.scanned[1], v.rotated[1], file)
-    v = replace(v, scanned=(scanned_anon, scanned_file), rotated=(rotated_anon, rotated_file))
+    noted = recent(v)
+    v = set_recent(
+        v,
+        aged(noted.scanned_anon, noted.rotated_anon, anon),
+        aged(noted.scanned_file, noted.rotated_file, file),
+    )
     p = pressure(rules, v, control)
     shares = rules.shares(p)
-    counts: list[int] = []
-    saved: list[int] = []
+    counts = (0, 0, 0, 0)
     for lru in EVICTABLE:
         size = eligible(rules, v, lru, control)
         part = shares.file if lru & FILE else shares.anon
@@ -99,10 +131,11 @@ def scan_counts(rules: Rules, v: Lruvec, control: Control) -> tuple[Lruvec, list
             wanted = rules.rounding(
                 rules.least(size, size >> control.priority, False), part, shares.denominator
             )
-        rest, now = batched(v.saved[lru], wanted) if rules.batches else (0, wanted)
-        saved.append(rest)
-        counts.append(now)
-    return replace(v, saved=tuple(saved)), counts
+        if rules.batches:
+            rest, wanted = batched(saved_of(v, lru), wanted)
+            v = set_saved(v, lru, rest)
+        counts = with_count(counts, lru, wanted)
+    return v, counts
 
 
 @verb("F042", "F043", source="mm/vmscan.c:shrink_zone, shrink_lruvec")
@@ -111,13 +144,13 @@ def shrink_lruvec(rules: Rules, v: Lruvec, control: Control) -> tuple[Lruvec, Co
     if not rules.split:
         return _shrink_two(rules, v, control)
     v, counts = scan_counts(rules, v, control)
-    targets, start, adjusted = tuple(counts), control.reclaimed, False
+    targets, start, adjusted = counts, control.reclaimed, False
     if rules.adjusts:
         adjusted = not control.kswapd and control.priority == DEF_PRIORITY
     while counts[INACTIVE_ANON] or counts[ACTIVE_FILE] or counts[INACTIVE_FILE]:
         for lru in EVICTABLE:
             now = min(counts[lru], SWAP_CLUSTER_MAX)
-            counts[lru] -= now
+            counts = with_count(counts, lru, counts[lru] - now)
             if now:
                 v, control = _shrink_list(rules, v, lru, now, control)
         if control.reclaimed - start < control.target or adjusted:
@@ -127,8 +160,9 @@ def shrink_lruvec(rules: Rules, v: Lruvec, control: Control) -> tuple[Lruvec, Co
                 break
             continue
         adjusted = True
-        if not _cut(counts, targets):
+        if not (counts[INACTIVE_FILE] + counts[ACTIVE_FILE] and counts[INACTIVE_ANON] + counts[ACTIVE_ANON]):
             break
+        counts = _cut(counts, targets)
     if takes_down(rules, v, 0, control, False):
         v = shrink_active(rules, v, ACTIVE_ANON, SWAP_CLUSTER_MAX, control)
     return v, control
@@ -142,30 +176,27 @@ def _shrink_list(rules: Rules, v: Lruvec, lru: int, now: int, control: Control) 
     return v, control
 
 
-def _cut(counts: list[int], targets: tuple[int, ...]) -> bool:
+def _cut(counts: Counts, targets: Counts) -> Counts:
     """Enough is freed: drop the kind of which less is left, and scan of the other in proportion."""
     file = counts[INACTIVE_FILE] + counts[ACTIVE_FILE]
     anon = counts[INACTIVE_ANON] + counts[ACTIVE_ANON]
-    if not file or not anon:
-        return False
     less, more = (0, FILE) if file > anon else (FILE, 0)
     left = anon if less == 0 else file
     percentage = unscanned_per_cent(left, targets[less] + targets[less + ACTIVE])
     for lru in (more, more + ACTIVE):
-        counts[lru] = left_after_target(targets[lru], counts[lru], percentage)
-    counts[less] = counts[less + ACTIVE] = 0
-    return True
+        counts = with_count(counts, lru, left_after_target(targets[lru], counts[lru], percentage))
+    return with_count(with_count(counts, less, 0), less + ACTIVE, 0)
 
 
 def _shrink_two(rules: Rules, v: Lruvec, control: Control) -> tuple[Lruvec, Control]:
     """Two lists: what is to be scanned adds up until it is worth a batch."""
     active_saved, active = batched(
-        v.saved[ACTIVE_FILE], wanted_of_list(size_of(v, ACTIVE_FILE), control.priority)
+        saved_of(v, ACTIVE_FILE), wanted_of_list(size_of(v, ACTIVE_FILE), control.priority)
     )
     inactive_saved, inactive = batched(
-        v.saved[INACTIVE_FILE], wanted_of_list(size_of(v, INACTIVE_FILE), control.priority)
+        saved_of(v, INACTIVE_FILE), wanted_of_list(size_of(v, INACTIVE_FILE), control.priority)
     )
-    v = replace(v, saved=(0, 0, inactive_saved, active_saved))
+    v = set_saved(set_saved(v, INACTIVE_FILE, inactive_saved), ACTIVE_FILE, active_saved)
     while active or inactive:
         now = min(active, SWAP_CLUSTER_MAX)
         if now:

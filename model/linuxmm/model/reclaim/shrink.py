@@ -4,10 +4,23 @@ Linux: mm/vmscan.c:isolate_lru_pages, shrink_page_list, shrink_inactive_list, sh
 Seed 2.4.1 to 2.4.4 (F042 to F045).
 """
 
-from dataclasses import replace
 from typing import Final
 
 from linuxmm.model.reclaim.accesses import drain, lru_of, putback
+from linuxmm.model.reclaim.counters import (
+    NR_VMSCAN_IMMEDIATE_RECLAIM,
+    NR_VMSCAN_WRITE,
+    PGACTIVATE,
+    PGDEACTIVATE,
+    PGLAZYFREED,
+    PGREFILL,
+    PGSCAN_DIRECT,
+    PGSCAN_KSWAPD,
+    PGSKIP,
+    PGSTEAL_DIRECT,
+    PGSTEAL_KSWAPD,
+    UNEVICTABLE_PGS_MLOCKED,
+)
 from linuxmm.model.reclaim.events import (
     MmFilemapDeleteFromPageCache,
     MmVmscanLruIsolate,
@@ -24,36 +37,49 @@ from linuxmm.model.reclaim.outside import (
     UNMAPPED,
 )
 from linuxmm.model.reclaim.refaults import evict, note_cost
-from linuxmm.model.reclaim.rules import Control, Rules
+from linuxmm.model.reclaim.rules import Control, Rules, with_done
 from linuxmm.model.reclaim.state import (
     ACTIVE,
     ANON,
     DIRTY,
+    KEPT,
     LOCKED,
     MLOCKED,
     NOTHING,
     PINNED,
     RECLAIM,
     REFERENCED,
+    SKIPPED,
     SWAPBACKED,
     SWAPCACHE,
+    TAKEN,
     WORKINGSET,
     WRITEBACK,
     Lruvec,
     add_head,
-    add_of_kind,
+    add_recent,
     count,
     count_isolated,
     flag,
     forget,
+    fruitless_of,
     has,
+    in_use,
+    managed,
     mapped,
     pageout,
+    pop,
+    previous_of,
+    push,
     references,
     remove,
+    set_fruitless,
+    set_tail_dirty,
+    size_of,
     slot_of,
     swap_free,
     tail,
+    tail_is_dirty,
     take_slot,
     trace,
     unmap,
@@ -71,33 +97,29 @@ FREED: Final = -2
 
 
 @verb("F015", "F042", source="mm/vmscan.c:isolate_lru_pages, isolate_lru_folios")
-def isolate(
-    rules: Rules, v: Lruvec, lru: int, wanted: int, control: Control
-) -> tuple[Lruvec, tuple[int, ...], int]:
-    """Take pages off the tail of a list: the state, the pages in order, and how many were looked at.
+def isolate(rules: Rules, v: Lruvec, lru: int, wanted: int, control: Control) -> tuple[Lruvec, int, int]:
+    """Take pages off the tail of a list, in order into the queue TAKEN: how many, of how many looked at.
 
     Ensures   at most `wanted`; pages of higher zones come back to the list in front, uncounted
     """
-    taken: tuple[int, ...] = ()
-    skipped: tuple[int, ...] = ()
-    scanned = 0
+    taken = skipped = scanned = 0
     while scanned < wanted and tail(v, lru) != NOTHING:
         page = tail(v, lru)
         if rules.nodes and zone_of(v, page) > control.reclaim_idx:
-            v, skipped = remove(v, page, lru), (*skipped, page)
+            v, skipped = push(remove(v, page, lru), SKIPPED, page), skipped + 1
             continue
         scanned += 1
         v = remove(v, page, lru)
         if not control.unmaps and mapped(v, page):
             v = add_head(v, page, lru)
         else:
-            taken = (*taken, page)
-    for page in skipped:
+            v, taken = push(v, TAKEN, page), taken + 1
+    for _ in range(skipped):
+        v, page = pop(v, SKIPPED)
         v = add_head(v, page, lru)
-    if skipped:
-        v = count(v, "pgskip", len(skipped))
-    v = trace(v, MmVmscanLruIsolate(wanted, scanned, len(skipped), len(taken), lru))
-    return count_isolated(v, lru, len(taken)), taken, scanned
+    v = count(v, PGSKIP, skipped)
+    v = trace(v, MmVmscanLruIsolate(wanted, scanned, skipped, taken, lru))
+    return count_isolated(v, lru, taken), taken, scanned
 
 
 # ---- one page at the tail of the inactive list -------------------------------------------------------------
@@ -158,16 +180,16 @@ def _detach(rules: Rules, v: Lruvec, page: int, control: Control) -> tuple[Lruve
     if how == UNMAPPED:
         return v, FREED
     if how == UNMAP_LOCKED and rules.split and not rules.mlock_counts:
-        return count(flag(v, page, MLOCKED, True), "unevictable_pgs_mlocked"), KEEP
+        return count(flag(v, page, MLOCKED, True), UNEVICTABLE_PGS_MLOCKED), KEEP
     return v, KEEP if how == UNMAP_AGAIN else ACTIVATE
 
 
 def _clean(rules: Rules, v: Lruvec, page: int, control: Control, only_clean: bool) -> tuple[Lruvec, int]:
     """Write a dirty page, or not: FREED if it is clean now."""
     if is_file(has(v, page, SWAPBACKED)):
-        how = rules.dirty_waits(control.kswapd, control.priority, has(v, page, RECLAIM), v.many_dirty)
+        how = rules.dirty_waits(control.kswapd, control.priority, has(v, page, RECLAIM), tail_is_dirty(v))
         if how != WRITE:
-            return count(flag(v, page, RECLAIM, True), "nr_vmscan_immediate_reclaim"), how
+            return count(flag(v, page, RECLAIM, True), NR_VMSCAN_IMMEDIATE_RECLAIM), how
     may_enter = control.fs or (has(v, page, SWAPCACHE) and control.io)
     if only_clean or not may_enter or not control.writes or has(v, page, PINNED):
         return v, KEEP
@@ -176,7 +198,7 @@ def _clean(rules: Rules, v: Lruvec, page: int, control: Control, only_clean: boo
         return v, KEEP
     if how == PAGE_ACTIVATE:
         return v, ACTIVATE
-    v = count(flag(v, page, DIRTY, False), "nr_vmscan_write")
+    v = count(flag(v, page, DIRTY, False), NR_VMSCAN_WRITE)
     v = trace(v, MmVmscanWriteFolio(page))
     if how == PAGE_WRITTEN:
         return flag(v, page, WRITEBACK | RECLAIM, True), KEEP
@@ -186,7 +208,7 @@ def _clean(rules: Rules, v: Lruvec, page: int, control: Control, only_clean: boo
 def _free(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     """Drop a page that nothing holds; a shadow stays, unless MADV_FREE gave the content up."""
     if has(v, page, ANON) and not has(v, page, SWAPBACKED):
-        return forget(count(v, "pglazyfreed"), page)
+        return forget(count(v, PGLAZYFREED), page)
     if not has(v, page, ANON):
         v = trace(v, MmFilemapDeleteFromPageCache(page, slot_of(v, page)))
     return forget(evict(rules, v, page), page)
@@ -203,33 +225,28 @@ def shrink_inactive(
     v = drain(rules, v)
     v, taken, scanned = isolate(rules, v, lru, wanted, control)
     freed = activated = written = dirty = 0
-    kept: tuple[int, ...] = ()
-    for page in taken:
+    for _ in range(taken):
+        v, page = pop(v, TAKEN)
         dirty += has(v, page, DIRTY) and not has(v, page, WRITEBACK)
         v, outcome = shrink_page(rules, v, page, control)
         if outcome == FREED:
             freed += 1
             continue
-        kept = (*kept, page)
+        v = push(v, KEPT, page)
         written += has(v, page, WRITEBACK) and has(v, page, RECLAIM) and outcome == KEEP
         if outcome == ACTIVATE and not (rules.split and has(v, page, MLOCKED)):
             v, activated = flag(v, page, ACTIVE, True), activated + 1
-    for page in kept:
+    for _ in range(taken - freed):
+        v, page = pop(v, KEPT)
         v = putback(rules, v, page)
-    v = count_isolated(v, lru, -len(taken))
-    v = replace(
-        v,
-        scanned=add_of_kind(v.scanned, lru, len(taken)),
-        rotated=add_of_kind(v.rotated, lru, activated),
-        fruitless=0 if freed else v.fruitless + scanned,
-        many_dirty=len(taken) > 0 and dirty == len(taken),
-    )
+    v = add_recent(count_isolated(v, lru, -taken), lru, taken, activated)
+    v = set_fruitless(v, 0 if freed else fruitless_of(v) + scanned)
+    v = set_tail_dirty(v, taken > 0 and dirty == taken)
     v = note_cost(rules, v, lru & FILE != 0, written, scanned - freed)
-    who = "kswapd" if control.kswapd else "direct"
-    v = count(count(v, "pgscan_" + who, scanned), "pgsteal_" + who, freed)
-    v = trace(count(v, "pgactivate", activated), MmVmscanLruShrinkInactive(scanned, freed, control.priority))
-    done = control._replace(scanned=control.scanned + scanned, reclaimed=control.reclaimed + freed)
-    return v, done
+    v = count(v, PGSCAN_KSWAPD if control.kswapd else PGSCAN_DIRECT, scanned)
+    v = count(v, PGSTEAL_KSWAPD if control.kswapd else PGSTEAL_DIRECT, freed)
+    v = trace(count(v, PGACTIVATE, activated), MmVmscanLruShrinkInactive(scanned, freed, control.priority))
+    return v, with_done(control, scanned, freed)
 
 
 @verb("F042", "F043", "F045", source="mm/vmscan.c:refill_inactive_zone, shrink_active_list")
@@ -239,7 +256,8 @@ def shrink_active(rules: Rules, v: Lruvec, lru: int, wanted: int, control: Contr
     take_mapped = not rules.split and _takes_mapped(rules, v, control)
     v, taken, scanned = isolate(rules, v, lru, wanted, control)
     rotated = down = 0
-    for page in taken:
+    for _ in range(taken):
+        v, page = pop(v, TAKEN)
         if rules.split and has(v, page, MLOCKED):
             v = putback(rules, v, page)
             continue
@@ -253,16 +271,11 @@ def shrink_active(rules: Rules, v: Lruvec, lru: int, wanted: int, control: Contr
         if not stays:
             v, down = _deactivated(rules, v, page), down + 1
         v = add_head(v, page, lru_of(rules, v, page))
-    v = count_isolated(v, lru, -len(taken))
-    v = replace(
-        v,
-        scanned=add_of_kind(v.scanned, lru, len(taken)),
-        rotated=add_of_kind(v.rotated, lru, rotated),
-        fruitless=v.fruitless + scanned,
-    )
+    v = add_recent(count_isolated(v, lru, -taken), lru, taken, rotated)
+    v = set_fruitless(v, fruitless_of(v) + scanned)
     v = note_cost(rules, v, lru & FILE != 0, 0, rotated)
-    v = count(count(v, "pgrefill", scanned), "pgdeactivate", down)
-    event = MmVmscanLruShrinkActive(len(taken), len(taken) - down, down, rotated, control.priority)
+    v = count(count(v, PGREFILL, scanned), PGDEACTIVATE, down)
+    event = MmVmscanLruShrinkActive(taken, taken - down, down, rotated, control.priority)
     return trace(v, event)
 
 
@@ -275,13 +288,11 @@ def _takes_mapped(rules: Rules, v: Lruvec, control: Control) -> bool:
     """Whether mapped pages are given up, where both kinds share two lists."""
     if not control.swaps:
         return False
-    active, inactive = v.sizes[ACTIVE_FILE], v.sizes[INACTIVE_FILE]
-    if rules.near_oom(v.fruitless, active + inactive):
+    active, inactive = size_of(v, ACTIVE_FILE), size_of(v, INACTIVE_FILE)
+    if rules.near_oom(fruitless_of(v), active + inactive):
         return True
-    in_use = sum(1 for page in v.pages if mapped(v, page))
-    total = sum(zone.managed for zone in v.zones)
     tendency = rules.tendency(
-        v.previous, control.priority, in_use, total, control.swappiness, active, inactive
+        previous_of(v), control.priority, in_use(v), managed(v), control.swappiness, active, inactive
     )
     return tendency >= 100
 

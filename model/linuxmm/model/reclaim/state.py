@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from immutables import Map
 
+from linuxmm.model.reclaim.counters import NAMES
 from linuxmm.model.reclaim.outside import (
     UNMAP_FAILED,
     Backing,
@@ -43,19 +44,35 @@ UNEVICTABLE: Final = 1 << 13
 """PG_unevictable: it was put on the list of unevictable pages."""
 
 
+WAITING: Final = -1
+TAKEN: Final = 0
+KEPT: Final = 1
+SKIPPED: Final = 2
+"""Queues of pages that are on no list: the CPU's batch, and those of a batch that reclaim judges."""
+
+
 class Page(NamedTuple):
     """A page of memory that holds something.
 
-    flags  PG_* of the kernel, and ANON, PINNED
+    flags  PG_* of the kernel, and ANON, PINNED; zone: its index; mlocks: mlock_count (since 5.18)
     slot   the place in a mapping, or in swap, whose content it holds
-    zone   index of its zone
-    mlocks mlock_count (since 5.18)
     """
 
     flags: int
     slot: int
     zone: int = 0
     mlocks: int = 0
+
+
+class Recent(NamedTuple):
+    """What was reclaimed of late, of each kind."""
+
+    scanned_anon: int
+    scanned_file: int
+    rotated_anon: int
+    rotated_file: int
+    cost_anon: int
+    cost_file: int
 
 
 class ZoneMarks(NamedTuple):
@@ -82,6 +99,7 @@ class Lruvec:
     by_zone   the same per zone
     isolated  NR_ISOLATED_ANON, NR_ISOLATED_FILE
     waiting   pages on the CPU's batch, oldest first
+    queues    pages off the lists while a batch of them is judged: TAKEN, KEPT, SKIPPED
     shadows   slot -> word of a shadow entry
     clock     inactive_age, nonresident_age
     saved     nr_saved_scan, per list
@@ -91,8 +109,7 @@ class Lruvec:
     refaults  WORKINGSET_ACTIVATE (anonymous, file) now, and when reclaim last looked
     many_dirty  PGDAT_DIRTY: the tail of the list is dirty pages
     failures  kswapd_failures
-    counters  what /proc/vmstat shows
-    log       events of the step in progress
+    counters  what /proc/vmstat shows; log: events of the step in progress
     """
 
     zones: tuple[ZoneMarks, ...]
@@ -102,6 +119,7 @@ class Lruvec:
     by_zone: tuple[tuple[int, ...], ...] = ()
     isolated: tuple[int, int] = (0, 0)
     waiting: tuple[int, ...] = ()
+    queues: tuple[tuple[int, ...], ...] = ((), (), ())
     shadows: Map[int, int] = field(default_factory=Map)
     clock: int = 0
     saved: tuple[int, ...] = (0, 0, 0, 0)
@@ -181,6 +199,75 @@ def is_waiting(v: Lruvec, page: int) -> bool:
     return page in v.waiting
 
 
+def waiting(v: Lruvec) -> int:
+    """Pages on the CPU's batch."""
+    return len(v.waiting)
+
+
+def nr_zones(v: Lruvec) -> int:
+    """Zones that the lists are of."""
+    return len(v.zones)
+
+
+def marks_of(v: Lruvec, zone: int) -> ZoneMarks:
+    """What reclaim knows of a zone."""
+    return v.zones[zone]
+
+
+def managed(v: Lruvec) -> int:
+    """Pages of every zone."""
+    pages = 0
+    for zone in range(nr_zones(v)):
+        pages += marks_of(v, zone).managed
+    return pages
+
+
+def clock_of(v: Lruvec) -> int:
+    """The clock of evictions and activations."""
+    return v.clock
+
+
+def saved_of(v: Lruvec, lru: int) -> int:
+    """Pages of a list that were to be scanned, and are saved up for."""
+    return v.saved[lru]
+
+
+def recent(v: Lruvec) -> Recent:
+    """What was reclaimed of late."""
+    return Recent(*v.scanned, *v.rotated, *v.cost)
+
+
+def previous_of(v: Lruvec) -> int:
+    """The priority at which reclaim last ended."""
+    return v.previous
+
+
+def fruitless_of(v: Lruvec) -> int:
+    """Pages scanned since one was freed."""
+    return v.fruitless
+
+
+def failures_of(v: Lruvec) -> int:
+    """Runs of the daemon in a row that freed nothing."""
+    return v.failures
+
+
+def tail_is_dirty(v: Lruvec) -> bool:
+    """Whether the tail of the list was dirty pages."""
+    return v.many_dirty
+
+
+def refaulted(v: Lruvec, kind: int) -> bool:
+    """Whether refaults of a kind (0 anonymous, FILE) were activated since reclaim last looked."""
+    which = 1 if kind == FILE else 0
+    return v.refaults[which] != v.looked[which]
+
+
+def in_use(v: Lruvec) -> int:
+    """Pages that page tables map."""
+    return sum(1 for page in v.pages if mapped(v, page))
+
+
 # ---- elementary changes ------------------------------------------------------------------------------------
 
 
@@ -250,9 +337,33 @@ def add_page(v: Lruvec, page: int, flags: int, slot: int, zone: int) -> Lruvec:
     return replace(v, pages=v.pages.set(page, Page(flags, slot, zone)), zones=zones)
 
 
-def set_waiting(v: Lruvec, waiting: tuple[int, ...]) -> Lruvec:
-    """Change the CPU's batch."""
-    return replace(v, waiting=waiting)
+def _queued(v: Lruvec, queue: int) -> tuple[int, ...]:
+    return v.waiting if queue == WAITING else v.queues[queue]
+
+
+def _with_queue(v: Lruvec, queue: int, pages: tuple[int, ...]) -> Lruvec:
+    if queue == WAITING:
+        return replace(v, waiting=pages)
+    return replace(v, queues=(*v.queues[:queue], pages, *v.queues[queue + 1 :]))
+
+
+def push(v: Lruvec, queue: int, page: int) -> Lruvec:
+    """Put a page at the end of a queue.
+
+    Requires  the page is on no list and in no queue
+    """
+    return _with_queue(v, queue, (*_queued(v, queue), page))
+
+
+def pop(v: Lruvec, queue: int) -> tuple[Lruvec, int]:
+    """Take the oldest page from a queue; NOTHING when there is none."""
+    pages = _queued(v, queue)
+    return (_with_queue(v, queue, pages[1:]), pages[0]) if pages else (v, NOTHING)
+
+
+def leave_batch(v: Lruvec, page: int) -> Lruvec:
+    """Take a page out of the CPU's batch."""
+    return replace(v, waiting=tuple(other for other in v.waiting if other != page))
 
 
 def forget(v: Lruvec, page: int) -> Lruvec:
@@ -283,8 +394,56 @@ def add_of_kind(pair: tuple[int, int], lru: int, pages: int) -> tuple[int, int]:
     return (pair[0], pair[1] + pages) if lru & FILE else (pair[0] + pages, pair[1])
 
 
-def count(v: Lruvec, name: str, pages: int = 1) -> Lruvec:
+def add_recent(v: Lruvec, lru: int, scanned: int, rotated: int) -> Lruvec:
+    """Note pages of a list's kind that were scanned, and those that went back."""
+    return replace(
+        v, scanned=add_of_kind(v.scanned, lru, scanned), rotated=add_of_kind(v.rotated, lru, rotated)
+    )
+
+
+def set_recent(v: Lruvec, anon: tuple[int, int], file: tuple[int, int]) -> Lruvec:
+    """Change what is noted: (scanned, rotated) of each kind."""
+    return replace(v, scanned=(anon[0], file[0]), rotated=(anon[1], file[1]))
+
+
+def set_cost(v: Lruvec, cost: tuple[int, int]) -> Lruvec:
+    """Change what reclaim of each kind cost."""
+    return replace(v, cost=cost)
+
+
+def set_saved(v: Lruvec, lru: int, pages: int) -> Lruvec:
+    """Save pages of a list up."""
+    return replace(v, saved=_put(v.saved, lru, pages))
+
+
+def set_fruitless(v: Lruvec, pages: int) -> Lruvec:
+    """Change the pages scanned since one was freed."""
+    return replace(v, fruitless=pages)
+
+
+def set_failures(v: Lruvec, failures: int) -> Lruvec:
+    """Change the daemon's runs in vain."""
+    return replace(v, failures=failures)
+
+
+def set_tail_dirty(v: Lruvec, dirty: bool) -> Lruvec:
+    """Note whether the tail of the list was dirty pages."""
+    return replace(v, many_dirty=dirty)
+
+
+def note_refault(v: Lruvec, file: bool) -> Lruvec:
+    """A page that came back is active at once."""
+    return replace(v, refaults=add_of_kind(v.refaults, FILE if file else 0, 1))
+
+
+def end_reclaim(v: Lruvec, priority: int) -> Lruvec:
+    """Reclaim ended at a priority, and has seen the refaults so far."""
+    return replace(v, previous=priority, looked=v.refaults)
+
+
+def count(v: Lruvec, counter: int, pages: int = 1) -> Lruvec:
     """Add to a counter of /proc/vmstat."""
+    name = NAMES[counter]
     return v if not pages else replace(v, counters=v.counters.set(name, v.counters.get(name, 0) + pages))
 
 

@@ -123,7 +123,7 @@ def _pageout(v: OnePage, page: int) -> tuple[OnePage, int]:
     return v, v.written
 
 
-def _count(v: OnePage, name: str, pages: int = 1) -> OnePage:
+def _count(v: OnePage, counter: int, pages: int = 1) -> OnePage:
     return v
 
 
@@ -167,6 +167,14 @@ def _set_clock(v: OnePage, clock: int) -> OnePage:
     return replace(v, clock=clock)
 
 
+def _clock_of(v: OnePage) -> int:
+    return v.clock
+
+
+def _tail_is_dirty(v: OnePage) -> bool:
+    return v.many_dirty
+
+
 def _set_mlocks(v: OnePage, page: int, mlocks: int) -> OnePage:
     return replace(v, mlocks=mlocks)
 
@@ -189,6 +197,8 @@ TWINS: Final[dict[Any, Any]] = {
     state.remove: _remove,
     state.is_waiting: _is_waiting,
     state.set_clock: _set_clock,
+    state.clock_of: _clock_of,
+    state.tail_is_dirty: _tail_is_dirty,
     state.set_mlocks: _set_mlocks,
     evict: _evict,
 }

@@ -37,7 +37,10 @@ class ZoneLook(NamedTuple):
 )
 def balanced_everywhere(zones: tuple[ZoneLook, ...], order: int) -> bool:
     """Whether a node needs no reclaim: every zone is balanced, or hopeless."""
-    return all(not zone.managed or zone.hopeless or zone.balanced for zone in zones)
+    fine = True
+    for zone in zones:
+        fine = fine and (not zone.managed or zone.hopeless or zone.balanced)
+    return fine
 
 
 @behaviour(
@@ -77,7 +80,10 @@ def balanced_from_quarter(zones: tuple[ZoneLook, ...], order: int) -> bool:
 )
 def balanced_all(zones: tuple[ZoneLook, ...], order: int) -> bool:
     """Every zone that the request could use is balanced; none is hopeless by itself any more."""
-    return all(not zone.managed or zone.balanced for zone in zones)
+    fine = True
+    for zone in zones:
+        fine = fine and (not zone.managed or zone.balanced)
+    return fine
 
 
 @behaviour(
@@ -88,16 +94,27 @@ def balanced_all(zones: tuple[ZoneLook, ...], order: int) -> bool:
 )
 def balanced_somewhere(zones: tuple[ZoneLook, ...], order: int) -> bool:
     """One zone that the request could use is; or there is no zone at all."""
-    there = tuple(zone for zone in zones if zone.managed)
-    return not there or any(zone.balanced for zone in there)
+    there = False
+    for zone in zones:
+        if zone.managed and zone.balanced:
+            return True
+        there = there or zone.managed > 0
+    return not there
 
 
 def _pages(zones: tuple[ZoneLook, ...]) -> int:
-    return sum(zone.managed for zone in zones)
+    pages = 0
+    for zone in zones:
+        pages += zone.managed
+    return pages
 
 
 def _balanced_pages(zones: tuple[ZoneLook, ...]) -> int:
-    return sum(zone.managed for zone in zones if zone.balanced or zone.hopeless)
+    pages = 0
+    for zone in zones:
+        if zone.balanced or zone.hopeless:
+            pages += zone.managed
+    return pages
 
 
 @formula("F042", source="mm/vmscan.c:kswapd_shrink_zone; 3.11 to 4.7")

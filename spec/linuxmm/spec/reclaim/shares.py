@@ -25,6 +25,8 @@ class Shares(NamedTuple):
 ONLY_FILE: Final = Shares(0, 1, 1)
 ONLY_ANON: Final = Shares(1, 0, 1)
 EQUAL: Final = Shares(1, 1, 1)
+UNDECIDED: Final = Shares(0, 0, 0)
+"""What a rule answers that leaves the choice to the next one."""
 
 
 class Pressure(NamedTuple):
@@ -226,13 +228,13 @@ def shares_none_at_zero(p: Pressure) -> Shares:
     return in_fractions(anon, file)
 
 
-def _forced(p: Pressure) -> Shares | None:
+def _forced(p: Pressure) -> Shares:
     """What decides before any list is looked at (3.9 to 6.12)."""
     if not p.swap or (not p.whole and p.swappiness == 0):
         return ONLY_FILE
     if p.priority == 0 and p.swappiness != 0:
         return EQUAL
-    return None
+    return UNDECIDED
 
 
 @behaviour(
@@ -245,7 +247,7 @@ def _forced(p: Pressure) -> Shares | None:
 def shares_sparing_anon(p: Pressure) -> Shares:
     """Both in full at priority 0; files alone while there are enough inactive ones."""
     forced = _forced(p)
-    if forced is not None:
+    if forced.denominator:
         return forced
     if file_is_tiny(p):
         return ONLY_ANON
@@ -265,7 +267,7 @@ def shares_sparing_anon(p: Pressure) -> Shares:
 def shares_sparing_anon_if_scanned(p: Pressure) -> Shares:
     """As before, but only if the inactive files are so many that some would be scanned."""
     forced = _forced(p)
-    if forced is not None:
+    if forced.denominator:
         return forced
     if file_is_tiny(p):
         return ONLY_ANON
@@ -285,7 +287,7 @@ def shares_sparing_anon_if_scanned(p: Pressure) -> Shares:
 def shares_of_success(p: Pressure) -> Shares:
     """As before; anonymous pages alone only if enough of them are inactive."""
     decided = _decided(p)
-    if decided is not None:
+    if decided.denominator:
         return decided
     anon, file = weights_of_success(p)
     return in_fractions(anon, file)
@@ -300,19 +302,19 @@ def shares_of_success(p: Pressure) -> Shares:
 def shares_of_cost(p: Pressure) -> Shares:
     """As before, by cost."""
     decided = _decided(p)
-    if decided is not None:
+    if decided.denominator:
         return decided
     anon, file = weights_of_cost(p)
     return Shares(anon, file, anon + file)
 
 
-def _decided(p: Pressure) -> Shares | None:
+def _decided(p: Pressure) -> Shares:
     """What decides before success or cost do (4.15 to 6.12)."""
     forced = _forced(p)
-    if forced is not None:
+    if forced.denominator:
         return forced
     if file_is_tiny(p) and not p.anon_low and p.inactive_anon >> p.priority:
         return ONLY_ANON
     if p.trims and not p.file_low and p.inactive_file >> p.priority:
         return ONLY_FILE
-    return None
+    return UNDECIDED

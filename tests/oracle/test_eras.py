@@ -1,0 +1,37 @@
+"""The page of eras: it shows its record, and the record is what a fresh run counts."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from linuxmm.oracle.eras import TRACES, VERSIONS, Record, curves, page, run
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide"
+
+
+@pytest.fixture(scope="module")
+def record() -> Record:
+    found: Record = json.loads((GUIDE / "eras.json").read_text())
+    return found
+
+
+def test_the_page_shows_the_record(record: Record) -> None:
+    assert (GUIDE / "eras.md").read_text() == page(record)
+    assert tuple(record) == tuple(TRACES)
+    assert all(tuple(rows) == VERSIONS for rows in record.values())
+    assert len(curves(record)) == 2 * len(TRACES)
+
+
+def test_a_fresh_run_counts_the_same(record: Record) -> None:
+    chosen = ("2.6.24", "3.5", "6.12")
+    fresh = run(chosen)
+    assert fresh == {name: {version: rows[version] for version in chosen} for name, rows in record.items()}
+
+
+def test_every_era_reclaims_and_refuses_nothing(record: Record) -> None:
+    for rows in record.values():
+        for row in rows.values():
+            assert row["refused"] == 0
+            assert 0 < row["reclaimed"] <= row["scanned"]
+            assert row["refaults_activated"] <= row["refaults"] <= row["misses"]
