@@ -167,7 +167,7 @@ def test_a_batch_of_the_inactive_list() -> None:
     v = flag(flag(v, 1, PINNED, True), 2, WRITEBACK, True)
     v, done = shrink_inactive(rules("6.1"), v, INACTIVE_FILE, 4, DIRECT)
     assert v.lists == ((), (), (1, 7, 6, 5, 4), (2,), ())
-    assert (done.scanned, done.reclaimed, v.clock, sorted(v.shadows)) == (4, 2, 2, [0, 3])
+    assert (done.scanned, done.reclaimed, v.clock, sorted(v.shadows)) == (4, 2, 3, [0, 3])
     assert {name: v.counters[name] for name in v.counters} == {
         "pgscan_direct": 4,
         "pgsteal_direct": 2,
@@ -190,6 +190,14 @@ def test_executable_pages_go_round_the_active_list(release: str, lists: tuple[tu
     v = shrink_active(rules(release), v, ACTIVE_FILE, 3, DIRECT)
     assert v.lists == lists
     assert v.rotated == (0, 2)
+
+
+def test_pages_put_back_as_active_move_the_clock_since_5_8() -> None:
+    """Found in a recording of 6.1, whose clock ran ahead of evictions and activations by just these pages."""
+    for release, clock in (("5.7", 0), ("5.8", 1), ("6.1", 1)):
+        v = filled(release, 3, active=3)
+        v = replace(v, rmap=Mappings().map(1, Entry(young=True, executable=True)))
+        assert shrink_active(rules(release), v, ACTIVE_FILE, 3, DIRECT).clock == clock
 
 
 def test_pages_taken_down_were_part_of_the_working_set() -> None:

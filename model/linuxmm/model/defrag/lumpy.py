@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from linuxmm.model.reclaim.accesses import drain, lru_of, putback
+from linuxmm.model.reclaim.counters import PGDEACTIVATE
 from linuxmm.model.reclaim.rules import Control
 from linuxmm.model.reclaim.rules import Rules as ReclaimRules
 from linuxmm.model.reclaim.shrink import FREED, shrink_page
@@ -143,7 +144,7 @@ def shrink_lumpy(
     v, taken = isolate_lumps(rules, drain(r, v), lru, wanted, control)
     for page in taken.pages:
         if has(v, page, ACTIVE):
-            v = count(flag(v, page, ACTIVE, False), "pgdeactivate")
+            v = count(flag(v, page, ACTIVE, False), PGDEACTIVATE)
     left, freed = taken.pages, 0
     passes, stalled = 1, False
     while passes:

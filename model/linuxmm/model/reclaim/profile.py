@@ -70,6 +70,7 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10) -> Rul
         shadows=branch >= Version(3, 15),
         layout=rule("shadow-layout", workingset.layout_of_zone)(64, node_shift, 3, 16),
         eviction_time=rule("eviction-time", workingset.time_after_eviction),
+        putback_ages=rule("putback-ages", workingset.putback_keeps_time),
         workingset_size=rule("workingset-size", workingset.size_of_active_file),
         shadows_anon=rule("shadows-anon", workingset.anon_leaves_none),
         deactivated_is_workingset=branch >= Version(4, 20),

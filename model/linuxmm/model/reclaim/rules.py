@@ -107,6 +107,7 @@ class Rules(NamedTuple):
     shadows                              evicted pages leave shadow entries (3.15)
     layout                               of shadow entries
     eviction_time, workingset_size, shadows_anon
+    putback_ages                         pages put back as active move the clock (5.8)
     deactivated_is_workingset            deactivated pages get PG_workingset (4.20)
     mlock_counts                         a page counts the areas that lock it (5.18)
     lazyfree                             MADV_FREE moves pages to the inactive file list (4.12)
@@ -141,6 +142,7 @@ class Rules(NamedTuple):
     shadows: bool
     layout: Layout
     eviction_time: Callable[[int, int], tuple[int, int]]
+    putback_ages: Callable[[], bool]
     workingset_size: Callable[[Resident, bool], int]
     shadows_anon: Callable[[], bool]
     deactivated_is_workingset: bool

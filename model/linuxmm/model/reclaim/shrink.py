@@ -58,6 +58,7 @@ from linuxmm.model.reclaim.state import (
     Lruvec,
     add_head,
     add_recent,
+    clock_of,
     count,
     count_isolated,
     flag,
@@ -73,6 +74,7 @@ from linuxmm.model.reclaim.state import (
     push,
     references,
     remove,
+    set_clock,
     set_fruitless,
     set_tail_dirty,
     size_of,
@@ -243,6 +245,7 @@ def shrink_inactive(
     v = set_fruitless(v, 0 if freed else fruitless_of(v) + scanned)
     v = set_tail_dirty(v, taken > 0 and dirty == taken)
     v = note_cost(rules, v, lru & FILE != 0, written, scanned - freed)
+    v = _aged(rules, v, activated)
     v = count(v, PGSCAN_KSWAPD if control.kswapd else PGSCAN_DIRECT, scanned)
     v = count(v, PGSTEAL_KSWAPD if control.kswapd else PGSTEAL_DIRECT, freed)
     v = trace(count(v, PGACTIVATE, activated), MmVmscanLruShrinkInactive(scanned, freed, control.priority))
@@ -255,7 +258,7 @@ def shrink_active(rules: Rules, v: Lruvec, lru: int, wanted: int, control: Contr
     v = drain(rules, v)
     take_mapped = not rules.split and _takes_mapped(rules, v, control)
     v, taken, scanned = isolate(rules, v, lru, wanted, control)
-    rotated = down = 0
+    rotated = down = active = 0
     for _ in range(taken):
         v, page = pop(v, TAKEN)
         if rules.split and has(v, page, MLOCKED):
@@ -268,15 +271,24 @@ def shrink_active(rules: Rules, v: Lruvec, lru: int, wanted: int, control: Contr
             stays = rules.keeps_active(used, found.executable, has(v, page, ANON), has(v, page, SWAPBACKED))
         else:
             v, stays = _stays(v, page, take_mapped)
+        active += stays
         if not stays:
             v, down = _deactivated(rules, v, page), down + 1
         v = add_head(v, page, lru_of(rules, v, page))
     v = add_recent(count_isolated(v, lru, -taken), lru, taken, rotated)
     v = set_fruitless(v, fruitless_of(v) + scanned)
-    v = note_cost(rules, v, lru & FILE != 0, 0, rotated)
+    v = _aged(rules, note_cost(rules, v, lru & FILE != 0, 0, rotated), active)
     v = count(count(v, PGREFILL, scanned), PGDEACTIVATE, down)
     event = MmVmscanLruShrinkActive(taken, taken - down, down, rotated, control.priority)
     return trace(v, event)
+
+
+def _aged(rules: Rules, v: Lruvec, pages: int) -> Lruvec:
+    """The clock after so many pages were put back as active.
+
+    Source    mm/vmscan.c:move_folios_to_lru; 5.8 to 6.12
+    """
+    return set_clock(v, clock_of(v) + pages) if rules.putback_ages() else v
 
 
 def _deactivated(rules: Rules, v: Lruvec, page: int) -> Lruvec:
