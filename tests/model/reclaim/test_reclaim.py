@@ -194,10 +194,10 @@ def test_executable_pages_go_round_the_active_list(release: str, lists: tuple[tu
 
 def test_pages_put_back_as_active_move_the_clock_since_5_8() -> None:
     """Found in a recording of 6.1, whose clock ran ahead of evictions and activations by just these pages."""
-    for release, clock in (("5.7", 0), ("5.8", 1), ("6.1", 1)):
+    for release, steps in (("5.7", 0), ("5.8", 1), ("6.1", 1)):
         v = filled(release, 3, active=3)
         v = replace(v, rmap=Mappings().map(1, Entry(young=True, executable=True)))
-        assert shrink_active(rules(release), v, ACTIVE_FILE, 3, DIRECT).clock == clock
+        assert shrink_active(rules(release), v, ACTIVE_FILE, 3, DIRECT).clock - v.clock == steps
 
 
 def test_pages_taken_down_were_part_of_the_working_set() -> None:
