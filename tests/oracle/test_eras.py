@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from linuxmm.fast import lru
+from linuxmm.model.reclaim.profile import rules_for
+from linuxmm.model.reclaim.rules import Rules
 from linuxmm.oracle.eras import TRACES, VERSIONS, Record, curves, page, run
+from linuxmm.spec.kernel import Kernel, kernel
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"
 
@@ -35,3 +39,18 @@ def test_every_era_reclaims_and_refuses_nothing(record: Record) -> None:
             assert row["refused"] == 0
             assert 0 < row["reclaimed"] <= row["scanned"]
             assert row["refaults_activated"] <= row["refaults"] <= row["misses"]
+
+
+def test_one_rule_makes_the_difference_between_4_9_and_4_12(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When files' active pages are taken down: with the earlier answer every trace has the earlier misses."""
+
+    def with_earlier_rule(profile: Kernel, batches: bool) -> Rules:
+        return rules_for(profile, batches)._replace(file_low=rules_for(kernel("4.9")).file_low)
+
+    monkeypatch.setattr(lru, "rules_for", with_earlier_rule)
+    fresh = run(("4.12",))
+    for name in ("zipf", "loop", "scan"):
+        assert fresh[name]["4.12"]["misses"] == record[name]["4.9"]["misses"]
+    assert record["scan"]["4.12"]["misses"] > record["scan"]["4.9"]["misses"]

@@ -128,9 +128,10 @@ concurrent reclaimers, cgroups and the multi-generational lists of 6.1 take no p
 
 What one sees: from 2.6.31 on the active list of files is spared while it is the shorter one, and a hot set
 survives a scan.  Since 4.11 (4.12 here) a refault that is activated lets the next pass take active pages
-down; where the daemon never rests, as here, part of the hot set is lost again.  A loop that is longer than
-memory by a quarter misses always, in every era: with nothing on the active list no refault distance is
-short enough.
+down; where the daemon never rests, as here, part of the hot set is lost again.  It is this rule: 4.12 with
+that of 4.9 in its place has the misses of 4.9, to the last one, in zipf, loop and scan.  A loop that is
+longer than memory by a quarter misses always, in every era: with nothing on the active list no refault
+distance is short enough.
 """
 
 
