@@ -9,7 +9,7 @@ from typing import Final
 from linuxmm.oracle.checker.defrag import SeenMarks, judge_compaction, judge_marks
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.state import MachineState
-from linuxmm.oracle.trace_lines import enabled_names, text_lines
+from linuxmm.oracle.trace_lines import enabled_names, trace_lines
 from linuxmm.spec.verdict import Judgement
 
 _EVENTS: Final = frozenset({"compaction"})
@@ -56,8 +56,6 @@ def judge_defrag(judgement: Judgement, capture: Capture, version: str) -> None:
             order = state.pageblock_order
             judge_marks(judgement, tuple(marks_of(state)))
     for name in _traces(capture):
-        file = capture.file(capture.info(name).file)
-        if file.is_file():
-            judge_compaction(judgement, text_lines(judgement, file), order)
-        else:
-            judgement.gap(f"trace {name}: its file is not in the capture")
+        lines = trace_lines(judgement, capture, name)
+        if lines is not None:
+            judge_compaction(judgement, lines, order)

@@ -16,9 +16,8 @@ from linuxmm.oracle.checker.large import (
 )
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.areas import VmallocState, area_state, has_area
-from linuxmm.oracle.formats.streams import whole
 from linuxmm.oracle.large_states import judge_vmalloc_state
-from linuxmm.oracle.trace_lines import enabled_names, text_lines
+from linuxmm.oracle.trace_lines import enabled_names, text_of, trace_lines
 from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.verdict import Judgement
@@ -26,7 +25,6 @@ from linuxmm.spec.verdict import Judgement
 _PLACES: Final = frozenset({"vaarea", "freeva", "purge"})
 """Probes of the search for an area, of its release, and of the flush."""
 _CMA: Final = frozenset({"cma_alloc_start", "cma_alloc_finish", "cma_release"})
-_FILE: Final = 1 << 26
 
 
 def has_large(capture: Capture) -> bool:
@@ -66,27 +64,19 @@ def judge_large(judgement: Judgement, capture: Capture, version: str) -> None:
             assert isinstance(state, VmallocState)
             judge_vmalloc_state(judgement, state, profile, mark)
     for file in vmallocinfo_files(capture):
-        text = whole(file, _FILE).decode("utf-8", "replace")
+        text = text_of(file)
         where = str(file.relative_to(capture.path))
         judge_vmalloc(judgement, *read_vmallocinfo(text, str(file)), None, where)
     for name in _traces(capture, _PLACES):
-        if (lines := _lines(judgement, capture, name)) is not None:
+        if (lines := trace_lines(judgement, capture, name)) is not None:
             judge_placements(judgement, lines)
     for name in _traces(capture, _CMA):
-        if (lines := _lines(judgement, capture, name)) is None:
+        if (lines := trace_lines(judgement, capture, name)) is None:
             continue
         log = capture.file("logs/dmesg.txt")
         try:
-            area = reserved_area(whole(log, _FILE).decode("utf-8", "replace"), str(log))
+            area = reserved_area(text_of(log), str(log))
         except BadEvidence:
             judgement.gap(f"trace {name}: where the area of CMA lies is not in logs/dmesg.txt")
             continue
         judge_cma(judgement, lines, area, profile)
-
-
-def _lines(judgement: Judgement, capture: Capture, name: str) -> Iterator[str] | None:
-    file = capture.file(capture.info(name).file)
-    if file.is_file():
-        return text_lines(judgement, file)
-    judgement.gap(f"trace {name}: its file is not in the capture")
-    return None

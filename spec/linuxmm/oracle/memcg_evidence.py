@@ -4,16 +4,13 @@ Linux: mm/memcontrol.c, mm/page_counter.c.  Seed 2.9 (F060).
 """
 
 from pathlib import Path
-from typing import Final
 
 from linuxmm.oracle.checker.memcg import judge_memcg, read_snapshots
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.areas import MemcgState, area_state, has_area
-from linuxmm.oracle.formats.streams import whole
 from linuxmm.oracle.memcg_states import judge_memcg_state
+from linuxmm.oracle.trace_lines import text_of
 from linuxmm.spec.verdict import Judgement
-
-_FILE: Final = 1 << 26
 
 
 def groups_file(capture: Capture) -> Path:
@@ -33,7 +30,7 @@ def judge_groups_of(judgement: Judgement, capture: Capture, version: str) -> Non
     """
     file = groups_file(capture)
     if file.is_file():
-        lines = whole(file, _FILE).decode("utf-8", "replace").splitlines()
+        lines = text_of(file).splitlines()
         judge_memcg(judgement, read_snapshots(lines, str(file)))
     for mark in capture.marks:
         if has_area(capture, mark, "memcg"):

@@ -11,16 +11,14 @@ from typing import Final
 from linuxmm.oracle.checker.objects import BULK, judge_kmem, judge_slabinfo
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.areas import SlabState, area_state, has_area
-from linuxmm.oracle.formats.streams import whole
 from linuxmm.oracle.slab_states import judge_slabs
-from linuxmm.oracle.trace_lines import enabled_names, text_lines
+from linuxmm.oracle.trace_lines import enabled_names, text_of, trace_lines
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.verdict import Judgement
 
 _KMEM: Final = frozenset({"kmalloc", "kmalloc_node", "kmem_cache_alloc", "kmem_cache_alloc_node"})
 _RELEASES: Final = frozenset({"kfree", "kmem_cache_free"})
 _SIZED: Final = re.compile(r"\b(?:slub|slab)_(?:min_order|max_order|min_objects)=\S+")
-_FILE: Final = 1 << 26
 
 
 def has_objects(capture: Capture) -> bool:
@@ -66,12 +64,10 @@ def judge_objects(judgement: Judgement, capture: Capture, version: str) -> None:
             assert isinstance(state, SlabState)
             judge_slabs(judgement, state, profile, cpus, mark, orders=not sized)
     for where, file in () if sized else slabinfo_files(capture):
-        text = whole(file, _FILE).decode("utf-8", "replace")
+        text = text_of(file)
         judge_slabinfo(judgement, text, profile, cpus, where, str(file))
     for name in kmem_traces(capture):
-        file = capture.file(capture.info(name).file)
         bulk_seen = any(event in BULK for event in enabled_names(capture, name))
-        if file.is_file():
-            judge_kmem(judgement, text_lines(judgement, file), profile, bulk_seen=bulk_seen)
-        else:
-            judgement.gap(f"trace {name}: its file is not in the capture")
+        lines = trace_lines(judgement, capture, name)
+        if lines is not None:
+            judge_kmem(judgement, lines, profile, bulk_seen=bulk_seen)

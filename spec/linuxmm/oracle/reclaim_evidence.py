@@ -11,8 +11,7 @@ from linuxmm.oracle.checker.reclaim import Counters, ReclaimCheck
 from linuxmm.oracle.checker.swap import judge_swap
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.state import MachineState, Node
-from linuxmm.oracle.formats.streams import whole
-from linuxmm.oracle.trace_lines import enabled_names, text_lines
+from linuxmm.oracle.trace_lines import enabled_names, text_of, trace_lines
 from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.kernel import Kernel, Version, kernel
 from linuxmm.spec.reclaim.workingset import Layout
@@ -22,7 +21,6 @@ _PASSES: Final = frozenset({"mm_vmscan_lru_isolate", "mm_vmscan_lru_shrink_inact
 _PROBES: Final = frozenset({"evict", "refault"})
 _ACTIVATION: Final = frozenset({"activate", "wact"})
 """Names of the probe of workingset_activation: the lab's, and that of older captures."""
-_FILE: Final = 1 << 26
 NODES_SHIFT: Final = 10
 MEM_CGROUP_ID_SHIFT: Final = 16
 ZONES_SHIFT: Final = 3
@@ -46,7 +44,7 @@ def _oom_reports(capture: Capture) -> tuple[Report, ...]:
     log = capture.file("logs/dmesg.txt")
     if not log.is_file():
         return ()
-    return read_reports(whole(log, _FILE).decode("utf-8", "replace").splitlines(), str(log))
+    return read_reports(text_of(log).splitlines(), str(log))
 
 
 def reclaim_traces(capture: Capture) -> Iterator[str]:
@@ -65,21 +63,23 @@ def judge_reclaim(judgement: Judgement, capture: Capture, version: str) -> None:
     judge_oom(judgement, _oom_reports(capture), profile)
     for mark in swap_marks(capture):
         swaps, meminfo = (capture.file(f"marks/{mark}/proc/{name}") for name in ("swaps", "meminfo"))
-        judge_swap(judgement, swaps.read_text(), meminfo.read_text(), mark)
+        judge_swap(judgement, text_of(swaps), text_of(meminfo), mark)
+    traces = tuple(reclaim_traces(capture))
+    if not traces:
+        return
     states = {mark: counters_of(capture.state(mark)) for mark in capture.marks if capture.has_state(mark)}
     layout = shadow_layout(profile)
     alone = capture.description.machine.cpus == 1
     whole_node = "cgroup_disable=memory" in capture.description.cmdline
     generations = has_generations(capture, profile)
-    for name in reclaim_traces(capture):
-        file = capture.file(capture.info(name).file)
-        if not file.is_file():
-            judgement.gap(f"trace {name}: its file is not in the capture")
+    for name in traces:
+        lines = trace_lines(judgement, capture, name)
+        if lines is None:
             continue
         names = set(enabled_names(capture, name))
         clocked = whole_node and names >= _PROBES and bool(names & _ACTIVATION)
         check = ReclaimCheck(judgement, profile, states, layout, clocked, alone, generations)
-        check.run(text_lines(judgement, file))
+        check.run(lines)
 
 
 def has_generations(capture: Capture, profile: Kernel) -> bool:

@@ -1,4 +1,4 @@
-"""The lines of a text trace, and the names of what a trace records, for judges that read words.
+"""Texts of a capture for judges that read words: files, lines of traces, names of what a trace records.
 
 Linux: Documentation/trace/ftrace.rst.
 """
@@ -16,13 +16,30 @@ _LONGEST: Final = 1 << 16
 _FILE: Final = 1 << 26
 
 
+def text_of(file: Path) -> str:
+    """A small text.
+
+    Errors    BadEvidence when it cannot be read or is too long
+    """
+    return whole(file, _FILE).decode("utf-8", "replace")
+
+
 def enabled_names(capture: Capture, trace: str) -> Iterator[str]:
     """Names of the events and of the probed functions of a trace."""
     info = capture.info(trace)
     for listing in (info.events, info.probes):
         if listing is not None and capture.file(listing).is_file():
-            for line in whole(capture.file(listing), _FILE).decode("utf-8", "replace").splitlines():
+            for line in text_of(capture.file(listing)).splitlines():
                 yield from re.split(r"[:/\s+]+", line.strip())
+
+
+def trace_lines(judgement: Judgement, capture: Capture, trace: str) -> Iterator[str] | None:
+    """The lines of a trace; None, and a gap, when its file is not there."""
+    file = capture.file(capture.info(trace).file)
+    if file.is_file():
+        return text_lines(judgement, file)
+    judgement.gap(f"trace {trace}: its file is not in the capture")
+    return None
 
 
 def text_lines(judgement: Judgement, file: Path) -> Iterator[str]:

@@ -22,7 +22,7 @@ from linuxmm.spec.debug.slab_layout import (
     verdict_at_alloc,
     verdict_at_free,
 )
-from linuxmm.spec.debug.slub_bytes import POISON_FREE, POISON_INUSE, STACK
+from linuxmm.spec.debug.slub_bytes import POISON_FREE, POISON_INUSE, STACK, dump_row, overwrite
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.registry import verb
 from linuxmm.spec.vocabulary import PAGE_SIZE
@@ -82,10 +82,7 @@ def write(slab: CheckedSlab, address: int, value: bytes) -> CheckedSlab:
 
     Errors    LinuxmmError when the address is not in the slab
     """
-    at = address - slab.base
-    if not 0 <= at <= len(slab.memory) - len(value):
-        raise LinuxmmError(f"{address:#x} is not in the slab at {slab.base:#x}")
-    return replace(slab, memory=slab.memory[:at] + value + slab.memory[at + len(value) :])
+    return replace(slab, memory=overwrite(slab.memory, slab.base, address, value))
 
 
 def objects_of(slab: CheckedSlab) -> Iterator[int]:
@@ -168,8 +165,7 @@ def _about(slab: CheckedSlab, pointer: int, lines: int) -> tuple[str, ...]:
 
 def _dump(slab: CheckedSlab, pointer: int, at: int) -> tuple[str, ...]:
     line = _object(slab, pointer)[at : at + 16]
-    text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in line)
-    shown = f"{at:03x}: {line.hex(' '):<47}  {text}"
+    shown = f"{at:03x}: {dump_row(line)}"
     return (shown, *BAD_RAM) if is_single_bit(line) else (shown,)
 
 

@@ -20,9 +20,9 @@ from linuxmm.spec.debug.slub_bytes import (
     RED_ACTIVE,
     RED_INACTIVE,
     ReportStyle,
+    overwrite,
 )
 from linuxmm.spec.debug.slub_layout import TRACK_SIZE, AskedSize, SlubLayout, SlubOptions, slub_layout
-from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.kernel import Kernel
 from linuxmm.spec.objects.hardening import LINK_ENCODE
 from linuxmm.spec.vocabulary import PAGE_SIZE
@@ -131,10 +131,7 @@ def write(slab: DebugSlab, address: int, value: bytes) -> DebugSlab:
 
     Errors    LinuxmmError when the address is not in the slab
     """
-    at = address - slab.base
-    if not 0 <= at <= len(slab.memory) - len(value):
-        raise LinuxmmError(f"{address:#x} is not in the slab at {slab.base:#x}")
-    return replace(slab, memory=slab.memory[:at] + value + slab.memory[at + len(value) :])
+    return replace(slab, memory=overwrite(slab.memory, slab.base, address, value))
 
 
 def read(slab: DebugSlab, address: int, length: int) -> bytes:

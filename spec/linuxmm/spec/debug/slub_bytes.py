@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from linuxmm.spec.debug.slub_layout import AskedSize, SlubLayout, SlubOptions
+from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.invariant import clause, invariant
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import formula
@@ -187,18 +188,34 @@ def free_keeps_link() -> bool:
 # ---- words -----------------------------------------------------------------------------------------------
 
 
+def dump_row(row: bytes) -> str:
+    """Up to 16 bytes in hexadecimal and, where they print, as characters.
+
+    Source    lib/hexdump.c:hex_dump_to_buffer
+    """
+    text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
+    return f"{row.hex(' '):<47}  {text}"
+
+
+def overwrite(memory: bytes, base: int, address: int, value: bytes) -> bytes:
+    """The bytes of a slab at `base` after somebody wrote there, rightly or not.
+
+    Errors    LinuxmmError when the address is not in the slab
+    """
+    at = address - base
+    if not 0 <= at <= len(memory) - len(value):
+        raise LinuxmmError(f"{address:#x} is not in the slab at {base:#x}")
+    return memory[:at] + value + memory[at + len(value) :]
+
+
 @formula("F077", source="lib/hexdump.c:print_hex_dump; mm/slub.c:print_section")
 def section(name: str, address: int, memory: bytes) -> tuple[str, ...]:
     """Memory as a report shows it: 16 bytes a line, in hexadecimal and, where they print, as characters.
 
     Source    print_section; 6.1, 6.12
     """
-    lines = []
-    for start in range(0, len(memory), 16):
-        row = memory[start : start + 16]
-        text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
-        lines.append(f"{name}{address + start:016x}: {row.hex(' '):<47}  {text}")
-    return tuple(lines)
+    starts = range(0, len(memory), 16)
+    return tuple(f"{name}{address + at:016x}: {dump_row(memory[at : at + 16])}" for at in starts)
 
 
 def bug(name: str, tainted: str, message: str) -> tuple[str, ...]:
