@@ -12,7 +12,7 @@ from linuxmm.oracle.checker.swap import judge_swap
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.state import MachineState, Node
 from linuxmm.oracle.trace_lines import enabled_names, text_of, trace_lines
-from linuxmm.spec.errors import Unmodelled
+from linuxmm.spec.errors import BadEvidence, Unmodelled
 from linuxmm.spec.kernel import Kernel, Version, kernel
 from linuxmm.spec.reclaim.workingset import Layout
 from linuxmm.spec.verdict import Judgement
@@ -87,7 +87,11 @@ def has_generations(capture: Capture, profile: Kernel) -> bool:
     for mark in capture.marks:
         file = capture.file(f"marks/{mark}/sys/kernel/mm/lru_gen/enabled")
         if file.is_file():
-            return int(file.read_text().strip() or "0", 16) & 1 != 0
+            text = text_of(file).strip() or "0"
+            try:
+                return int(text, 16) & 1 != 0
+            except ValueError as error:
+                raise BadEvidence(str(file), f"expected a hexadecimal number: {text[:40]!r}") from error
     return profile.version >= Version(6, 1)
 
 

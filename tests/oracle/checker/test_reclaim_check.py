@@ -12,6 +12,7 @@ from linuxmm.oracle.check import check
 from linuxmm.oracle.checker.reclaim import Counters, ReclaimCheck
 from linuxmm.oracle.formats import open_capture
 from linuxmm.oracle.reclaim_evidence import counters_of, has_reclaim, shadow_layout
+from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.verdict import Judgement, Verdict
 
@@ -140,6 +141,13 @@ def test_a_trace_that_is_gone_is_a_gap(tmp_path: Path) -> None:
     assert "trace lru: its file is not in the capture" in report.judgement.gaps
     (copy / "trace/lru.events").unlink()
     assert not has_reclaim(open_capture(copy))
+
+
+def test_a_word_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(LRU, tmp_path / "c"))
+    (copy / "marks/A/sys/kernel/mm/lru_gen/enabled").write_text("yes\n")
+    with pytest.raises(BadEvidence, match="expected a hexadecimal number: 'yes'"):
+        check(copy, only="reclaim")
 
 
 def test_without_a_clock_in_the_states_none_is_judged(lines: list[str]) -> None:
