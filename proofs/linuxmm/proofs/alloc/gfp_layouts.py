@@ -49,7 +49,7 @@ def decode_encode(word: GfpWord, layout: EachLayout) -> bool:
     proves=(decode_gfp, encode_gfp),
     features=("F003", "F017"),
     bounds="every word of flags that the kernel has, every layout from 4.4 to 6.12",
-    witness={"canonical": 0, "layout": 6},
+    witness={"canonical": 0, "layout": 7},
     mutants=(
         Mutant(decode_gfp, "reads the bit itself", "canonical |= CANONICAL_BITS[name]", "canonical |= bit"),
         Mutant(
@@ -62,9 +62,7 @@ def decode_encode(word: GfpWord, layout: EachLayout) -> bool:
 )
 def encode_decode(
     canonical: GfpWord,
-    layout: Annotated[
-        int, each(at for at, layout in enumerate(LAYOUTS) if "__GFP_WAIT" not in layout.bits and at >= 6)
-    ],
+    layout: Annotated[int, each(at for at, layout in enumerate(LAYOUTS) if "__GFP_WAIT" not in layout.bits)],
 ) -> bool:
     kernel = LAYOUTS[layout].since
     known = sum(CANONICAL_BITS.get(name, 0) for name in LAYOUTS[layout].bits)

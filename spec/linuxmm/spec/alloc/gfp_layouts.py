@@ -3,6 +3,8 @@
 A layout lists what moved; flags that were only added or dropped share one, since a kernel without a flag
 never sets its bit.  Kernels between two readings with different layouts are not described.
 
+A kernel of which only a patch was read shows its flags in the lines that the patch takes away.
+
 Linux: include/linux/gfp.h (mm.h up to 2.4, gfp_types.h since 6.0).  Seed 2 intro (F003, F016, F017).
 """
 
@@ -74,12 +76,13 @@ def _layout(since: str, until: str, bits: dict[str, int], source: str) -> Layout
 
 
 LAYOUTS: Final = (
-    _layout("2.4.0", "2.4.0", _bits("WAIT=0 HIGH=1 IO=2 DMA=3 HIGHMEM=4"), "2.4.0"),
+    _layout("2.4.0", "2.4.5", _bits("WAIT=0 HIGH=1 IO=2 DMA=3 HIGHMEM=4"), "2.4.0; 2.4.5 in a patch"),
+    _layout("2.4.9", "2.4.9", _bits(f"DMA=0 HIGHMEM=1 WAIT=4 {_ACCESS}"), "2.4.9 in a patch"),
     _layout(
-        "2.4.16",
+        "2.4.10",
         "2.5.999",
         _bits("DMA=0 HIGHMEM=1 WAIT=4 HIGH=5 IO=6 HIGHIO=7 FS=8"),
-        "2.4.16, 2.4.22, 2.4.32",
+        "2.4.10 in a patch, 2.4.16, 2.4.22, 2.4.32",
     ),
     _layout("2.6.0", "2.6.30", _UP_TO_2_6_30, "2.6.11, 2.6.12, 2.6.18, 2.6.20, 2.6.22, 2.6.24, 2.6.28"),
     _layout(
@@ -93,8 +96,13 @@ LAYOUTS: Final = (
     _layout("4.4", "4.4", _bits(f"{_UP_TO_4_9} NOACCOUNT=20"), "4.4.155"),
     _layout("4.5", "4.9", _bits(f"{_UP_TO_4_9} ACCOUNT=20"), "4.6, 4.7, 4.9"),
     _layout("4.10", "4.12", _bits(_4_10), "4.10.17, 4.12"),
-    _layout("4.13", "4.15", _bits(_4_10.replace("REPEAT", "RETRY_MAYFAIL")), "4.15.18"),
-    _layout("4.18", "5.0", _bits(_4_18), "4.18, 4.19.95, 4.20, 5.0.1"),
+    _layout(
+        "4.13",
+        "4.17",
+        _bits(_4_10.replace("REPEAT", "RETRY_MAYFAIL")),
+        "4.15.18; 4.17-rc in the patch of May 2018 that made the next layout",
+    ),
+    _layout("4.18", "5.1", _bits(_4_18), "4.18, 4.19.95, 4.20, 5.0.1; 5.1 unconfirmed"),
     _layout("5.2", "5.13", _bits(f"{_5_2} NOLOCKDEP=23"), "5.2 to 5.4, 5.7 to 5.11"),
     _layout(
         "5.14",
@@ -132,7 +140,7 @@ def layout_of(version: Version) -> Layout:
     raise Unmodelled(f"numeric GFP words of kernel {version}: its flags have not been read; use text")
 
 
-@formula("F003", "F017", source="include/linux/gfp.h; 2.4.0, 2.4.16 to 6.12")
+@formula("F003", "F017", source="include/linux/gfp.h; 2.4.0 to 2.4.5, 2.4.9 to 6.12")
 def gfp_names(word: int, version: Version) -> tuple[str, ...]:
     """The names of the flags in a kernel's word, lowest bit first; bits without a name as one number, last.
 
@@ -144,7 +152,7 @@ def gfp_names(word: int, version: Version) -> tuple[str, ...]:
     return (*names, hex(rest)) if rest else tuple(names)
 
 
-@formula("F003", "F017", source="include/linux/gfp.h; 2.4.0, 2.4.16 to 6.12")
+@formula("F003", "F017", source="include/linux/gfp.h; 2.4.0 to 2.4.5, 2.4.9 to 6.12")
 def gfp_number(names: Iterable[str], version: Version) -> int:
     """A kernel's word from names of flags, and numbers for bits without a name.
 
@@ -162,7 +170,7 @@ def gfp_number(names: Iterable[str], version: Version) -> int:
     return word
 
 
-@formula("F003", "F017", source="include/linux/gfp.h; 2.4.0, 2.4.16 to 6.12")
+@formula("F003", "F017", source="include/linux/gfp.h; 2.4.0 to 2.4.5, 2.4.9 to 6.12")
 def decode_gfp(word: int, version: Version) -> int:
     """The canonical word of the number that a kernel of `version` stores.
 
@@ -185,7 +193,7 @@ def decode_gfp(word: int, version: Version) -> int:
     return canonical
 
 
-@formula("F003", "F017", source="include/linux/gfp.h; 2.4.0, 2.4.16 to 6.12")
+@formula("F003", "F017", source="include/linux/gfp.h; 2.4.0 to 2.4.5, 2.4.9 to 6.12")
 def encode_gfp(canonical: int, version: Version) -> int:
     """The number that a kernel of `version` stores for a canonical word, as far as its flags go.
 
