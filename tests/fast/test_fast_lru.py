@@ -99,7 +99,7 @@ def test_the_interpreted_kernel_equals_the_model_after_every_reference(version: 
     assert pure.v.counters["pgrefill"] > 0
 
 
-@pytest.mark.parametrize("version", ["2.6.24", "3.5", "6.12.117"])
+@pytest.mark.parametrize("version", ["2.4.17", "2.4.32", "2.6.24", "3.5", "6.12.117"])
 def test_the_compiled_kernel_equals_the_model(version: str) -> None:
     marks = ZoneMarks(90, 90, 0, -1, 0)  # without the daemon
     pure = _Pure(version, marks, 30)

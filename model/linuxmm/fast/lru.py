@@ -4,7 +4,7 @@ A reference is one word: how (bits 0 to 2) and the number of the place (3 to 33)
 without gaps; `linuxmm.fast.lru_trace` does that.  Besides what reclaim does, one thing happens: a flusher
 cleans the page that was dirtied first as soon as more than a tenth of memory is dirty.
 
-Linux: mm/vmscan.c, mm/swap.c, mm/workingset.c; 2.6.0 to 6.12, lists of two to five.  Seed 2.4 (F042 to F046).
+Linux: mm/vmscan.c, mm/swap.c, mm/workingset.c; 2.4.14 to 6.12, two to five lists.  Seed 2.4 (F042 to F046).
 """
 
 from functools import lru_cache
@@ -113,7 +113,9 @@ def run_words(
     return count
 
 
-_COLD: Final = frozenset({"kswapd", "direct_reclaim", "shrink_inactive", "shrink_active", "discard", "clean"})
+_COLD: Final = frozenset(
+    {"kswapd", "direct_reclaim", "shrink_inactive", "shrink_active", "shrink_cache", "discard", "clean"}
+)
 
 
 @lru_cache(maxsize=32)
@@ -150,7 +152,7 @@ class FastLru:
     places     places that references may name
     swap       pages of swap
     marks      watermarks, by default those of `marks_for`
-    Errors     ImpossibleProfile for what the arrays cannot hold; Unmodelled before 2.6
+    Errors     ImpossibleProfile for what the arrays cannot hold; Unmodelled as `rules_for` does
     """
 
     def __init__(

@@ -13,9 +13,10 @@ from numpy import uintp as U  # noqa: N812
 
 from linuxmm.fast.arena import Int32s, Int64s
 from linuxmm.fast.prefetch import ask
-from linuxmm.model.reclaim import events, reclaimers, state, workload
+from linuxmm.model.reclaim import events, reclaimers, spaces, state, workload
 from linuxmm.model.reclaim.counters import NAMES
 from linuxmm.model.reclaim.outside import PAGE_SYNCED, UNMAPPED, References
+from linuxmm.model.reclaim.spaces import END_OF_SPACES
 from linuxmm.model.reclaim.state import DIRTY, LRU, NOTHING, SWAPCACHE, TAKEN, WAITING, Recent, ZoneMarks
 from linuxmm.spec.reclaim.daemon import ZoneLook
 from linuxmm.spec.reclaim.lists import FILE
@@ -64,7 +65,9 @@ LOW: Final = MIN + 1
 HIGH: Final = LOW + 1
 ENTERING: Final = HIGH + 1
 """The frame that got its content last."""
-COUNTERS: Final = ENTERING + 1
+WALK: Final = ENTERING + 1
+"""The place where the walk through the one address space goes on, or a place behind all."""
+COUNTERS: Final = WALK + 1
 WORDS: Final = COUNTERS + len(NAMES)
 
 _HELD: Final = -2
@@ -422,6 +425,52 @@ def unmap(v: FastLruvec, page: int) -> tuple[FastLruvec, int]:
     return v, UNMAPPED
 
 
+def nr_spaces(v: FastLruvec) -> int:
+    return 1
+
+
+def entry_from(v: FastLruvec) -> int:
+    place = word(v, WALK)
+    while place < v.keys.size:
+        held = v.keys[U(place)]
+        if held <= _HELD and frame_word(v, _HELD - held, FLAGS) & MAPPED:
+            return place
+        place += 1
+    return NOTHING
+
+
+def page_at(v: FastLruvec, address: int) -> int:
+    return holder(v, address)
+
+
+def start_space(v: FastLruvec) -> FastLruvec:
+    if word(v, WALK) == END_OF_SPACES:
+        v.st[U(WALK)] = 0
+    return v
+
+
+def walk_on(v: FastLruvec, address: int) -> FastLruvec:
+    v.st[U(WALK)] = address + 1
+    return v
+
+
+def finish_space(v: FastLruvec) -> FastLruvec:
+    v.st[U(WALK)] = END_OF_SPACES
+    return v
+
+
+def used_at(v: FastLruvec, address: int) -> tuple[FastLruvec, bool]:
+    page = page_at(v, address)
+    used = frame_word(v, page, FLAGS) & YOUNG != 0
+    v.frames[U(page * RECORD + FLAGS)] = frame_word(v, page, FLAGS) & ~YOUNG
+    return v, used
+
+
+def unmap_at(v: FastLruvec, address: int) -> FastLruvec:
+    v, _ = unmap(v, page_at(v, address))
+    return v
+
+
 def swap_free(v: FastLruvec) -> int:
     return word(v, SWAP)
 
@@ -453,6 +502,12 @@ PRIMITIVES: Final[dict[Function, Function]] = {
             leave_batch, forget, set_shadow, set_clock, add_recent, set_recent, set_cost, set_saved,
             set_fruitless, set_failures, set_tail_dirty, note_refault, end_reclaim, count, trace, references,
             unmap, take_slot, give_slot, pageout, swap_free,
+        )
+    },
+    **{
+        getattr(spaces, own.__name__): own
+        for own in (
+            nr_spaces, entry_from, page_at, start_space, walk_on, finish_space, used_at, unmap_at,
         )
     },
     state.unmap_lazyfree: unmap,

@@ -37,6 +37,7 @@ from linuxmm.fast.lru_arena import (
     SLOT,
     SWAP,
     TAIL,
+    WALK,
     WORDS,
     YOUNG,
     FastLruvec,
@@ -91,7 +92,9 @@ def unpack(v: FastLruvec) -> Lruvec:
     used = np.flatnonzero((flags & FREE) == 0)
     pages = {int(slots[page]): Page(int(flags[page]) & _ALL_FLAGS, int(slots[page])) for page in used}
     entries = {
-        int(slots[page]): (Entry(young=bool(flags[page] & YOUNG)),) for page in used if flags[page] & MAPPED
+        int(slots[page]): (Entry(young=bool(flags[page] & YOUNG), address=int(slots[page])),)
+        for page in used
+        if flags[page] & MAPPED
     }
     sizes = tuple(int(st[SIZE + lru]) for lru in range(NR_LISTS))
     marks = ZoneMarks(int(st[MANAGED]), int(st[FREE_PAGES]), int(st[MIN]), int(st[LOW]), int(st[HIGH]))
@@ -116,6 +119,7 @@ def unpack(v: FastLruvec) -> Lruvec:
         looked=pair(LOOKED),
         many_dirty=tail_is_dirty(v),
         failures=int(st[FAILURES]),
+        walk=(0, int(st[WALK])),
         rmap=Mappings(Map(entries)),
         backing=Store(int(st[SWAP]), PAGE_SYNCED),
         counters=Map({name: int(st[COUNTERS + at]) for at, name in enumerate(NAMES) if st[COUNTERS + at]}),

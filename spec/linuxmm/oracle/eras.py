@@ -2,7 +2,7 @@
 
 `python -m linuxmm.oracle.eras FOLDER` counts, and writes the record, the page and the plot.
 
-Linux: mm/vmscan.c, mm/swap.c, mm/workingset.c; 2.6.24 to 6.12.  Seed 2.4 (F042, F043, F046).
+Linux: mm/vmscan.c, mm/swap.c, mm/workingset.c; 2.4.17 to 6.12.  Seed 2.4 (F042, F043, F046).
 """
 
 import json
@@ -21,7 +21,7 @@ from linuxmm.oracle.reclaim_run import run_blocks
 from linuxmm.spec.experiment import Curve
 
 VERSIONS: Final = (
-    "2.6.24", "2.6.28", "2.6.31", "2.6.34", "2.6.39", "3.5", "3.10", "3.16", "4.4",
+    "2.4.17", "2.4.32", "2.6.24", "2.6.28", "2.6.31", "2.6.34", "2.6.39", "3.5", "3.10", "3.16", "4.4",
     "4.9", "4.12", "4.20", "5.4", "5.8", "5.9", "5.15", "6.1", "6.12",
 )  # fmt: skip
 """A release of each generation of the rules."""
@@ -119,14 +119,15 @@ first.  What runs is the model itself, compiled; a test counts anew and compares
 defaults, swappiness is 60, and a flusher keeps dirty pages below a tenth of memory.
 
 `python -m linuxmm.oracle.eras docs/guide` writes this page.  For a trace of your own:
-`linuxmm run TRACE --reclaim --memory PAGES --kernel 2.6.24,3.16,6.12`.
+`linuxmm run TRACE --reclaim --memory PAGES --kernel 2.4.32,3.16,6.12`.
 
 ![Miss ratio and pages looked at, by release](eras.svg)
 
 What the figures leave out: before 3.15 a kernel does not know of refaults, so none are counted; readahead,
 concurrent reclaimers, cgroups and the multi-generational lists of 6.1 take no part.
 
-What one sees: from 2.6.31 on the active list of files is spared while it is the shorter one, and a hot set
+What one sees: 2.4 has no reverse map; it walks address spaces once it meets many pages in use, and frees 32
+pages at a time.  From 2.6.31 on the active list of files is spared while it is the shorter one, and a hot set
 survives a scan.  Since 4.11 (4.12 here) a refault that is activated lets the next pass take active pages
 down; where the daemon never rests, as here, part of the hot set is lost again.  It is this rule: 4.12 with
 that of 4.9 in its place has the misses of 4.9, to the last one, in zipf, loop and scan.  A loop that is

@@ -206,13 +206,16 @@ def _impossible(version: Version, config: Config, arch: Arch) -> str:
 
 
 @lru_cache(maxsize=256)
-def kernel(version: str, arch: Arch = Arch.X86_64, **options: bool | int) -> Kernel:
+def kernel(version: str, arch: Arch | None = None, **options: bool | int) -> Kernel:
     """The profile of a version with the usual configuration of its time; `options` override.
 
+    arch      by default x86_64, and i386 before 2.6
     Example   kernel("6.1", cma=True)
     Errors    ImpossibleProfile
     """
     parsed = parse_version(version)
+    if arch is None:
+        arch = Arch.X86_64 if parsed >= Version(2, 6, 0) else Arch.I386
     settings: dict[str, bool | int] = {
         "transparent_hugepage": parsed >= Version(2, 6, 38),
         "highmem": arch in (Arch.I386, Arch.I386_PAE),

@@ -22,7 +22,7 @@ from linuxmm.model.reclaim.accesses import (
 from linuxmm.model.reclaim.audit import broken
 from linuxmm.model.reclaim.outside import Entry, Mappings, Store
 from linuxmm.model.reclaim.profile import rules_for
-from linuxmm.model.reclaim.reclaimers import direct_reclaim, kswapd
+from linuxmm.model.reclaim.reclaimers import direct_reclaim
 from linuxmm.model.reclaim.rules import Rules
 from linuxmm.model.reclaim.state import (
     ANON,
@@ -55,7 +55,7 @@ class EveryStep(RuleBasedStateMachine):
     @initialize(release=eras(), batches=st.booleans())
     def begin(self, release: str, batches: bool) -> None:
         self.kernel = rules_for(kernel(release), batches)
-        self.v = machine(PAGES, zones=2)
+        self.v = replace(machine(PAGES, zones=2), spaces=(0, PAGES))
 
     def some(self, number: int) -> int | None:
         pages = sorted(self.v.pages)
@@ -92,7 +92,7 @@ class EveryStep(RuleBasedStateMachine):
         page = self.some(number)
         if page is not None:
             assert isinstance(self.v.rmap, Mappings)
-            self.v = replace(self.v, rmap=self.v.rmap.map(page, entry))
+            self.v = replace(self.v, rmap=self.v.rmap.map(page, entry._replace(address=page)))
 
     @rule(number=st.integers(0, 99), bit=st.sampled_from([DIRTY, LOCKED, PINNED]), on=st.booleans())
     def mark(self, number: int, bit: int, on: bool) -> None:
@@ -103,9 +103,10 @@ class EveryStep(RuleBasedStateMachine):
     @rule(swappiness=st.sampled_from([0, 60, 100]), order=st.sampled_from([0, 4]))
     def reclaim(self, swappiness: int, order: int) -> None:
         before = self.v
-        locked = MLOCKED if self.kernel.split else 0
-        held = {page for page in before.pages if has(before, page, LOCKED | PINNED | WRITEBACK | locked)}
-        self.v, progress = direct_reclaim(self.kernel, before, order, swappiness)
+        held_by = LOCKED | PINNED | (0 if self.kernel.marks_anon else WRITEBACK)
+        held_by |= MLOCKED if self.kernel.split else 0
+        held = {page for page in before.pages if has(before, page, held_by)}
+        self.v, progress = self.kernel.direct(self.kernel, before, order, swappiness, None)
         gone = set(before.pages) - set(self.v.pages)
         assert len(gone) == progress.reclaimed
         assert not gone & held
@@ -113,7 +114,7 @@ class EveryStep(RuleBasedStateMachine):
 
     @rule()
     def balance(self) -> None:
-        self.v, _ = kswapd(self.kernel, self.v)
+        self.v, _ = self.kernel.daemon(self.kernel, self.v, 60, None)
 
     @rule()
     def drain(self) -> None:
@@ -166,11 +167,13 @@ def steps(rules: Rules, v: Lruvec, pages: int) -> Iterator[tuple[str, Lruvec]]:
             yield f"lock {page}", mlock(rules, v, page)
         if page == 0 and not has(v, page, DIRTY):
             yield "dirty", flag(v, page, DIRTY, True)
-    yield "reclaim", direct_reclaim(rules, v)[0]
+    yield "reclaim", rules.direct(rules, v, 0, 60, None)[0]
     yield "drain", drain(rules, v)
 
 
-@pytest.mark.parametrize(("release", "pages"), [("2.6.24", 3), ("2.6.32", 3), ("4.9", 2), ("6.1", 2)])
+@pytest.mark.parametrize(
+    ("release", "pages"), [("2.4.17", 3), ("2.4.32", 3), ("2.6.24", 3), ("2.6.32", 3), ("4.9", 2), ("6.1", 2)]
+)
 def test_every_order_of_steps_keeps_the_lists_sound(release: str, pages: int) -> None:
     rules = rules_for(kernel(release), batches=True)
     start = machine(pages, backing=Store(1))
@@ -183,7 +186,7 @@ def test_every_order_of_steps_keeps_the_lists_sound(release: str, pages: int) ->
     assert found.states > 100
 
 
-@pytest.mark.parametrize("release", ["3.5", "6.1"])
+@pytest.mark.parametrize("release", ["2.4.17", "3.5", "6.1"])
 def test_every_tiny_machine_makes_progress_or_has_nothing_to_give(release: str) -> None:
     """Within four calls a page is freed, if a clean file page is held by nobody and no other is dirty."""
     rules = rules_for(kernel(release), batches=False)
@@ -195,7 +198,7 @@ def test_every_tiny_machine_makes_progress_or_has_nothing_to_give(release: str) 
         ]  # fmt: skip
         freed = 0
         for _ in range(4):
-            v, progress = direct_reclaim(rules, plain(v))
+            v, progress = rules.direct(rules, plain(v), 0, 60, None)
             freed += progress.reclaimed
         if able and not freed:
             return Refusal("reclaim.progress", f"{able} could go, and nothing did")

@@ -8,8 +8,8 @@ from linuxmm.model.reclaim.accesses import bring_in, mark_accessed, mark_lazyfre
 from linuxmm.model.reclaim.audit import broken
 from linuxmm.model.reclaim.outside import PAGE_ACTIVATE, PAGE_KEEP, PAGE_SYNCED, Entry, Mappings, Store
 from linuxmm.model.reclaim.profile import rules_for
-from linuxmm.model.reclaim.reclaimers import Progress, direct_reclaim, kswapd, must_wait
-from linuxmm.model.reclaim.rules import Control, Rules
+from linuxmm.model.reclaim.reclaimers import direct_reclaim, kswapd, must_wait
+from linuxmm.model.reclaim.rules import Control, Progress, Rules
 from linuxmm.model.reclaim.scan import scan_counts
 from linuxmm.model.reclaim.shrink import FREED, isolate, shrink_active, shrink_inactive, shrink_page
 from linuxmm.model.reclaim.state import (

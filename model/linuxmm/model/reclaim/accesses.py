@@ -87,6 +87,8 @@ def enter(rules: Rules, v: Lruvec, page: int, slot: int, anon: bool, zone: int, 
         v = refault(rules, v, page)
     if rules.starts_active(anon):
         v = flag(v, page, ACTIVE, True)
+    if anon and rules.marks_anon:
+        v = flag(v, page, REFERENCED, True)
     return lru_cache_add(rules, v, page)
 
 

@@ -68,13 +68,17 @@ class Backing(Protocol):
 
 
 class Entry(NamedTuple):
-    """A page-table entry, as reclaim sees it; `stuck` entries cannot be removed."""
+    """A page-table entry, as reclaim sees it; `stuck` entries cannot be removed.
+
+    address  the page of an address space that it maps; the spaces follow each other
+    """
 
     young: bool = False
     executable: bool = False
     locked: bool = False
     dirty: bool = False
     stuck: bool = False
+    address: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,35 @@ class Mappings:
         if any(entry.locked for entry in left):
             return self.map(page, *left), UNMAP_LOCKED, dirty
         return self.map(page, *left), UNMAP_FAILED if left else UNMAPPED, dirty
+
+    def entry_from(self, start: int, end: int) -> int:
+        """The lowest address of [start, end) that an entry maps, or -1."""
+        found = (entry.address for own in self.entries.values() for entry in own)
+        return min((address for address in found if start <= address < end), default=-1)
+
+    def page_at(self, address: int) -> int:
+        """The page that is mapped at an address.
+
+        Errors    KeyError when there is none
+        """
+        for page, own in self.entries.items():
+            if any(entry.address == address for entry in own):
+                return page
+        raise KeyError(f"no entry maps address {address}")
+
+    def used_at(self, address: int) -> "tuple[Mappings, bool]":
+        """Clear the accessed bit of the entry at an address: whether it was set, or the area is locked."""
+        own = self.entries[self.page_at(address)]
+        entry = next(entry for entry in own if entry.address == address)
+        cleared = (e._replace(young=False) if e is entry else e for e in own)
+        return self.map(self.page_at(address), *cleared), entry.young or entry.locked
+
+    def unmap_at(self, address: int) -> "tuple[Mappings, bool]":
+        """Remove the entry at an address: whether it was dirty."""
+        page = self.page_at(address)
+        own = self.entries[page]
+        dirty = any(entry.dirty for entry in own if entry.address == address)
+        return self.map(page, *(entry for entry in own if entry.address != address)), dirty
 
     def map(self, page: int, *entries: Entry) -> "Mappings":
         """The map in which these entries map a page."""

@@ -1,13 +1,13 @@
 """The rules of reclaim of a kernel, composed from the registered behaviours.
 
-Linux: mm/vmscan.c, mm/swap.c, mm/workingset.c.  Seed 2.4 (F042 to F046).  2.6 on.
+Linux: mm/vmscan.c, mm/swap.c, mm/workingset.c.  Seed 2.4 (F042 to F046).  2.4.14 to 2.4.37, and 2.6 on.
 """
 
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from linuxmm.model.reclaim import writing
+from linuxmm.model.reclaim import reclaimers, shrink_2_4, writing
 from linuxmm.model.reclaim.rules import Rules
 from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.kernel import Kernel, Version, behaviours
@@ -17,13 +17,17 @@ from linuxmm.spec.reclaim import (
     inactive,
     lists,
     references,
+    scan_2_4,
     scan_two_lists,
     shares,
     shrinker,
     workingset,
 )
 
-OLDEST = Version(2, 6, 0)
+OLDEST = Version(2, 4, 14)
+NEWEST_2_4 = Version(2, 4, 37)
+REFILLS_AGAIN = Version(2, 4, 23)
+TWO_LISTS_OF_ZONES = Version(2, 6, 0)
 
 
 @lru_cache(maxsize=64)
@@ -32,10 +36,12 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10) -> Rul
 
     batches     whether pages wait on a CPU's batch before they get on a list
     node_shift  NODES_SHIFT of the configuration
-    Errors    Unmodelled before 2.6
+    Errors    Unmodelled before 2.4.14, where pages have ages or lists of zones, and for 2.5
     """
-    if kernel.version < OLDEST:
-        raise Unmodelled(f"reclaim of kernel {kernel.version}: page ageing of 2.4 is not described")
+    version = kernel.version
+    if version < OLDEST or NEWEST_2_4 < version < TWO_LISTS_OF_ZONES:
+        raise Unmodelled(f"reclaim of kernel {version}: described are 2.4.14 to 2.4.37, and 2.6 on")
+    old = version <= NEWEST_2_4
 
     def rule(name: str, unused: Callable[..., Any]) -> Any:
         own = [b for b in behaviours() if b.rule == f"reclaim.{name}"]
@@ -47,7 +53,7 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10) -> Rul
     return Rules(
         split=split,
         nodes=branch >= Version(4, 8),
-        batch=rule("batch", lists.batch_of_14)() if batches else 0,
+        batch=rule("batch", lists.batch_of_14)() if batches and not old else 0,
         list_of=lists.list_of if split else lists.list_of_two,
         starts_active=rule("starts-active", references.anon_starts_active),
         mark=rule("mark-accessed", references.mark_two_lists),
@@ -83,6 +89,14 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10) -> Rul
         quota=rule("shrinker-quota", shrinker.quota_unlimited),
         goes_on=rule("shrinker-goes-on", shrinker.goes_on_in_batches),
         deferred=rule("shrinker-deferred", shrinker.deferred_rest),
+        direct=shrink_2_4.direct_reclaim if old else reclaimers.direct_reclaim,
+        daemon=shrink_2_4.kswapd if old else reclaimers.kswapd,
+        marks_anon=old,
+        free_pages=shrink_2_4.free_by_passes if branch >= REFILLS_AGAIN else shrink_2_4.free_by_priority,
+        refill_amount=rule("refill-amount", scan_2_4.refill_by_ratio),
+        cache_scan=rule("cache-scan", scan_2_4.scan_by_ratio),
+        mapped_room=rule("mapped-room", scan_2_4.room_by_ratio),
+        refills_again=branch >= REFILLS_AGAIN,
     )
 
 

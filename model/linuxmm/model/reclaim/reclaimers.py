@@ -3,8 +3,6 @@
 Linux: mm/vmscan.c:do_try_to_free_pages, balance_pgdat.  Seed 2.1.1.3, 2.4.1 (F015, F042).
 """
 
-from typing import NamedTuple
-
 from linuxmm.model.reclaim.counters import ALLOCSTALL, PAGEOUTRUN
 from linuxmm.model.reclaim.events import (
     MmVmscanDirectReclaimBegin,
@@ -12,7 +10,7 @@ from linuxmm.model.reclaim.events import (
     MmVmscanKswapdSleep,
     MmVmscanKswapdWake,
 )
-from linuxmm.model.reclaim.rules import Control, Rules, control_at, control_of
+from linuxmm.model.reclaim.rules import Control, Progress, Rules, control_at, control_of
 from linuxmm.model.reclaim.scan import shrink_lruvec
 from linuxmm.model.reclaim.state import (
     Lruvec,
@@ -27,17 +25,6 @@ from linuxmm.model.reclaim.state import (
 from linuxmm.spec.reclaim.daemon import ZoneLook, failures_after, gave_up, next_priority, target_of
 from linuxmm.spec.reclaim.lists import DEF_PRIORITY, INACTIVE_ANON, INACTIVE_FILE, SWAPPINESS
 from linuxmm.spec.registry import verb
-
-
-class Progress(NamedTuple):
-    """What a run of reclaim came to.
-
-    reclaimed  pages freed; with none, the allocator's answer is the OOM killer
-    priority   at which it ended
-    """
-
-    reclaimed: int
-    priority: int
 
 
 @verb("F042", source="mm/vmscan.c:too_many_isolated, shrink_inactive_list; 2.6.32 to 6.12")

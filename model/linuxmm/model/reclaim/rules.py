@@ -6,6 +6,7 @@ Linux: struct scan_control (mm/vmscan.c).  Seed 2.4 (F042 to F046).
 from collections.abc import Callable
 from typing import NamedTuple
 
+from linuxmm.model.reclaim.state import Lruvec
 from linuxmm.spec.reclaim.daemon import ZoneLook
 from linuxmm.spec.reclaim.lists import DEF_PRIORITY
 from linuxmm.spec.reclaim.references import Chance, Found, Marked
@@ -87,6 +88,17 @@ def with_done(was: Control, scanned: int, reclaimed: int) -> Control:
     return control_at(was, was.priority, was.target, was.scanned + scanned, was.reclaimed + reclaimed)
 
 
+class Progress(NamedTuple):
+    """What a run of reclaim came to.
+
+    reclaimed  pages freed; with none, the allocator's answer is the OOM killer
+    priority   at which it ended
+    """
+
+    reclaimed: int
+    priority: int
+
+
 class Rules(NamedTuple):
     """Everything that reclaim of one kernel does in its own way.
 
@@ -115,6 +127,10 @@ class Rules(NamedTuple):
     shares_see_refaults                  the shares are chosen knowing of refaults (5.3)
     balanced, too_many_isolated          the daemon and throttling
     quota, goes_on, deferred             shrinkers
+    direct, daemon                       who reclaims: a task (order, swappiness, zone), and kswapd
+    marks_anon                           anonymous memory starts inactive, and marked (2.4)
+    free_pages, refill_amount, cache_scan, mapped_room   32 pages of 2.4, and how far its passes go
+    refills_again                        a pass of 2.4 goes on after it walked address spaces (2.4.23)
     """
 
     split: bool
@@ -155,3 +171,11 @@ class Rules(NamedTuple):
     quota: Callable[[Asked], Quota]
     goes_on: Callable[[int, int, int], bool]
     deferred: Callable[[Quota, int, int, int], int]
+    direct: Callable[["Rules", Lruvec, int, int, int | None], tuple[Lruvec, Progress]]
+    daemon: Callable[["Rules", Lruvec, int, int | None], tuple[Lruvec, Progress]]
+    marks_anon: bool
+    free_pages: Callable[["Rules", Lruvec, Control], tuple[Lruvec, Control]]
+    refill_amount: Callable[[int, int, int], int]
+    cache_scan: Callable[[int, int, int], int]
+    mapped_room: Callable[[int, int, int], int]
+    refills_again: bool

@@ -109,6 +109,8 @@ class Lruvec:
     refaults  WORKINGSET_ACTIVATE (anonymous, file) now, and when reclaim last looked
     many_dirty  PGDAT_DIRTY: the tail of the list is dirty pages
     failures  kswapd_failures
+    spaces    first page of each address space, ascending (until 2.4)
+    walk      where the walk through them goes on: (space, page), the page behind the last when it is through
     counters  what /proc/vmstat shows; log: events of the step in progress
     """
 
@@ -132,6 +134,8 @@ class Lruvec:
     looked: tuple[int, int] = (0, 0)
     many_dirty: bool = False
     failures: int = 0
+    spaces: tuple[int, ...] = (0,)
+    walk: tuple[int, int] = (0, 0)
     rmap: ReverseMap = field(default_factory=Mappings)
     backing: Backing = field(default_factory=Store)
     counters: Map[str, int] = field(default_factory=Map)

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Final
 
 from linuxmm.model.reclaim.accesses import drop, end_writeback, enter, mark_accessed
-from linuxmm.model.reclaim.outside import Entry, Mappings
-from linuxmm.model.reclaim.reclaimers import direct_reclaim, kswapd
+from linuxmm.model.reclaim.outside import Entry
 from linuxmm.model.reclaim.rules import Rules
+from linuxmm.model.reclaim.spaces import tables
 from linuxmm.model.reclaim.state import (
     DIRTY,
     NOTHING,
@@ -24,6 +24,7 @@ from linuxmm.model.reclaim.state import (
     has,
     mapped,
     marks_of,
+    slot_of,
     unmap,
 )
 from linuxmm.spec.registry import verb
@@ -59,18 +60,16 @@ def map_page(v: Lruvec, page: int) -> Lruvec:
 
     Requires  the reverse map is a table
     """
-    if not isinstance(v.rmap, Mappings):
-        raise TypeError(f"expected Mappings as the reverse map, got {type(v.rmap).__name__}")
-    return replace(v, rmap=v.rmap.map(page, Entry(young=True)))
+    return replace(v, rmap=tables(v).map(page, Entry(young=True, address=slot_of(v, page))))
 
 
 @verb("F042", "F043", source="mm/page_alloc.c:wakeup_kswapd, __alloc_pages_direct_reclaim")
 def make_room(rules: Rules, v: Lruvec, swappiness: int) -> Lruvec:
     """Before a page is taken: the daemon runs below the low watermark, the task reclaims below the other."""
     if marks_of(v, 0).free <= marks_of(v, 0).low:
-        v, _ = kswapd(rules, v, swappiness, 0)
+        v, _ = rules.daemon(rules, v, swappiness, 0)
     if marks_of(v, 0).free <= marks_of(v, 0).min:
-        v, _ = direct_reclaim(rules, v, 0, swappiness, 0)
+        v, _ = rules.direct(rules, v, 0, swappiness, 0)
     return v
 
 

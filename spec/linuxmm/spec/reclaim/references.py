@@ -238,10 +238,10 @@ class Marked(NamedTuple):
 
 @behaviour(
     "reclaim.mark-accessed",
-    since="2.6.0",
+    since="2.4.14",
     until="2.6.27",
     features=("F042",),
-    source="mm/swap.c:mark_page_accessed; 2.6.11 to 2.6.24",
+    source="mm/filemap.c:mark_page_accessed, a 2.4; mm/swap.c, 2.6.11 to 2.6.24 (2.5 unconfirmed)",
 )
 def mark_two_lists(active: bool, referenced: bool, unevictable: bool, listed: bool, file: bool) -> Marked:
     """The second access to an inactive page moves it; to an active one it leaves a mark.
@@ -306,6 +306,18 @@ def mark_ageing(active: bool, referenced: bool, unevictable: bool, listed: bool,
     if not active and not unevictable and referenced:
         return Marked(True, False, True)
     return Marked(False, True, False)
+
+
+@behaviour(
+    "reclaim.starts-active",
+    since="2.4.14",
+    until="2.4.37",
+    features=("F042",),
+    source="mm/memory.c:do_anonymous_page; 2.4, version unconfirmed",
+)
+def anon_starts_inactive(anon: bool) -> bool:
+    """Every page starts inactive, and one of anonymous memory marked."""
+    return False
 
 
 @behaviour(
