@@ -19,6 +19,7 @@ from linuxmm.spec.alloc.gfp import (
 from linuxmm.spec.alloc.retry import oom_may_kill
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.step import Event, Step
+from linuxmm.spec.vocabulary import PAGE_ALLOC_COSTLY_ORDER
 
 
 def _wait(machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
@@ -74,9 +75,45 @@ def refuse_unless_nofail(
 @behaviour(
     "alloc.oom-kills",
     since="2.4.0",
+    until="2.6.23",
+    features=("F017",),
+    source="mm/page_alloc.c:__alloc_pages; 2.6.11, 2.6.18, 2.6.22",
+)
+def kills_for_any(order: int, gfp: int, class_index: int, dumping_core: bool) -> bool:
+    """Whether a task may be killed for a request: for any."""
+    return True
+
+
+@behaviour(
+    "alloc.oom-kills",
+    since="2.6.24",
+    until="2.6.35",
+    features=("F017",),
+    source="mm/page_alloc.c:__alloc_pages, __alloc_pages_may_oom; 2.6.24, 2.6.28, 2.6.31 to 2.6.35",
+)
+def kills_for_small(order: int, gfp: int, class_index: int, dumping_core: bool) -> bool:
+    """Whether a task may be killed for a request: not for a costly order, unless with __GFP_NOFAIL."""
+    return order <= PAGE_ALLOC_COSTLY_ORDER or gfp & GFP_NOFAIL_BIT != 0
+
+
+@behaviour(
+    "alloc.oom-kills",
+    since="2.6.36",
+    until="3.18",
+    features=("F017",),
+    source="mm/page_alloc.c:__alloc_pages_may_oom; 2.6.36 to 2.6.39, 3.5, 3.10",
+)
+def kills_for_small_and_high(order: int, gfp: int, class_index: int, dumping_core: bool) -> bool:
+    """As before; nor for memory below NORMAL."""
+    return (order <= PAGE_ALLOC_COSTLY_ORDER and class_index >= 2) or gfp & GFP_NOFAIL_BIT != 0
+
+
+@behaviour(
+    "alloc.oom-kills",
+    since="3.19",
     until="4.10",
     features=("F017",),
-    source="mm/page_alloc.c:__alloc_pages_may_oom; 4.4, 4.9 (4.10 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages_may_oom; 4.4, 4.9 (3.19 to 4.3, 4.10 unconfirmed)",
 )
 def kills_for_nofail(order: int, gfp: int, class_index: int, dumping_core: bool) -> bool:
     """Whether a task may be killed for a request: with __GFP_NOFAIL always, else if that helps."""

@@ -84,41 +84,6 @@ def try_then_drain(path: Path, machine: Machine, p: Progress) -> tuple[Machine, 
 
 
 @behaviour(
-    "alloc.oom-for",
-    since="2.4.0",
-    until="2.6.23",
-    features=("F017",),
-    source="mm/page_alloc.c:__alloc_pages; 2.6.11, 2.6.18, 2.6.22",
-)
-def oom_for_any(order: int, class_index: int) -> bool:
-    """Whether a task is killed for a request: for any."""
-    return True
-
-
-@behaviour(
-    "alloc.oom-for",
-    since="2.6.24",
-    until="2.6.35",
-    features=("F017",),
-    source="mm/page_alloc.c:__alloc_pages, __alloc_pages_may_oom; 2.6.24, 2.6.28, 2.6.31 to 2.6.35",
-)
-def oom_for_cheap(order: int, class_index: int) -> bool:
-    """Whether a task is killed for a request: not for a costly order."""
-    return order <= PAGE_ALLOC_COSTLY_ORDER
-
-
-@behaviour(
-    "alloc.oom-for",
-    since="2.6.36",
-    features=("F017",),
-    source="mm/page_alloc.c:__alloc_pages_may_oom; 2.6.36 to 2.6.39, 3.5, 3.10",
-)
-def oom_for_cheap_and_high(order: int, class_index: int) -> bool:
-    """As before; nor for memory below NORMAL."""
-    return order <= PAGE_ALLOC_COSTLY_ORDER and class_index >= 2
-
-
-@behaviour(
     "alloc.repeat",
     since="2.4.0",
     until="2.6.25",
@@ -223,8 +188,7 @@ def _out_of_memory(path: Path, machine: Machine, p: Progress, events: tuple[Even
     machine, got = attempt(path, machine, p, 2 | ALLOC_CPUSET)
     if got is not None:
         return woken(path, machine, r, got, events)
-    helps = path.kernel.behaviour("alloc.oom-for").function(r.order, r.class_index)
-    if not helps and not r.gfp & GFP_NOFAIL_BIT:
+    if not path.may_kill(r.order, r.gfp, r.class_index, p.task.dumping_core):
         return path.refuse(path, machine, p, events, Reason.EXHAUSTED)
     return Step(machine, Asks(OomKill(), p._replace(stage=Stage.OOM)), events)
 
