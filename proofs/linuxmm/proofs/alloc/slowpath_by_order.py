@@ -85,13 +85,7 @@ class Era(NamedTuple):
     result: Compaction = Compaction.SKIPPED
 
 
-RELEASES: Final = {
-    Version(2, 6, 18): kills_for_any,
-    Version(2, 6, 24): kills_for_small,
-    Version(2, 6, 32): kills_for_small,
-    Version(2, 6, 35): kills_for_small,
-    Version(3, 10): kills_for_small_and_high,
-}
+RELEASES: Final = (Version(2, 6, 18), Version(2, 6, 24), Version(2, 6, 32), Version(2, 6, 35), Version(3, 10))
 """Without compaction and with either kind of __GFP_REPEAT; with it, and with a last one at the end."""
 ERAS: Final = tuple(
     Era(release, stage, result)
@@ -102,6 +96,15 @@ ERAS: Final = tuple(
         *((Stage.LAST_COMPACTION, result) for result in (Compaction.SKIPPED, Compaction.SUCCESS)),
     )
 )
+
+
+def may_kill(release: Version) -> Callable[[int, int, int, bool], bool]:
+    """For which requests the release may kill a task."""
+    if release < Version(2, 6, 24):
+        return kills_for_any
+    return kills_for_small if release < Version(2, 6, 36) else kills_for_small_and_high
+
+
 RANK: Final = {
     Stage.FIRST_COMPACTION: 1,
     Stage.RECLAIM: 2,
@@ -189,7 +192,7 @@ def any_step(
         enter_by_order,
         resume_by_order,
         refuse_but_reclaimers,
-        RELEASES[era.release],
+        may_kill(era.release),
         victim_stops_before_reclaim,
         victim_begins_again,
     )
