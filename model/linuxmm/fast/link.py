@@ -22,6 +22,7 @@ from linuxmm.model.alloc.profile import rules_for
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.model.objects import slub
 from linuxmm.model.objects.slub_state import Cache
+from linuxmm.model.reclaim.plain import Policy
 from linuxmm.model.reclaim.rules import Rules as ReclaimRules
 from linuxmm.model.reclaim.state import Lruvec
 from linuxmm.spec.errors import Unmodelled
@@ -31,7 +32,7 @@ from linuxmm.spec.relink import Function, Relinker, global_names
 RULES: Final[Rules] = rules_for(kernel("6.12"))
 """What a compiled entry calls the rules of its kernel; not compiled, an entry runs with these."""
 
-AnyRules = Rules | slub.Rules | ReclaimRules
+AnyRules = Rules | slub.Rules | ReclaimRules | Policy
 """What a kernel does in its own way, of an allocator that is compiled."""
 STATES: Final = (Zone, Machine, Cache, Lruvec)
 """States that compiled functions change in place."""

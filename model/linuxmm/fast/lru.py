@@ -56,8 +56,8 @@ RING_LENGTH: Final = 1
 RING_HEAD: Final = 2
 AHEAD: Final = 16
 """How many references ahead a place's word is asked for; half as many, its frame."""
-_HOW_BITS: Final = 3
-_HOW_MASK: Final = 7
+HOW_BITS: Final = 3
+HOW_MASK: Final = 7
 LARGEST_PLACE: Final = (1 << 31) - 1
 
 
@@ -76,11 +76,11 @@ def run_words(
     while at < count:
         what = int(words[U(at)])
         if at + AHEAD < count:
-            ask(v.keys, int(words[U(at + AHEAD)]) >> _HOW_BITS)
-            ask_frame(v, int(words[U(at + (AHEAD >> 1))]) >> _HOW_BITS)
+            ask(v.keys, int(words[U(at + AHEAD)]) >> HOW_BITS)
+            ask_frame(v, int(words[U(at + (AHEAD >> 1))]) >> HOW_BITS)
         at += 1
-        how = what & _HOW_MASK
-        slot = what >> _HOW_BITS
+        how = what & HOW_MASK
+        slot = what >> HOW_BITS
         if how == DROP:
             discard(RULES, v, slot)  # type: ignore[arg-type]
             seen[U(slot)] = 0
@@ -145,7 +145,65 @@ def marks_for(pages: int) -> ZoneMarks:
     return ZoneMarks(pages, pages, least, least + (least >> 2), least + (least >> 1))
 
 
-class FastLru:
+class Machine:
+    """Pages and places in arrays, and what was done with them; `step` says how references are run.
+
+    marks      watermarks, and how many pages there are
+    places     places that references may name
+    swap       pages of swap
+    Errors     ImpossibleProfile for what the arrays cannot hold
+    """
+
+    def __init__(self, marks: ZoneMarks, places: int, swap: int, compiled: bool) -> None:
+        self.arrays = fresh(marks, places, swap)
+        self._totals: Int64s = np.zeros(NR_TOTALS, np.int64)
+        self._find = _first_misfit if compiled else first_misfit
+
+    @property
+    def totals(self) -> Totals:
+        """Everything done so far."""
+        return Totals(*(int(n) for n in self._totals))
+
+    @property
+    def counters(self) -> Map[str, int]:
+        """What /proc/vmstat shows; what is 0 is left out."""
+        return self.lruvec.counters
+
+    @property
+    def lruvec(self) -> Lruvec:
+        """The model's form; a page has the number of its place."""
+        return unpack(self.arrays)
+
+    def reserve(self, places: int) -> None:
+        """Let references name so many places; those known stay as they are."""
+        more = places - self.arrays.keys.size
+        if more > 0:
+            keys = np.concatenate([self.arrays.keys, np.full(more, NOTHING, np.int64)])
+            self.arrays = self.arrays._replace(keys=keys)
+
+    def run(self, words: Int64s) -> None:
+        """Run references.
+
+        Errors    BadEvidence for a place or a kind that there is not
+        """
+        places = self.arrays.keys.size
+        number = self._find(words, places)
+        if number < words.size:
+            how, place = int(words[number]) & HOW_MASK, int(words[number]) >> HOW_BITS
+            raise BadEvidence(
+                "references",
+                f"expected a kind below {NR_KINDS} and a place below {places}, got {how} and {place}",
+                line=number,
+                where="word",
+            )
+        self.step(words)
+
+    def step(self, words: Int64s) -> None:
+        """Run references that there are."""
+        raise NotImplementedError
+
+
+class FastLru(Machine):
     """The lists of one kernel over so many pages.
 
     pages      page frames
@@ -167,53 +225,22 @@ class FastLru:
         batches: bool = True,
         compiled: bool = True,
     ) -> None:
+        super().__init__(marks_for(pages) if marks is None else marks, places, swap, compiled)
         self.rules = rules_for(profile, batches)
-        self.arrays = fresh(marks_for(pages) if marks is None else marks, places, swap)
         self.swappiness = swappiness
         self._seen = np.zeros(places, np.uint8)
         self.ring: Int64s = np.zeros(RING_HEAD + max(pages // 10, 1), np.int64)
-        self._totals: Int64s = np.zeros(NR_TOTALS, np.int64)
         self._run = _compiled(self.rules) if compiled else interpreted(self.rules)
-        self._find = _first_misfit if compiled else first_misfit
-
-    @property
-    def totals(self) -> Totals:
-        """Everything done so far."""
-        return Totals(*(int(n) for n in self._totals))
-
-    @property
-    def counters(self) -> Map[str, int]:
-        """What /proc/vmstat shows; what is 0 is left out."""
-        return self.lruvec.counters
-
-    @property
-    def lruvec(self) -> Lruvec:
-        """The model's form; a page has the number of its place."""
-        return unpack(self.arrays)
 
     def reserve(self, places: int) -> None:
         """Let references name so many places; those known stay as they are."""
+        super().reserve(places)
         more = places - self._seen.size
         if more > 0:
-            keys = np.concatenate([self.arrays.keys, np.full(more, NOTHING, np.int64)])
-            self.arrays = self.arrays._replace(keys=keys)
             self._seen = np.concatenate([self._seen, np.zeros(more, np.uint8)])
 
-    def run(self, words: Int64s) -> None:
-        """Run references.
-
-        Errors    BadEvidence for a place or a kind that there is not
-        """
-        number = self._find(words, self._seen.size)
-        if number < words.size:
-            how, place = int(words[number]) & _HOW_MASK, int(words[number]) >> _HOW_BITS
-            raise BadEvidence(
-                "references",
-                f"expected a kind below {NR_KINDS} and a place below {self._seen.size}, "
-                f"got {how} and {place}",
-                line=number,
-                where="word",
-            )
+    def step(self, words: Int64s) -> None:
+        """Run references that there are."""
         self._run(self.arrays, words, self.swappiness, self._seen, self.ring, self._totals)
 
 
@@ -222,7 +249,7 @@ def first_misfit(words: Int64s, places: int) -> int:
     at = 0
     while at < words.size:
         word = int(words[U(at)])
-        if word & _HOW_MASK >= NR_KINDS or word < 0 or word >> _HOW_BITS >= places:
+        if word & HOW_MASK >= NR_KINDS or word < 0 or word >> HOW_BITS >= places:
             return at
         at += 1
     return at
@@ -236,7 +263,7 @@ def words_of(places: NDArray[np.int64], how: NDArray[np.int64] | int) -> Int64s:
 
     Requires  places up to LARGEST_PLACE, kinds from READ to DROP
     """
-    return np.ascontiguousarray(places.astype(np.int64) << _HOW_BITS | how)
+    return np.ascontiguousarray(places.astype(np.int64) << HOW_BITS | how)
 
 
 for _function in (reference, kswapd, direct_reclaim):

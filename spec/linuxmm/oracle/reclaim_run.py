@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from linuxmm.fast.lru import FastLru, words_of
+from linuxmm.fast.lru import FastLru, Machine, words_of
+from linuxmm.fast.lru_plain import FastPlain
 from linuxmm.fast.lru_trace import Block, Numbering, read_references
+from linuxmm.model.reclaim.plain import POLICIES
 from linuxmm.spec.kernel import kernel
 
 FIGURES: Final = {
@@ -56,11 +58,11 @@ class ReclaimRun(NamedTuple):
 def run_blocks(
     blocks: Iterable[Block], places: Numbering, versions: Sequence[str], pages: int, swap: int
 ) -> tuple[ReclaimRun, ...]:
-    """Run blocks of references on each kernel.
+    """Run blocks of references on each kernel, or on a plain policy: lru, clock, fifo.
 
     Errors    Unmodelled, ImpossibleProfile for a kernel or a machine that cannot be
     """
-    machines = [FastLru(kernel(version), pages, 1, swap=swap) for version in versions]
+    machines = [_machine(version, pages, swap) for version in versions]
     for block in blocks:
         words = words_of(block.places, block.how)
         for machine in machines:
@@ -78,7 +80,12 @@ def run_trace(path: Path, versions: Sequence[str], pages: int, swap: int) -> tup
     return run_blocks(read_references(path, places, anon=swap > 0), places, versions, pages, swap)
 
 
-def _result(version: str, machine: FastLru) -> ReclaimRun:
+def _machine(name: str, pages: int, swap: int) -> Machine:
+    """The lists of a kernel, or a plain policy by its name."""
+    return FastPlain(name, pages, 1) if name in POLICIES else FastLru(kernel(name), pages, 1, swap=swap)
+
+
+def _result(version: str, machine: Machine) -> ReclaimRun:
     counters = machine.counters
     figures = {name: sum(counters.get(one, 0) for one in parts) for name, parts in FIGURES.items()}
     return ReclaimRun(version, *machine.totals, figures)

@@ -67,7 +67,8 @@ def run_command(
         typer.Option(
             "--reclaim",
             help="Run a trace of references through reclaim instead: .csv, .oracleGeneral, .bin, .lackey; "
-            "--memory is then in pages, and --kernel may name several, with commas.",
+            "--memory is then in pages, and --kernel may name several, with commas; "
+            "lru, clock and fifo are plain policies.",
         ),
     ] = False,
     swap: Annotated[int, typer.Option("--swap", min=0, help="Pages of swap, with --reclaim.")] = 0,
