@@ -31,6 +31,7 @@ prove: $(STAMP)
 	$(BIN)/linuxmm prove
 
 bench: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --editable '.[peers]' || echo "measuring without libCacheSim" >&2
 	@$(BIN)/python -m benchmarks $(if $(BENCH),--only $(BENCH)) $(if $(JSON),--json)
 
 experiments: $(STAMP)

@@ -12,6 +12,7 @@ from rich.table import Table
 from benchmarks import (
     bench_allocator,
     bench_checker,
+    bench_policies,
     bench_reclaim,
     bench_slub,
     bench_traces,
@@ -24,6 +25,7 @@ AREAS: Final[dict[str, Callable[[], Mapping[str, Figures]]]] = {
     "alloc": bench_allocator.run,
     "slub": bench_slub.run,
     "reclaim": bench_reclaim.run,
+    "policies": bench_policies.run,
     "traces": bench_traces.run,
     "checker": bench_checker.run,
     "vm": bench_translate.run,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import bench_policies
 
 from linuxmm.fast.lru import marks_for, words_of
 from linuxmm.fast.lru_plain import FastPlain
@@ -122,3 +123,16 @@ def test_a_policy_stands_beside_kernels(tmp_path: Path) -> None:
 def test_a_policy_that_there_is_not() -> None:
     with pytest.raises(ImpossibleProfile, match=r"^expected a policy of lru, clock, fifo, got 'arc'$"):
         FastPlain("arc", 10, 10)
+
+
+def test_the_benchmark_runs_without_its_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_policies, "peer", lambda: None)
+    found = bench_policies.run(rounds=1, count=3000, places=500)
+    assert sorted(found["lru, a tenth of the pages"]) == [
+        "miss_ratio",
+        "ns_per_reference",
+        "ns_per_reference_from_file",
+        "rounds",
+    ]
+    ratios = [found[f"{name}, a tenth of the pages"]["miss_ratio"] for name in ("lru", "fifo")]
+    assert 0 < ratios[0] < ratios[1] < 1

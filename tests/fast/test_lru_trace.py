@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import zstandard
 
-from linuxmm.fast.lru_trace import BLOCK, Numbering, read_references, write_oracle_general
+from linuxmm.fast.lru_trace import BLOCK, read_references, write_oracle_general
+from linuxmm.fast.numbering import Numbering
 from linuxmm.model.reclaim.workload import ANON, DROP, MAPPED, READ, WRITE
 from linuxmm.spec.errors import BadEvidence
 

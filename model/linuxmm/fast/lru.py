@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from linuxmm.fast.arena import Int64s
 from linuxmm.fast.link import Linked
 from linuxmm.fast.lru_arena import PRIMITIVES, FastLruvec, ask_frame
-from linuxmm.fast.lru_pack import fresh, unpack
+from linuxmm.fast.lru_pack import counters_of, fresh, unpack
 from linuxmm.fast.parts import kernel_of
 from linuxmm.fast.prefetch import COMPILED, ask
 from linuxmm.model.reclaim.profile import rules_for
@@ -156,6 +156,7 @@ class Machine:
 
     def __init__(self, marks: ZoneMarks, places: int, swap: int, compiled: bool) -> None:
         self.arrays = fresh(marks, places, swap)
+        self._keys = self.arrays.keys
         self._totals: Int64s = np.zeros(NR_TOTALS, np.int64)
         self._find = _first_misfit if compiled else first_misfit
 
@@ -167,7 +168,7 @@ class Machine:
     @property
     def counters(self) -> Map[str, int]:
         """What /proc/vmstat shows; what is 0 is left out."""
-        return self.lruvec.counters
+        return counters_of(self.arrays)
 
     @property
     def lruvec(self) -> Lruvec:
@@ -176,10 +177,11 @@ class Machine:
 
     def reserve(self, places: int) -> None:
         """Let references name so many places; those known stay as they are."""
-        more = places - self.arrays.keys.size
-        if more > 0:
-            keys = np.concatenate([self.arrays.keys, np.full(more, NOTHING, np.int64)])
-            self.arrays = self.arrays._replace(keys=keys)
+        if places > self._keys.size:
+            room = max(places, 2 * self._keys.size)
+            self._keys = np.concatenate([self._keys, np.full(room - self._keys.size, NOTHING, np.int64)])
+        if places > self.arrays.keys.size:
+            self.arrays = self.arrays._replace(keys=self._keys[:places])
 
     def run(self, words: Int64s) -> None:
         """Run references.
@@ -235,8 +237,8 @@ class FastLru(Machine):
     def reserve(self, places: int) -> None:
         """Let references name so many places; those known stay as they are."""
         super().reserve(places)
-        more = places - self._seen.size
-        if more > 0:
+        if places > self._seen.size:
+            more = max(places, 2 * self._seen.size) - self._seen.size
             self._seen = np.concatenate([self._seen, np.zeros(more, np.uint8)])
 
     def step(self, words: Int64s) -> None:

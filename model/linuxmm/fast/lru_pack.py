@@ -122,8 +122,14 @@ def unpack(v: FastLruvec) -> Lruvec:
         walk=(0, int(st[WALK])),
         rmap=Mappings(Map(entries)),
         backing=Store(int(st[SWAP]), PAGE_SYNCED),
-        counters=Map({name: int(st[COUNTERS + at]) for at, name in enumerate(NAMES) if st[COUNTERS + at]}),
+        counters=counters_of(v),
     )
+
+
+def counters_of(v: FastLruvec) -> Map[str, int]:
+    """What /proc/vmstat shows; what is 0 is left out."""
+    shown = v.st[COUNTERS : COUNTERS + len(NAMES)].tolist()
+    return Map({name: pages for name, pages in zip(NAMES, shown, strict=True) if pages})
 
 
 def _slots(v: FastLruvec, page: int) -> Iterator[int]:

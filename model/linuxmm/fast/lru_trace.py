@@ -18,10 +18,10 @@ from typing import IO, Final, NamedTuple
 
 import numpy as np
 import zstandard
-from numpy.typing import NDArray
 
 from linuxmm.fast.arena import Int64s
 from linuxmm.fast.lackey import read_lackey
+from linuxmm.fast.numbering import Numbering
 from linuxmm.model.reclaim.workload import ANON, DROP, MAPPED, READ, WRITE
 from linuxmm.spec.errors import BadEvidence
 
@@ -49,29 +49,6 @@ class Block(NamedTuple):
 
     places: Int64s
     how: Int64s
-
-
-class Numbering:
-    """Places for keys, in the order of their first use."""
-
-    def __init__(self) -> None:
-        self._places: dict[int | str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __call__(self, keys: Iterable[int | str]) -> Int64s:
-        """The places of keys; a new one for each that is new."""
-        places = self._places
-        return np.array([places.setdefault(key, len(places)) for key in keys], np.int64)
-
-    def of_array(self, keys: NDArray[np.integer]) -> Int64s:
-        """The same for a column, with one look-up for each different key of it."""
-        found, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-        order = np.argsort(first, kind="stable")
-        places = np.empty(found.size, np.int64)
-        places[order] = self(found[order].tolist())
-        return places[inverse]
 
 
 @contextmanager

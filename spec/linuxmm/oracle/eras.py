@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 
 from linuxmm.fast.arena import Int64s
-from linuxmm.fast.lru_trace import Block, Numbering
+from linuxmm.fast.lru_trace import Block
+from linuxmm.fast.numbering import Numbering
 from linuxmm.model.reclaim.workload import ANON, MAPPED, READ, WRITE
 from linuxmm.oracle.experiments.plot import draw
 from linuxmm.oracle.reclaim_run import run_blocks
@@ -25,6 +26,8 @@ VERSIONS: Final = (
     "4.9", "4.12", "4.20", "5.4", "5.8", "5.9", "5.15", "6.1", "6.12",
 )  # fmt: skip
 """A release of each generation of the rules."""
+BASELINES: Final = ("lru", "clock")
+"""Plain policies, to hold the releases against."""
 PAGES: Final = 4096
 SWAP: Final = 8192
 REFERENCES: Final = 200_000
@@ -74,7 +77,7 @@ def mixed(count: int) -> Block:
 TRACES: Final[dict[str, Callable[[int], Block]]] = {"zipf": zipf, "loop": loop, "scan": scan, "mixed": mixed}
 
 
-def run(versions: Sequence[str] = VERSIONS) -> Record:
+def run(versions: Sequence[str] = (*VERSIONS, *BASELINES)) -> Record:
     """Every trace on every kernel, from empty memory."""
     found: dict[str, dict[str, dict[str, int]]] = {}
     for name, make in TRACES.items():
@@ -123,6 +126,9 @@ defaults, swappiness is 60, and a flusher keeps dirty pages below a tenth of mem
 
 ![Miss ratio and pages looked at, by release](eras.svg)
 
+`lru` and `clock` are the textbook's policies on the same pages, without watermarks: every reference counts as
+an access, and a page goes only when another needs its place.
+
 What the figures leave out: before 3.15 a kernel does not know of refaults, so none are counted; readahead,
 concurrent reclaimers, cgroups and the multi-generational lists of 6.1 take no part.
 
@@ -140,7 +146,8 @@ def curves(record: Record) -> tuple[Curve, ...]:
     """Miss ratio, and pages scanned for each one reclaimed, by release."""
     found = []
     for panel, figure in (("miss ratio", _ratio), ("pages scanned for each reclaimed", _work)):
-        for name, rows in record.items():
+        for name, every in record.items():
+            rows = {release: row for release, row in every.items() if release not in BASELINES}
             numbers = tuple(float(at) for at in range(len(rows)))
             ys = tuple(figure(row) for row in rows.values())
             found.append(

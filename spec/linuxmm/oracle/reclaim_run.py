@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from linuxmm.fast.lru import FastLru, Machine, words_of
 from linuxmm.fast.lru_plain import FastPlain
-from linuxmm.fast.lru_trace import Block, Numbering, read_references
+from linuxmm.fast.lru_trace import Block, read_references
+from linuxmm.fast.numbering import Numbering
 from linuxmm.model.reclaim.plain import POLICIES
 from linuxmm.spec.kernel import kernel
 
