@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from linuxmm.oracle.checker.trace import Progress, TraceCheck
+from linuxmm.oracle.debug_evidence import has_debug, judge_debug
 from linuxmm.oracle.defrag_evidence import has_defrag, judge_defrag
 from linuxmm.oracle.formats import (
     Archive,
@@ -87,6 +88,7 @@ _BESIDE_PAGES: Final[dict[str, Area]] = {
     "reclaim": Area(has_reclaim, judge_reclaim),
     "defrag": Area(has_defrag, judge_defrag),
     "memcg": Area(has_memcg, judge_groups_of),
+    "debug": Area(has_debug, judge_debug),
 }
 """Areas judged beside the page allocator, wherever a capture shows them; a new one is a line here."""
 

@@ -14,43 +14,26 @@ from linuxmm.model.debug.placement import PAGES, PAGES_END, SLABS, STACK, Heap, 
 from linuxmm.spec.arith import align_up
 from linuxmm.spec.debug.history import Alloc, Churn, Free, History, Kind, Read, Report, Write
 from linuxmm.spec.debug.kasan import (
+    DOUBLE_FREE,
     GRANULE,
     GRANULE_SHIFT,
+    INVALID_FREE,
     QUARANTINE_PERCPU,
     STACK_LEFT_REDZONE,
     Poison,
-    byte_is_closed,
+    bug_of,
     global_redzone,
     granule_shadow,
     may_be_freed,
     object_room,
-    pair_is_closed,
     quarantine_limit,
-    range_is_closed,
     stack_room,
-    word_is_closed,
 )
 from linuxmm.spec.registry import verb
 from linuxmm.spec.vocabulary import PAGE_SIZE
 
-DOUBLE_FREE: Final = "double-free"
-INVALID_FREE: Final = "invalid-free"
 MEMORY_PAGES: Final = 1 << 18
 """Memory of the machine of the catalogue: 1 GiB, one CPU."""
-
-BUG_TYPES: Final = {
-    Poison.SLAB_REDZONE: "slab-out-of-bounds",
-    Poison.PAGE_REDZONE: "slab-out-of-bounds",
-    Poison.PAGE_FREE: "use-after-free",
-    Poison.SLAB_FREE: "slab-use-after-free",
-    Poison.SLAB_FREE_META: "slab-use-after-free",
-    Poison.GLOBAL_REDZONE: "global-out-of-bounds",
-    Poison.STACK_LEFT: "stack-out-of-bounds",
-    Poison.STACK_MID: "stack-out-of-bounds",
-    Poison.STACK_RIGHT: "stack-out-of-bounds",
-    Poison.STACK_PARTIAL: "stack-out-of-bounds",
-    Poison.USE_AFTER_SCOPE: "use-after-scope",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +95,7 @@ def kasan_reports(history: History, memory_pages: int = MEMORY_PAGES) -> tuple[R
             heap = place(heap, event)
             shadows = opened(shadows, heap.places[event.name])
         elif isinstance(event, Read | Write):
-            kind = access(shadows, start_of(heap, event), event.length)
+            kind = bug_of(shadows, start_of(heap, event), event.length)
             if kind:
                 reports.append(Report(index, kind, event.name))
         elif isinstance(event, Free):
@@ -131,32 +114,6 @@ def kasan_reports(history: History, memory_pages: int = MEMORY_PAGES) -> tuple[R
                 heap, quarantine = _reduced(heap, quarantine, memory_pages)
                 quarantine = put(quarantine, 0, slot_room(event.size))
     return tuple(reports)
-
-
-def access(shadows: Shadows, start: int, length: int) -> str:
-    """The kind of bug that an access is; empty when every byte of it is open."""
-    if length in (1, 2, 4, 8):
-        bad = word_is_closed(shadows, start, length)
-    elif length == 16:
-        bad = pair_is_closed(shadows, start)
-    else:
-        bad = range_is_closed(shadows, start, length)
-    return bug_type(shadows, start, length) if bad else ""
-
-
-def bug_type(shadows: Shadows, start: int, length: int) -> str:
-    """The kernel's name of the bug, from the shadow of the first closed byte.
-
-    A partly open granule says nothing of its own: the next granule tells why.
-    Source    mm/kasan/report_generic.c:get_shadow_bug_type; 6.4 to 6.12
-    """
-    bad = start
-    while not byte_is_closed(shadows[bad >> GRANULE_SHIFT], bad) and bad < start + length - 1:
-        bad += 1
-    value = shadows[bad >> GRANULE_SHIFT]
-    if 0 < value < GRANULE:
-        value = shadows[(bad >> GRANULE_SHIFT) + 1]
-    return BUG_TYPES[Poison(value)] if value >= 0x80 else "out-of-bounds"
 
 
 def refused_free(shadows: Shadows, spot: Place, offset: int) -> str:

@@ -39,6 +39,24 @@ class Poison(IntEnum):
     ALLOCA_LEFT = 0xCA
 
 
+BUG_TYPES: Final = {
+    Poison.SLAB_REDZONE: "slab-out-of-bounds",
+    Poison.PAGE_REDZONE: "slab-out-of-bounds",
+    Poison.PAGE_FREE: "use-after-free",
+    Poison.SLAB_FREE: "slab-use-after-free",
+    Poison.SLAB_FREE_META: "slab-use-after-free",
+    Poison.GLOBAL_REDZONE: "global-out-of-bounds",
+    Poison.STACK_LEFT: "stack-out-of-bounds",
+    Poison.STACK_MID: "stack-out-of-bounds",
+    Poison.STACK_RIGHT: "stack-out-of-bounds",
+    Poison.STACK_PARTIAL: "stack-out-of-bounds",
+    Poison.USE_AFTER_SCOPE: "use-after-scope",
+}
+"""What a closed granule is called in a report."""
+DOUBLE_FREE: Final = "double-free"
+INVALID_FREE: Final = "invalid-free"
+
+
 class Shadow(Protocol):
     """Shadow bytes by granule number (address >> 3)."""
 
@@ -122,6 +140,33 @@ def range_is_closed(shadow: Shadow, address: int, size: int) -> bool:
             return True
         granule += 1
     return byte_is_closed(shadow[granule], last)
+
+
+@formula("F081", source="mm/kasan/generic.c:kasan_check_range; memory_is_poisoned")
+def bug_of(shadow: Shadow, start: int, length: int) -> str:
+    """The kind of bug that an access is; empty when every byte of it is open."""
+    if length in (1, 2, 4, 8):
+        bad = word_is_closed(shadow, start, length)
+    elif length == 16:
+        bad = pair_is_closed(shadow, start)
+    else:
+        bad = range_is_closed(shadow, start, length)
+    return bug_type(shadow, start, length) if bad else ""
+
+
+@formula("F081", source="mm/kasan/report_generic.c:get_shadow_bug_type; 6.4 to 6.12")
+def bug_type(shadow: Shadow, start: int, length: int) -> str:
+    """The kernel's name of the bug, from the shadow of the first closed byte.
+
+    A partly open granule says nothing of its own: the next granule tells why.
+    """
+    bad = start
+    while not byte_is_closed(shadow[bad >> GRANULE_SHIFT], bad) and bad < start + length - 1:
+        bad += 1
+    value = shadow[bad >> GRANULE_SHIFT]
+    if 0 < value < GRANULE:
+        value = shadow[(bad >> GRANULE_SHIFT) + 1]
+    return BUG_TYPES[Poison(value)] if value >= 0x80 else "out-of-bounds"
 
 
 @formula("F081", source="mm/kasan/generic.c:kasan_byte_accessible")

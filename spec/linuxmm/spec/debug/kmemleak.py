@@ -10,6 +10,7 @@ Linux: mm/kmemleak.c.  Seed 2.13.4 (F080).  Since 2.6.31.
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from linuxmm.spec.invariant import clause
 from linuxmm.spec.registry import formula
 
 GREY: Final = 0
@@ -162,3 +163,37 @@ def is_leak(block: Tracked, scan_began: int) -> bool:
         and not block.reported
         and block.created + MIN_AGE_SECONDS <= scan_began
     )
+
+
+DUMP_BYTES: Final = 32
+"""Bytes of an object that the list shows at most: two rows of sixteen."""
+
+
+@formula("F080", source="mm/kmemleak.c:hex_dump_object; 2.6.31 to 6.12")
+def dumped_bytes(size: int) -> int:
+    """Bytes of an object of `size` that the list shows."""
+    return min(size, DUMP_BYTES)
+
+
+LISTED: Final = clause(
+    "debug.kmemleak.apart",
+    "Objects of the list are blocks that do not overlap, each listed once.",
+    features=("F080",),
+    source="mm/kmemleak.c:__link_object, print_unreferenced",
+    seed="2.13.4",
+)
+DUMPED: Final = clause(
+    "debug.kmemleak.dumped",
+    "The list shows the first 32 bytes of an object, or all, and the same as text; where it shows all, their "
+    "checksum is the one that it names.",
+    features=("F080",),
+    source="mm/kmemleak.c:hex_dump_object, update_checksum",
+    seed="2.13.4",
+)
+FOUND: Final = clause(
+    "debug.kmemleak.found",
+    "As many objects are listed as scans announced, and every object that is known to be lost is among them.",
+    features=("F080",),
+    source="mm/kmemleak.c:kmemleak_scan",
+    seed="2.13.4",
+)

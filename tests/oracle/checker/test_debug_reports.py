@@ -1,0 +1,234 @@
+"""Reports of real debug kernels hold; each planted fault is found, and what is torn is incomplete."""
+
+from pathlib import Path
+
+import pytest
+
+from linuxmm.oracle.check import check
+from linuxmm.oracle.checker.kasan import EARLY, judge_kasan, read_kasan
+from linuxmm.oracle.checker.kmemleak import crc_of, judge_kmemleak, read_list
+from linuxmm.spec.debug.kasan_report import (
+    KasanReport,
+    Placed,
+    bad_granules,
+    first_bad,
+    is_closed,
+    shown_name,
+)
+from linuxmm.spec.errors import BadEvidence
+from linuxmm.spec.kernel import parse_version
+from linuxmm.spec.verdict import Judgement, Verdict
+
+AREAS = Path(__file__).parents[2] / "real" / "areas"
+KASAN = (AREAS / "debug-kasan-6.12/data/reports.txt").read_text()
+LEAKS = (AREAS / "debug-leak-6.12/data/kmemleak.txt").read_text()
+LOG = (AREAS / "debug-leak-6.12/data/reports.txt").read_text()
+V6_12 = parse_version("6.12.117")
+
+
+def kasan(text: str) -> Judgement:
+    judgement = Judgement()
+    judge_kasan(judgement, text.splitlines(), V6_12)
+    return judgement
+
+
+def leaks(text: str, log: str = LOG) -> Judgement:
+    judgement = Judgement()
+    judge_kmemleak(judgement, read_list(text.splitlines(), "list"), log.splitlines())
+    return judgement
+
+
+def test_the_captures_conform() -> None:
+    found = {name: check(AREAS / f"debug-{name}-6.12", only="debug") for name in ("kasan", "leak")}
+    assert {name: report.verdict for name, report in found.items()} == {
+        "kasan": Verdict.CONFORMS,
+        "leak": Verdict.CONFORMS,
+    }
+    assert {clause: tally.checked for clause, tally in found["kasan"].judgement.clauses.items()} == {
+        "debug.kasan.closed": 4,
+        "debug.kasan.named": 4,
+        "debug.kasan.placed": 8,
+        "debug.kasan.region": 4,
+    }
+    assert {clause: tally.checked for clause, tally in found["leak"].judgement.clauses.items()} == {
+        "debug.kmemleak.apart": 3,
+        "debug.kmemleak.dumped": 6,
+        "debug.kmemleak.found": 4,
+    }
+
+
+def test_a_report_is_read_whole() -> None:
+    first = next(read_kasan(KASAN.splitlines(), Judgement()))
+    assert first._replace(shadow={}) == KasanReport(
+        6,
+        "slab-out-of-bounds",
+        "Write",
+        1,
+        0xFF110000035EC0A0,
+        Placed(0, "to the right of", "allocated", 0xFF110000035EC060, 0xFF110000035EC0A0),
+        {},
+        0xFF110000035EC0A0 >> 3,
+    )
+    assert len(first.shadow) == 5 * 16
+    assert first.shadow[0xFF110000035EC0A0 >> 3] == 0xFC
+
+
+def test_stamps_of_the_log_do_not_matter() -> None:
+    stamped = "\n".join(f"[    3.{at:06}] {line}" for at, line in enumerate(KASAN.splitlines()))
+    assert (kasan(stamped).verdict, kasan(stamped).events) == (Verdict.CONFORMS, 4)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "clause", "observed", "permitted"),
+    [
+        (
+            ">ff110000035ec080: 00 00 00 00 fc fc",
+            ">ff110000035ec080: 00 00 00 00 00 00",
+            "debug.kasan.closed",
+            "write of 1 bytes at 0xff110000035ec0a0",
+            "memory that is closed",
+        ),
+        (
+            "KASAN: slab-use-after-free in",
+            "KASAN: slab-out-of-bounds in",
+            "debug.kasan.named",
+            "slab-out-of-bounds",
+            "slab-use-after-free",
+        ),
+        (
+            "KASAN: double-free in",
+            "KASAN: invalid-free in",
+            "debug.kasan.named",
+            "invalid-free",
+            "double-free",
+        ),
+        (
+            "located 31 bytes to the right",
+            "located 32 bytes to the right",
+            "debug.kasan.placed",
+            "32 bytes to the right of the object",
+            "31 bytes to the right of the object",
+        ),
+        (
+            "located 40 bytes inside of",
+            "located 40 bytes to the left of",
+            "debug.kasan.placed",
+            "40 bytes to the left of the object",
+            "40 bytes inside of the object",
+        ),
+        (
+            "                               ^",
+            "                                  ^",
+            "debug.kasan.placed",
+            "caret at 0xff110000035ec0a8",
+            "at 0xff110000035ec0a0",
+        ),
+        (
+            ">ff110000035ec180: fa fb fb fb",
+            ">ff110000035ec180: fa fb 00 fb",
+            "debug.kasan.region",
+            "shadow 0xff110000035ec190: 0x00",
+            "the shadow of freed memory",
+        ),
+    ],
+)
+def test_a_planted_fault_is_found(old: str, new: str, clause: str, observed: str, permitted: str) -> None:
+    assert KASAN.count(old) >= 1
+    judgement = kasan(KASAN.replace(old, new, 1))
+    found = [(d.clause, d.observed, d.permitted) for d in judgement.divergences]
+    assert (clause, observed, permitted) in found
+    assert judgement.verdict is Verdict.DIVERGES
+
+
+def test_open_memory_of_a_live_object_must_be_open() -> None:
+    """A report beside an object that is handed out, of which one granule is closed."""
+    planted = KASAN.replace(">ff110000035ec080: 00 00 00 00 fc", ">ff110000035ec080: 00 fb 00 00 fc", 1)
+    assert [(d.clause, d.observed) for d in kasan(planted).divergences] == [
+        ("debug.kasan.region", "shadow 0xff110000035ec088: 0xfb")
+    ]
+
+
+def test_a_torn_report_is_a_gap() -> None:
+    lines = KASAN.splitlines()
+    cut = next(at for at, line in enumerate(lines) if line.startswith("Memory state"))
+    judgement = kasan("\n".join(lines[:cut]))
+    assert (judgement.verdict, judgement.gaps) == (Verdict.INCOMPLETE, {EARLY: 1})
+
+
+def test_a_shadow_that_does_not_show_the_access_is_a_gap() -> None:
+    judgement = kasan(
+        KASAN.replace("Write of size 1 at addr ff110000035ec0a0", "Write of size 1 at addr ff11", 1)
+    )
+    assert judgement.gaps == {"KASAN reports whose shadow does not cover the access": 1}
+
+
+def test_names_of_eras() -> None:
+    assert shown_name("slab-use-after-free", parse_version("6.1")) == "use-after-free"
+    assert shown_name("slab-use-after-free", V6_12) == "slab-use-after-free"
+    assert shown_name("slab-out-of-bounds", parse_version("6.1")) == "slab-out-of-bounds"
+
+
+def test_an_access_of_several_bytes_is_bad_where_it_is_closed() -> None:
+    shadow = {0: 0, 1: 5, 2: 0xFC, 3: 0xFC}
+    assert (first_bad(shadow, 8, 8), first_bad(shadow, 0, 8)) == (13, 0)
+    report = KasanReport(1, "slab-out-of-bounds", "Read", 8, 8, None, shadow, 1)
+    assert (is_closed(report), bad_granules(report)) == (True, ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "clause", "observed", "permitted"),
+    [
+        (
+            "object 0xff1100000299f040",
+            "object 0xff1100000299f020",
+            "debug.kmemleak.apart",
+            "0xff1100000299f020 of 64 bytes",
+            "an object behind 0xff1100000299f000 of 64 bytes",
+        ),
+        (
+            "first 32 bytes",
+            "first 48 bytes",
+            "debug.kmemleak.dumped",
+            "32 of 48 bytes shown",
+            "32 bytes",
+        ),
+        (
+            "00 00  ................",
+            "00 41  ................",
+            "debug.kmemleak.dumped",
+            "text '" + "." * 32 + "'",
+            "'" + "." * 15 + "A" + "." * 16 + "'",
+        ),
+    ],
+)
+def test_a_fault_in_the_list_is_found(old: str, new: str, clause: str, observed: str, permitted: str) -> None:
+    found = [(d.clause, d.observed, d.permitted) for d in leaks(LEAKS.replace(old, new, 1)).divergences]
+    assert (clause, observed, permitted) in found
+
+
+def test_a_lost_object_that_is_not_listed_is_found() -> None:
+    first = LEAKS.index("unreferenced", 1)
+    assert [(d.clause, d.observed) for d in leaks(LEAKS[first:]).divergences] == [
+        ("debug.kmemleak.found", "2 objects listed"),
+        ("debug.kmemleak.found", "0xff1100000299f000 lost, not listed"),
+    ]
+
+
+def test_checksums_of_whole_objects_are_checked() -> None:
+    data = b"linuxmm!"
+    text = (
+        "unreferenced object 0x1000 (size 8):\n  hex dump (first 8 bytes):\n"
+        f"    {data.hex(' ')}  linuxmm!\n  backtrace (crc {crc_of(data):x}):\n"
+    )
+    assert crc_of(b"") == 0
+    assert leaks(text, "").verdict is Verdict.CONFORMS
+    planted = leaks(text.replace("(crc ", "(crc 1"), "")
+    assert [d.permitted for d in planted.divergences] == [f"crc {crc_of(data):x}"]
+
+
+def test_a_list_begins_with_an_object() -> None:
+    with pytest.raises(BadEvidence) as caught:
+        read_list(["  hex dump (first 32 bytes):"], "kmemleak.txt")
+    assert str(caught.value) == (
+        "kmemleak.txt:1: expected an unreferenced object first, got '  hex dump (first 32 bytes):'"
+    )
