@@ -15,7 +15,7 @@ from linuxmm.model.alloc.freelist import (
 )
 from linuxmm.model.alloc.pcp import drain_pages_zone
 from linuxmm.model.alloc.watermark import mark_of
-from linuxmm.model.defrag.migrate import capture, migrate_pages
+from linuxmm.model.defrag.migrate import capture
 from linuxmm.model.defrag.rules import Rules
 from linuxmm.model.defrag.sources import isolate_migratepages
 from linuxmm.model.defrag.state import NOTHING, Control, Memory, Run, with_marks, with_zone
@@ -76,6 +76,29 @@ def leaves_failed() -> bool:
 )
 def finishes_failed() -> bool:
     """After a page stayed, the rest of its pageblock is taken, so that it can be marked."""
+    return True
+
+
+@behaviour(
+    "defrag.rescans",
+    since="2.6.35",
+    until="5.0",
+    features=("F039",),
+    source="mm/compaction.c:compact_zone; 3.0.101+, 4.9 read, last from memory",
+)
+def rescans_never() -> bool:
+    """Whether a pageblock in which the scanner still stands after a migration is taken as a whole: no."""
+    return False
+
+
+@behaviour(
+    "defrag.rescans",
+    since="5.1",
+    features=("F039",),
+    source="mm/compaction.c:compact_zone; 6.1, 6.12 read, first from memory",
+)
+def rescans_the_rest() -> bool:
+    """Whether a pageblock in which the scanner still stands after a migration is taken as a whole: yes."""
     return True
 
 
@@ -246,10 +269,10 @@ def compact_zone(rules: Rules, memory: Memory, c: Control) -> tuple[Run, Compact
         here = run.migrate_pfn
         block = rules.alloc.pageblock_order
         finishing = last_moved != NOTHING and block_start(last_moved, block) == block_start(here, block)
-        run = isolate_migratepages(rules, replace(run, finishing=finishing and rules.remembers()))
+        run = isolate_migratepages(rules, replace(run, finishing=finishing and rules.rescans()))
         if run.taken:
             last_moved = here if not rules.finishes_failed() else block_start(run.migrate_pfn - 1, block)
-            run, stayed, short = migrate_pages(rules, run)
+            run, stayed, short = rules.migrate(rules, run)
             result = Compaction.CONTINUE
             if short:
                 result = rules.ran_out(rules.met(run.migrate_pfn, run.free_pfn, block))
@@ -277,7 +300,7 @@ def after_failure(rules: Rules, run: Run, last_moved: int) -> tuple[Run, int]:
         return run, last_moved
     run = isolate_migratepages(rules, replace(run, finishing=True))
     if run.taken:
-        run, _, _ = migrate_pages(rules, run)
+        run, _, _ = rules.migrate(rules, run)
     return run, last_moved
 
 

@@ -6,13 +6,13 @@ Linux: mm/compaction.c.  Seed 2.2.3 (F039).
 from typing import Any
 
 from linuxmm.model.alloc import profile as alloc_profile
-from linuxmm.model.defrag import compaction, search, sources, targets
+from linuxmm.model.defrag import compaction, migrate, search, sources, targets
 from linuxmm.model.defrag.rules import Rules
 from linuxmm.spec.defrag import defer, migration, scanners, suitable
 from linuxmm.spec.kernel import Kernel, Version
 
 # Importing a module registers its behaviours.
-REGISTERED = (compaction, defer, migration, scanners, search, sources, suitable, targets)
+REGISTERED = (compaction, defer, migrate, migration, scanners, search, sources, suitable, targets)
 
 
 def rules_for(kernel: Kernel, block_order: int | None = None) -> Rules:
@@ -46,6 +46,12 @@ def rules_for(kernel: Kernel, block_order: int | None = None) -> Rules:
         find_source=rule("find-source"),
         find_target=rule("find-target"),
         finishes_failed=rule("finishes-failed"),
+        rescans=rule("rescans"),
+        migrate=rule("migrate"),
+        wanted_after=rule("wanted"),
+        marks_taken=rule("marks-taken"),
+        next_source=rule("next-source"),
+        next_targets=rule("next-targets"),
         ran_out=rule("ran-out"),
         rotate_front=rule("rotate-front") if searching else scanners.rotated_to_front,
         rotate_back=rule("rotate-back") if searching else scanners.rotated_to_back,

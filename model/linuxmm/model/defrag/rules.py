@@ -26,6 +26,10 @@ class Rules(NamedTuple):
     find_source, find_target   searches of free lists (5.1)
     ran_out           how a run without further targets goes on or ends
     finishes_failed   the pageblock of a page that stayed is finished at once (6.3)
+    rescans           a pageblock that still stands where it stood is taken as a whole (5.1)
+    migrate           how pages that were taken get their targets and move (6.3: in batches)
+    wanted_after      targets that are looked for after some were handed out
+    marks_taken, next_source, next_targets   what later compactions remember of a pageblock
     """
 
     alloc: AllocRules
@@ -47,6 +51,12 @@ class Rules(NamedTuple):
     find_source: "Callable[[Rules, Run], tuple[Run, int]]"
     find_target: "Callable[[Rules, Run], Run]"
     finishes_failed: Callable[[], bool]
+    rescans: Callable[[], bool]
+    migrate: "Callable[[Rules, Run], tuple[Run, int, bool]]"
+    wanted_after: Callable[[int, int], int]
+    marks_taken: Callable[[bool, bool], bool]
+    next_source: Callable[[int, int], int]
+    next_targets: Callable[[int, int], int]
     ran_out: Callable[[bool], Compaction]
     rotate_front: Callable[[tuple[int, ...], int], tuple[int, ...]]
     rotate_back: Callable[[tuple[int, ...], int], tuple[int, ...]]

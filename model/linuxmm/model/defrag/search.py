@@ -224,13 +224,13 @@ def around(rules: Rules, run: Run, pfn: int) -> Run:
     """
     c, block = run.control, rules.alloc.pageblock_order
     found = run.hand
-    if run.in_hand < len(run.taken) and not (c.direct and c.mode == Mode.ASYNC):
+    if run.in_hand < run.wanted and not (c.direct and c.mode == Mode.ASYNC):
         start = max(block_start(pfn, block), run.zone.start)
         end = min(block_end(pfn, block), run.zone.end)
         run, at, more = isolate_block(rules, run, start, end, 1)
         found = (*found, *more)
         run = replace(run, hand=found)
-        full = at == end if rules.finishes_failed() else run.in_hand < len(run.taken)
+        full = at == end if rules.finishes_failed() else run.in_hand < run.wanted
         if full:
             marks = run.marks
             run = with_marks(run, marks._replace(skips=marks.skips | {block_start(pfn, block)}))

@@ -38,6 +38,65 @@ def windows_when_optimistic(direct: bool, mode: int) -> bool:
     return direct and mode == Mode.ASYNC
 
 
+@behaviour(
+    "defrag.marks-taken",
+    since="2.6.35",
+    until="5.0",
+    features=("F039",),
+    source="mm/compaction.c:update_pageblock_skip; 4.9 read, last from memory",
+)
+def marks_none(fresh: bool, first: bool) -> bool:
+    """Whether a pageblock that gave pages is not looked at again soon: it is."""
+    return False
+
+
+@behaviour(
+    "defrag.marks-taken",
+    since="5.1",
+    until="6.5",
+    features=("F039",),
+    source="mm/compaction.c:test_and_set_skip; 6.1 read, both ends from memory",
+)
+def marks_if_first(fresh: bool, first: bool) -> bool:
+    """Whether a pageblock that gave pages is not looked at again soon: if its first page was taken."""
+    return first
+
+
+@behaviour(
+    "defrag.marks-taken",
+    since="6.6",
+    features=("F039",),
+    source="mm/compaction.c:isolate_migratepages_block; 6.12 read, first from memory",
+)
+def marks_if_begun(fresh: bool, first: bool) -> bool:
+    """Whether a pageblock that gave pages is not looked at again soon: if the scan began with it."""
+    return fresh
+
+
+@behaviour(
+    "defrag.next-source",
+    since="2.6.35",
+    until="5.0",
+    features=("F039",),
+    source="mm/compaction.c:update_pageblock_skip; 4.9 read, last from memory",
+)
+def source_same(end: int, order: int) -> int:
+    """Where the next compaction begins after a pageblock that is done with: at the pageblock."""
+    return end - (1 << order)
+
+
+@behaviour(
+    "defrag.next-source",
+    since="5.1",
+    features=("F039",),
+    source="mm/compaction.c:update_cached_migrate, which rounds an end up once more; 6.1, 6.12; "
+    "first from memory",
+)
+def source_after_next(end: int, order: int) -> int:
+    """Where the next compaction begins after a pageblock that is done with: past the one that follows."""
+    return end + (1 << order)
+
+
 def may_give(rules: Rules, run: Run, start: int) -> bool:
     """Whether pages are taken from a pageblock.
 
@@ -68,7 +127,7 @@ def isolate_in(rules: Rules, run: Run, low: int, end: int) -> Run:
     order = run.control.order
     windows = rules.order_windows(run.control.direct, run.control.mode)
     edge = block_end(low, order) if windows else end
-    at, took = low, 0
+    at, took, first = low, 0, NOTHING
     start = block_start(low, rules.alloc.pageblock_order)
     while at < end:
         if windows and at >= edge:
@@ -83,6 +142,7 @@ def isolate_in(rules: Rules, run: Run, low: int, end: int) -> Run:
         used = run.zone.in_use.get(at)
         if can_be_taken(run, at):
             run = replace(run, taken=(at, *run.taken), isolated=run.isolated + 1)
+            first = at if first == NOTHING else first
             took += 1
             at += 1
             if len(run.taken) >= CLUSTER_MAX and not run.finishing:
@@ -96,11 +156,13 @@ def isolate_in(rules: Rules, run: Run, low: int, end: int) -> Run:
                 at = edge
                 edge += 1 << order
     at = min(at, end)
-    if at == end and (not took or run.finishing):
-        run = remember_source(rules, skip(run, start), end)
-    elif took and rules.remembers() and not run.control.ignore_skips and low in (start, run.zone.start):
+    fresh = low in (start, run.zone.start)
+    if took and not run.control.ignore_skips and rules.marks_taken(fresh, first == start):
         run = skip(run, start)
-    return replace(run, migrate_pfn=at, scans=(*run.scans, (True, low, at)))
+    if at == end and (not took or run.finishing):
+        run = skip(run, start) if fresh and not took else run
+        run = remember_source(rules, run, end)
+    return replace(run, migrate_pfn=at, wanted=len(run.taken), scans=(*run.scans, (True, low, at)))
 
 
 def skip(run: Run, start: int) -> Run:
@@ -112,11 +174,12 @@ def skip(run: Run, start: int) -> Run:
 
 
 def remember_source(rules: Rules, run: Run, pfn: int) -> Run:
-    """Remember that sources up to pfn are done with.
+    """Remember that the pageblock that ends at pfn is done with.
 
     Source    mm/compaction.c:update_cached_migrate; 3.7 to 6.12
     """
     quick, thorough = run.marks.migrate
+    pfn = rules.next_source(pfn, rules.alloc.pageblock_order)
     quick = max(quick, pfn)
     if run.control.mode != Mode.ASYNC:
         thorough = max(thorough, pfn)

@@ -125,6 +125,7 @@ class Run:
     """A compaction under way.
 
     taken      pages isolated for migration, the next one first
+    wanted     targets that the free scanner looks for
     hand       blocks isolated as targets, (pfn, order), the next one first
     finishing  the rest of the pageblock is taken at once
     search_order, failures, fast_start   of the searches of free lists; fast_start -1: used up
@@ -139,6 +140,7 @@ class Run:
     migrate_pfn: int = 0
     free_pfn: int = 0
     taken: tuple[int, ...] = ()
+    wanted: int = 0
     hand: tuple[tuple[int, int], ...] = ()
     finishing: bool = False
     search_order: int = 0

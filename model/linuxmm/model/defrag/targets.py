@@ -70,7 +70,7 @@ def isolate_block(
         scanned += (1 << order) - 1
         had += 1 << order
         at += 1 << order
-        if len(run.taken) <= had:
+        if run.wanted <= had:
             break
         at += stride - 1
     at = min(at, end)
@@ -101,6 +101,52 @@ def to_single_pages(blocks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int
 def to_blocks(blocks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
     """Blocks stay whole, by order, until a page is needed."""
     return tuple(sorted(blocks, key=lambda block: block[1]))
+
+
+@behaviour(
+    "defrag.wanted",
+    since="2.6.35",
+    until="6.8",
+    features=("F039",),
+    source="mm/compaction.c:compaction_alloc; 6.1 read, last from memory",
+)
+def wanted_throughout(wanted: int, pages: int) -> int:
+    """Targets that are looked for after some were handed out: as many as when the migration began."""
+    return wanted
+
+
+@behaviour(
+    "defrag.wanted",
+    since="6.9",
+    features=("F039",),
+    source="mm/compaction.c:compaction_alloc_noprof; 6.12 read, first from memory",
+)
+def wanted_still(wanted: int, pages: int) -> int:
+    """Targets that are looked for after some were handed out: the rest."""
+    return wanted - pages
+
+
+@behaviour(
+    "defrag.next-targets",
+    since="2.6.35",
+    until="6.5",
+    features=("F039",),
+    source="mm/compaction.c:update_pageblock_skip; 6.1 read, last from memory",
+)
+def targets_here(start: int, order: int) -> int:
+    """Where the next compaction looks for targets after a pageblock without any: there again."""
+    return start
+
+
+@behaviour(
+    "defrag.next-targets",
+    since="6.6",
+    features=("F039",),
+    source="mm/compaction.c:isolate_freepages; 6.12 read, first from memory",
+)
+def targets_below(start: int, order: int) -> int:
+    """Where the next compaction looks for targets after a pageblock without any: below it."""
+    return start - (1 << order)
 
 
 @behaviour(
@@ -169,7 +215,7 @@ def scan_whole_blocks(rules: Rules, run: Run) -> Run:
     size = 1 << rules.alloc.pageblock_order
     at, low = run.free_pfn, run.migrate_pfn + size
     high = min(low, at)
-    while at > low and len(run.taken) > run.in_hand:
+    while at > low and run.wanted > run.in_hand:
         if at < run.zone.end and may_hold_targets(rules, run, at):
             found: list[tuple[int, int]] = []
             page = at
@@ -213,8 +259,8 @@ def scan_enough(rules: Rules, run: Run) -> Run:
             run, at, more = isolate_block(rules, replace(run, hand=found), at, end, stride)
             found = (*found, *more)
             if at == end:
-                run = skip_targets(run, start)
-            if sum(1 << o for _, o in found) >= len(run.taken):
+                run = skip_targets(rules, run, start)
+            if sum(1 << o for _, o in found) >= run.wanted:
                 at = start - size if at >= end else at
                 break
             if at < end:
@@ -226,13 +272,14 @@ def scan_enough(rules: Rules, run: Run) -> Run:
     return replace(run, free_pfn=at, hand=rules.to_targets(found))
 
 
-def skip_targets(run: Run, start: int) -> Run:
+def skip_targets(rules: Rules, run: Run, start: int) -> Run:
     """Remember that a pageblock has no more targets.
 
     Source    mm/compaction.c:update_pageblock_skip; 3.7 to 6.12
     """
     marks = run.marks
-    return with_marks(run, marks._replace(skips=marks.skips | {start}, free=min(marks.free, start)))
+    next_one = rules.next_targets(start, rules.alloc.pageblock_order)
+    return with_marks(run, marks._replace(skips=marks.skips | {start}, free=min(marks.free, next_one)))
 
 
 def take_target(rules: Rules, run: Run) -> tuple[Run, int]:
@@ -246,16 +293,17 @@ def take_target(rules: Rules, run: Run) -> tuple[Run, int]:
         return run, NOTHING
     (pfn, order), rest = run.hand[0], run.hand[1:]
     halves = tuple((pfn + (1 << at), at) for at in range(order))
-    run = replace(run, hand=(*halves, *rest))
+    run = replace(run, hand=(*halves, *rest), wanted=rules.wanted_after(run.wanted, 1))
     return with_zone(run, set_in_use(run.zone, pfn, 0, True)), pfn
 
 
-def give_target(run: Run, pfn: int) -> Run:
+def give_target(rules: Rules, run: Run, pfn: int) -> Run:
     """A target was not used.
 
     Source    mm/compaction.c:compaction_free; 2.6.35 to 6.12
     """
-    return replace(with_zone(run, clear_in_use(run.zone, pfn)), hand=((pfn, 0), *run.hand))
+    wanted = rules.wanted_after(run.wanted, -1)
+    return replace(with_zone(run, clear_in_use(run.zone, pfn)), hand=((pfn, 0), *run.hand), wanted=wanted)
 
 
 @verb("F039", source="mm/compaction.c:release_freepages, release_free_list; 2.6.35 to 6.12")

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from linuxmm.fast.engine import Engine
 from linuxmm.model.alloc.machine import Machine
@@ -39,26 +39,41 @@ def predict_windows(
 
     limit: stop a window after so many unexplained differences
     """
+    for window in replays(capture, states, profile):
+        found = window.replay.run(limit)
+        after = _machine(profile, states[window.end])[1]
+        differences = (
+            tuple(compare(window.replay.engine.machine, after))
+            if found.complete
+            else ("not replayed to its end",)
+        )
+        yield _result(f"{window.trace} {window.begin}..{window.end}", found, differences)
+
+
+class Window(NamedTuple):
+    """A replay from one mark of a trace to the next."""
+
+    trace: str
+    begin: str
+    end: str
+    replay: Replay
+
+
+def replays(capture: Capture, states: Mapping[str, MachineState], profile: Kernel) -> Iterator[Window]:
+    """The replays of a capture's windows between neighbouring marks with states, none of them begun."""
     unreserve = profile.behaviour("alloc.unreserve").function
     for name in capture.traces:
         if not capture.file(capture.info(name).file).is_file():
             continue  # a gap of the evidence, which the judgement names
         events = concat(capture.trace(name))
         balanced = int(Kind.BALANCE) in probes_of(capture, name)
-        machines = {mark: _machine(profile, state) for mark, state in states.items()}
-        engines = {mark: Engine(rules, machine) for mark, (rules, machine) in machines.items()}
+        engines = {mark: Engine(*_machine(profile, state)) for mark, state in states.items()}
         for begin, end, part in windows(events, engines):
-            engine, after = engines[begin], machines[end][1]
             names = numbering(states[begin].migratetypes)
             addresses = addresses_of(states[begin], cpu_nodes(capture))
-            replay = Replay(
-                engine, rows(events, part), names, addresses, profile.version, unreserve, balanced
-            )
-            found = replay.run(limit)
-            differences = (
-                tuple(compare(engine.machine, after)) if found.complete else ("not replayed to its end",)
-            )
-            yield _result(f"{name} {begin}..{end}", found, differences)
+            part_of = rows(events, part)
+            replay = Replay(engines[begin], part_of, names, addresses, profile.version, unreserve, balanced)
+            yield Window(name, begin, end, replay)
 
 
 def _machine(profile: Kernel, state: MachineState) -> tuple[Rules, Machine]:

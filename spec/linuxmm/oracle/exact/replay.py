@@ -109,13 +109,19 @@ class Replay:
         self._boosts: dict[int, dict[int, int]] = {}
         self._expected: defaultdict[tuple[int, int], deque[LogEntry]] = defaultdict(deque)
         self._done: dict[int, int] = {}
+        self._at = 0
 
     def run(self, limit: int | None = None) -> Prediction:
         """Replay every row; the engine ends in the predicted after-state.
 
         limit: stop after so many unexplained differences
         """
-        for row in self.rows:
+        return self.advance(len(self.rows), limit)
+
+    def advance(self, until: int, limit: int | None = None) -> Prediction:
+        """Replay the rows that are left before row number `until`."""
+        rows, self._at = self.rows[self._at : until], max(until, self._at)
+        for row in rows:
             hoisted = self._plan.hoisted.get(row.number)
             if hoisted is not None:
                 self._hoist(self._asked(hoisted), row)
