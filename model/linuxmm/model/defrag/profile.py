@@ -9,7 +9,7 @@ from linuxmm.model.alloc import profile as alloc_profile
 from linuxmm.model.defrag import compaction, migrate, search, sources, targets
 from linuxmm.model.defrag.rules import Rules
 from linuxmm.spec.defrag import defer, migration, scanners, suitable
-from linuxmm.spec.kernel import Kernel, Version
+from linuxmm.spec.kernel import Kernel
 
 # Importing a module registers its behaviours.
 REGISTERED = (compaction, defer, migrate, migration, scanners, search, sources, suitable, targets)
@@ -25,7 +25,6 @@ def rules_for(kernel: Kernel, block_order: int | None = None) -> Rules:
     def rule(name: str) -> Any:
         return kernel.behaviour(f"defrag.{name}").function
 
-    searching = kernel.version >= Version(5, 1)
     return Rules(
         alloc=alloc_profile.rules_for(kernel, block_order=block_order),
         base_mark=rule("base-mark"),
@@ -53,6 +52,4 @@ def rules_for(kernel: Kernel, block_order: int | None = None) -> Rules:
         next_source=rule("next-source"),
         next_targets=rule("next-targets"),
         ran_out=rule("ran-out"),
-        rotate_front=rule("rotate-front") if searching else scanners.rotated_to_front,
-        rotate_back=rule("rotate-back") if searching else scanners.rotated_to_back,
     )

@@ -58,5 +58,3 @@ class Rules(NamedTuple):
     next_source: Callable[[int, int], int]
     next_targets: Callable[[int, int], int]
     ran_out: Callable[[bool], Compaction]
-    rotate_front: Callable[[tuple[int, ...], int], tuple[int, ...]]
-    rotate_back: Callable[[tuple[int, ...], int], tuple[int, ...]]

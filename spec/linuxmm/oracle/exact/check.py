@@ -8,17 +8,20 @@ from linuxmm.fast.engine import Engine
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.oracle.check import ExactResult, probes_of
-from linuxmm.oracle.exact.addresses import addresses_of
+from linuxmm.oracle.exact.addresses import Addresses, addresses_of
 from linuxmm.oracle.exact.machine import kernel_of, machine_of, rules_of
 from linuxmm.oracle.exact.replay import Prediction, Replay
+from linuxmm.oracle.exact.searches import PROBES as SEARCH_PROBES
+from linuxmm.oracle.exact.searches import Searches
 from linuxmm.oracle.exact.windows import windows
 from linuxmm.oracle.formats import Capture, concat, rows
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.formats.state import MachineState
 from linuxmm.oracle.observations import numbering
-from linuxmm.spec.kernel import Kernel
+from linuxmm.spec.kernel import Kernel, Version
 from linuxmm.spec.vocabulary import MigrateType, ZoneType
 
+FIRST_SEARCHES: Final = Version(5, 1)
 _NUMA_ARGUMENT: Final = re.compile(
     r"node,nodeid=(?P<node>\d+),cpus=(?P<first>\d+)(?:-(?P<last>\d+))?(?:,.*)?"
 )
@@ -66,14 +69,24 @@ def replays(capture: Capture, states: Mapping[str, MachineState], profile: Kerne
         if not capture.file(capture.info(name).file).is_file():
             continue  # a gap of the evidence, which the judgement names
         events = concat(capture.trace(name))
-        balanced = int(Kind.BALANCE) in probes_of(capture, name)
+        probes = probes_of(capture, name)
+        balanced = int(Kind.BALANCE) in probes
+        searched = probes >= SEARCH_PROBES and profile.version >= FIRST_SEARCHES
         engines = {mark: Engine(*_machine(profile, state)) for mark, state in states.items()}
         for begin, end, part in windows(events, engines):
             names = numbering(states[begin].migratetypes)
             addresses = addresses_of(states[begin], cpu_nodes(capture))
             part_of = rows(events, part)
-            replay = Replay(engines[begin], part_of, names, addresses, profile.version, unreserve, balanced)
+            searches = _searches(engines[begin], addresses, states[begin]) if searched else None
+            replay = Replay(
+                engines[begin], part_of, names, addresses, profile.version, unreserve, balanced, searches
+            )
             yield Window(name, begin, end, replay)
+
+
+def _searches(engine: Engine, addresses: Addresses, state: MachineState) -> Searches:
+    zones = tuple(zone for _, zone in state.zones() if zone.managed)
+    return Searches(engine, addresses.zones, zones)
 
 
 def _machine(profile: Kernel, state: MachineState) -> tuple[Rules, Machine]:

@@ -1,8 +1,8 @@
 """Predict compactions of whole zones, scan for scan, from the state of the machine when each begins.
 
 The replay of a recording brings the machine from a mark to where the compaction begins.  Pages to move are
-those that migration would take at the mark (`migratable`), but for those that were freed since.  Gaps: an older
-state has `movable`, and slabs among them; whether a page that was taken since can be moved is not recorded.
+those that migration would take at the mark (`migratable`), less those that were freed since.  Gaps: an
+older state has `movable`, and slabs among them; whether a page taken since can be moved is not recorded.
 
 Linux: mm/compaction.c:compact_node.  Seed 2.2.3 (F039).  6.1 to 6.12.
 """

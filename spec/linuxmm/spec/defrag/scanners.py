@@ -103,35 +103,19 @@ def rotated_to_front(heads: tuple[int, ...], pfn: int) -> tuple[int, ...]:
     """A free list after the search for a target looked at it from its tail down to pfn.
 
     What stands from pfn on goes to the front, so that the next search begins with what was not seen.
-    Source    mm/compaction.c:move_freelist_head; 6.6 to 6.12 (before, a list whose last block is pfn stays)
+    Source    mm/compaction.c:move_freelist_head; 5.1 to 6.12
     """
     at = heads.index(pfn)
     return heads[at:] + heads[:at]
 
 
-def rotated_to_front_unless_last(heads: tuple[int, ...], pfn: int) -> tuple[int, ...]:
-    """As `rotated_to_front`; a list whose last block is pfn stays as it is.
-
-    Source    mm/compaction.c:move_freelist_head; 6.1
-    """
-    return heads if heads[-1] == pfn else rotated_to_front(heads, pfn)
-
-
 def rotated_to_back(heads: tuple[int, ...], pfn: int) -> tuple[int, ...]:
     """A free list after the search for a pageblock to empty looked at it from its head up to pfn.
 
-    Source    mm/compaction.c:move_freelist_tail; 6.12
+    Source    mm/compaction.c:move_freelist_tail; 5.1 to 6.12
     """
     at = heads.index(pfn) + 1
     return heads[at:] + heads[:at]
-
-
-def rotated_to_back_unless_first(heads: tuple[int, ...], pfn: int) -> tuple[int, ...]:
-    """As `rotated_to_back`; a list whose first block is pfn stays as it is.
-
-    Source    mm/compaction.c:move_freelist_tail; 6.1
-    """
-    return heads if heads[0] == pfn else rotated_to_back(heads, pfn)
 
 
 @invariant(
