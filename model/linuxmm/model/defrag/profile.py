@@ -19,7 +19,7 @@ def rules_for(kernel: Kernel, block_order: int | None = None) -> Rules:
     """The rules of a kernel's compaction.
 
     block_order: pageblock_order where a small machine wants another
-    Errors    Unmodelled before 2.6.35, and from 3.7 to 4.5, whose free scanner is not described
+    Errors    Unmodelled before 2.6.35
     """
 
     def rule(name: str) -> Any:
@@ -48,6 +48,12 @@ def rules_for(kernel: Kernel, block_order: int | None = None) -> Rules:
         rescans=rule("rescans"),
         migrate=rule("migrate"),
         wanted_after=rule("wanted"),
+        samples=rule("samples"),
+        settles=rule("settles"),
+        may_give=rule("may-give"),
+        at_free_scanner=rule("at-free-scanner"),
+        drains_within=rule("drains-within"),
+        resets=rule("resets"),
         marks_taken=rule("marks-taken"),
         next_source=rule("next-source"),
         next_targets=rule("next-targets"),

@@ -129,6 +129,7 @@ class Run:
     hand       blocks isolated as targets, (pfn, order), the next one first
     finishing  the rest of the pageblock is taken at once
     search_order, failures, fast_start   of the searches of free lists; fast_start -1: used up
+    found_sources, found_targets   whether any page was isolated
     captured   block taken for the request, or -1
     moved      (from, to) of each page that moved, in order
     scanned, free_scanned, isolated   pages
@@ -146,6 +147,8 @@ class Run:
     search_order: int = 0
     failures: int = 0
     fast_start: int = 0
+    found_sources: bool = False
+    found_targets: bool = False
     captured: int = NOTHING
     moved: tuple[tuple[int, int], ...] = ()
     scanned: int = 0

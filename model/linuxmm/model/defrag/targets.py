@@ -1,7 +1,7 @@
 """The free scanner: blocks near the end of the zone are isolated, to be filled with pages from its start.
 
 Linux: mm/compaction.c:isolate_freepages, isolate_freepages_block, compaction_alloc.  Seed 2.2.3 (F039).
-2.6.35 to 3.6, 4.6 to 6.12.
+2.6.35 to 6.12.
 """
 
 from dataclasses import replace
@@ -23,7 +23,7 @@ from linuxmm.model.defrag.rules import Rules
 from linuxmm.model.defrag.state import Run, with_marks, with_zone
 from linuxmm.spec.alloc.gfp import ALLOC_CMA
 from linuxmm.spec.defrag.migration import Mode
-from linuxmm.spec.defrag.scanners import CLUSTER_MAX, block_start, free_limit, isolation_mark
+from linuxmm.spec.defrag.scanners import CLUSTER_MAX, block_end, block_start, free_limit, isolation_mark
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import verb
 
@@ -51,7 +51,7 @@ def isolate_block(
 ) -> tuple[Run, int, tuple[tuple[int, int], ...]]:
     """Isolate free blocks from `at`, until as many pages are in hand as are to be moved: (run, next, blocks).
 
-    Source    mm/compaction.c:isolate_freepages_block; 4.6 to 6.12
+    Source    mm/compaction.c:isolate_freepages_block; 4.0 to 6.12
     """
     found: list[tuple[int, int]] = []
     had = run.in_hand
@@ -150,11 +150,60 @@ def targets_below(start: int, order: int) -> int:
 
 
 @behaviour(
+    "defrag.samples",
+    since="2.6.35",
+    until="5.0",
+    features=("F039",),
+    source="mm/compaction.c:isolate_freepages; 4.4 read, last from memory",
+)
+def samples_nothing() -> bool:
+    """Whether a scan for targets that nothing may wait for looks at every 32nd page first: no."""
+    return False
+
+
+@behaviour(
+    "defrag.samples",
+    since="5.1",
+    features=("F039",),
+    source="mm/compaction.c:isolate_freepages; 6.1, 6.12 read, first from memory",
+)
+def samples_when_async() -> bool:
+    """Whether a scan for targets that nothing may wait for looks at every 32nd page first: yes.
+
+    A pageblock that was scanned to its end is marked, whatever it gave.
+    """
+    return True
+
+
+@behaviour(
+    "defrag.settles",
+    since="2.6.35",
+    until="3.18",
+    features=("F039",),
+    source="mm/compaction.c:update_pageblock_skip; 3.10, 3.18 read",
+)
+def settles_at_first() -> bool:
+    """Whether positions are kept as they were when a run first found something: yes."""
+    return True
+
+
+@behaviour(
+    "defrag.settles",
+    since="3.19",
+    features=("F039",),
+    source="mm/compaction.c:update_pageblock_skip; 6.1 read, first from memory",
+)
+def settles_never() -> bool:
+    """Whether positions are kept as they were when a run first found something: no."""
+    return False
+
+
+@behaviour(
     "defrag.target-block",
     since="2.6.35",
-    until="3.6",
+    until="3.14",
     features=("F039",),
-    source="mm/compaction.c:suitable_migration_target; 3.0.101+",
+    source="mm/compaction.c:suitable_migration_target; 3.0.101+, 3.10 read, last from memory",
 )
 def target_large_or_movable(
     largest: int, block_type: int, order: int, pageblock_order: int, any_block: bool
@@ -170,10 +219,10 @@ def target_large_or_movable(
 
 @behaviour(
     "defrag.target-block",
-    since="3.7",
+    since="3.15",
     until="6.8",
     features=("F039",),
-    source="mm/compaction.c:suitable_migration_target; 6.1 read, both ends from memory",
+    source="mm/compaction.c:suitable_migration_target; 4.4, 6.1 read, both ends from memory",
 )
 def target_not_free(largest: int, block_type: int, order: int, pageblock_order: int, any_block: bool) -> bool:
     """Whether a pageblock may hold targets: one of MOVABLE or CMA that is not free as a whole."""
@@ -206,9 +255,9 @@ def may_hold_targets(rules: Rules, run: Run, start: int) -> bool:
 @behaviour(
     "defrag.scan-free",
     since="2.6.35",
-    until="3.6",
+    until="3.15",
     features=("F039",),
-    source="mm/compaction.c:isolate_freepages; 3.0.101+",
+    source="mm/compaction.c:isolate_freepages; 3.0.101+, 3.10 read, last from memory",
 )
 def scan_whole_blocks(rules: Rules, run: Run) -> Run:
     """Empty whole pageblocks of their free pages, from the end of the zone down, until there are enough."""
@@ -216,19 +265,10 @@ def scan_whole_blocks(rules: Rules, run: Run) -> Run:
     at, low = run.free_pfn, run.migrate_pfn + size
     high = min(low, at)
     while at > low and run.wanted > run.in_hand:
-        if at < run.zone.end and may_hold_targets(rules, run, at):
-            found: list[tuple[int, int]] = []
-            page = at
-            while page < min(at + size, run.zone.end):
-                order = free_order(run.zone, page)
-                run = replace(run, free_scanned=run.free_scanned + 1)
-                done = False
-                if order != NOTHING:
-                    run, done = isolate_one(rules, run, page, order)
-                if done:
-                    found.append((page, order))
-                page += 1 << order if done else 1
-            run = replace(run, hand=(*rules.to_targets(tuple(found)), *run.hand))
+        if may_scan(rules, run, at):
+            run, found = empty_block(
+                rules, run, at, min(block_end(at, rules.alloc.pageblock_order), run.zone.end)
+            )
             high = max(high, at) if found else high
         at -= size
     return replace(run, free_pfn=high)
@@ -236,9 +276,76 @@ def scan_whole_blocks(rules: Rules, run: Run) -> Run:
 
 @behaviour(
     "defrag.scan-free",
-    since="4.6",
+    since="3.16",
+    until="3.19",
     features=("F039",),
-    source="mm/compaction.c:isolate_freepages; 4.9, 6.1, 6.12",
+    source="mm/compaction.c:isolate_freepages; 3.18 read, both ends from memory",
+)
+def scan_rests(rules: Rules, run: Run) -> Run:
+    """Empty the rest of a pageblock, and whole ones below it, until there are enough."""
+    order = rules.alloc.pageblock_order
+    size, low = 1 << order, free_limit(run.migrate_pfn, order)
+    at, start = run.free_pfn, block_start(run.free_pfn, order)
+    while start >= low and run.wanted > run.in_hand:
+        end = min(start + size, run.zone.end)
+        if may_scan(rules, run, start):
+            run, _ = empty_block(rules, run, at, end)
+            run = replace(run, free_pfn=start - size)
+        start -= size
+        at = start
+    return replace(run, free_pfn=run.migrate_pfn) if start < low else run
+
+
+def may_scan(rules: Rules, run: Run, start: int) -> bool:
+    """Whether the free scanner looks at the pageblock at `start`."""
+    skipped = (
+        not run.control.ignore_skips and block_start(start, rules.alloc.pageblock_order) in run.marks.skips
+    )
+    return start < run.zone.end and not skipped and may_hold_targets(rules, run, start)
+
+
+def empty_block(rules: Rules, run: Run, at: int, end: int) -> tuple[Run, bool]:
+    """Isolate every free block from `at` that the watermark allows: (run, whether there was one).
+
+    Source    mm/compaction.c:isolate_freepages_block; 2.6.35 to 3.19
+    """
+    found: list[tuple[int, int]] = []
+    page = at
+    while page < end:
+        order = free_order(run.zone, page)
+        run = replace(run, free_scanned=run.free_scanned + 1)
+        done = False
+        if order != NOTHING:
+            run, done = isolate_one(rules, run, page, order)
+        if done:
+            found.append((page, order))
+        page += 1 << order if done else 1
+    run = replace(run, hand=(*rules.to_targets(tuple(found)), *run.hand))
+    run = replace(run, scans=(*run.scans, (False, at, min(page, end))))
+    if rules.remembers() and not found:
+        run = skip_targets(rules, run, block_start(at, rules.alloc.pageblock_order))
+    return replace(run, found_targets=run.found_targets or bool(found)), bool(found)
+
+
+@behaviour(
+    "defrag.scan-free",
+    since="4.0",
+    until="4.2",
+    features=("F039",),
+    source="mm/compaction.c:isolate_freepages; from memory, between 3.18 and 4.4",
+)
+def scan_until_met(rules: Rules, run: Run) -> Run:
+    """As later; a scanner that came to the other's pageblock stands where that one stands."""
+    run = scan_enough(rules, run)
+    low = free_limit(run.migrate_pfn, rules.alloc.pageblock_order)
+    return replace(run, free_pfn=run.migrate_pfn) if run.free_pfn < low else run
+
+
+@behaviour(
+    "defrag.scan-free",
+    since="4.3",
+    features=("F039",),
+    source="mm/compaction.c:isolate_freepages; 4.4, 4.9, 6.1, 6.12 read, first from memory",
 )
 def scan_enough(rules: Rules, run: Run) -> Run:
     """Isolate as many free pages as are to be moved, from where the last scan ended down."""
@@ -251,21 +358,22 @@ def scan_enough(rules: Rules, run: Run) -> Run:
     start = block_start(at, order)
     end = min(start + size, run.zone.end)
     low = free_limit(run.migrate_pfn, order)
-    stride = CLUSTER_MAX if run.control.mode == Mode.ASYNC else 1
+    stride = CLUSTER_MAX if rules.samples() and run.control.mode == Mode.ASYNC else 1
     found: tuple[tuple[int, int], ...] = ()
     while start >= low:
-        if may_hold_targets(rules, run, start) and (run.control.ignore_skips or start not in run.marks.skips):
+        if may_scan(rules, run, start):
             before = sum(1 << o for _, o in found)
             run, at, more = isolate_block(rules, replace(run, hand=found), at, end, stride)
             found = (*found, *more)
-            if at == end:
+            if at == end and (rules.samples() or not more):
                 run = skip_targets(rules, run, start)
             if sum(1 << o for _, o in found) >= run.wanted:
                 at = start - size if at >= end else at
                 break
             if at < end:
                 break
-            stride = 1 if sum(1 << o for _, o in found) > before else min(CLUSTER_MAX, stride << 1)
+            more_seen = sum(1 << o for _, o in found) > before
+            stride = 1 if more_seen or not rules.samples() else min(CLUSTER_MAX, stride << 1)
         end = start
         start -= size
         at = start
@@ -277,9 +385,11 @@ def skip_targets(rules: Rules, run: Run, start: int) -> Run:
 
     Source    mm/compaction.c:update_pageblock_skip; 3.7 to 6.12
     """
-    marks = run.marks
-    next_one = rules.next_targets(start, rules.alloc.pageblock_order)
-    return with_marks(run, marks._replace(skips=marks.skips | {start}, free=min(marks.free, next_one)))
+    marks = run.marks._replace(skips=run.marks.skips | {start})
+    if not (run.found_targets and rules.settles()):
+        next_one = rules.next_targets(start, rules.alloc.pageblock_order)
+        marks = marks._replace(free=min(marks.free, next_one))
+    return with_marks(run, marks)
 
 
 def take_target(rules: Rules, run: Run) -> tuple[Run, int]:
