@@ -20,6 +20,7 @@ from linuxmm.model.alloc.dialogue import (
     Question,
     Task,
 )
+from linuxmm.model.alloc.freelist import Zone
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.pcp import drain_pages_zone
 from linuxmm.model.alloc.request import skips_zone
@@ -45,10 +46,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """How a request ended, by which turns, and the zones afterwards.
-
-    succeeded   "at once", "after compaction", "by capture", "after reclaim" or ""; failed  why, or None
-    """
+    """How a request ended, by which turns, and the zones afterwards."""
 
     machine: Machine
     memories: tuple[Memory, ...]
@@ -57,7 +55,7 @@ class Served:
 
     @property
     def by(self) -> str:
-        """What served the request: "the free lists", "compaction", "capture", "reclaim"; "" when nothing did."""
+        """Who served the request: "the free lists", "compaction", "capture", "reclaim"; "" for nobody."""
         if isinstance(self.outcome, Failed):
             return ""
         if not self.turns:
@@ -129,7 +127,9 @@ def compact(
         asked.gfp & GFP_FS_BIT != 0,
         asked.gfp & GFP_IO_BIT != 0,
     )
-    did = direct_compaction(rules, tuple(memories[n] for n in numbers), direct, _reclaimable(progress, numbers))
+    did = direct_compaction(
+        rules, tuple(memories[n] for n in numbers), direct, _reclaimable(progress, numbers)
+    )
     after = list(memories)
     for number, memory in zip(numbers, did.zones, strict=True):
         after[number] = memory
@@ -151,7 +151,15 @@ def _holds(memory: Memory, pfn: int) -> bool:
 
 def _follow(machine: Machine, memories: tuple[Memory, ...]) -> tuple[Memory, ...]:
     """The memories with the machine's zones; pages that the machine has free hold nothing any more."""
-    return tuple(replace(m, zone=z) for m, z in zip(memories, machine.zones, strict=True))
+    return tuple(_with_zone(m, z) for m, z in zip(memories, machine.zones, strict=True))
+
+
+def _with_zone(memory: Memory, zone: Zone) -> Memory:
+    pages = memory.pages
+    for pfn in pages:
+        if zone.in_use.get(pfn) != memory.zone.in_use.get(pfn):
+            pages = pages.delete(pfn)
+    return replace(memory, zone=zone, pages=pages)
 
 
 def _noted(memories: tuple[Memory, ...], where: int, order: int) -> tuple[Memory, ...]:
