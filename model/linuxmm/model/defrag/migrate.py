@@ -6,6 +6,8 @@ Linux: mm/migrate.c:migrate_pages, unmap_and_move, migrate_pages_batch.  Seed 2.
 from dataclasses import replace
 from typing import Final
 
+from immutables import Map
+
 from linuxmm.model.alloc.freelist import pageblock_type, set_in_use
 from linuxmm.model.alloc.isolate import capture_block, large_buddy
 from linuxmm.model.alloc.request import free_to_zone
@@ -62,10 +64,33 @@ def noted(run: Run, pfn: int, flags: int) -> Run:
     return replace(run, memory=replace(run.memory, pages=pages))
 
 
+def held(pages: Map[int, Page], pfn: int) -> Page:
+    """What a page holds: a primitive."""
+    return pages[pfn]
+
+
+def lift(pages: Map[int, Page], pfn: int) -> Map[int, Page]:
+    """The pages when one holds nothing any more: a primitive."""
+    return pages.delete(pfn)
+
+
+def lay(pages: Map[int, Page], pfn: int, page: Page, flags: int) -> Map[int, Page]:
+    """The pages when one holds what another held, with other flags: a primitive."""
+    return pages.set(pfn, Page(flags, page.content))
+
+
+def carry(pages: Map[int, Page], source: int, target: int, flags: int) -> Map[int, Page]:
+    """What pages hold after one went over to another.
+
+    Source    mm/migrate.c:folio_migrate_mapping, folio_migrate_copy; 2.6.35 to 6.12
+    """
+    page = held(pages, source)
+    return lay(lift(pages, source), target, page, flags)
+
+
 def move(rules: Rules, run: Run, source: int, target: int, flags: int) -> Run:
     """Copy a page, let its entries point to the copy, and free the frame."""
-    page = run.memory.pages[source]
-    pages = run.memory.pages.delete(source).set(target, Page(flags, page.content))
+    pages = carry(run.memory.pages, source, target, flags)
     left = tuple(page for page in run.taken if page != source)
     moved = (*run.moved, (source, target))
     run = replace(run, memory=replace(run.memory, pages=pages), taken=left, moved=moved)

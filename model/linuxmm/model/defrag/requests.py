@@ -101,7 +101,6 @@ def serve(
         step = resume(path, machine, progress, turn.answer)
         if isinstance(step.result, Allocated):
             memories = _noted(memories, step.result.zone, asked.order)
-    assert not isinstance(step.result, Asks)
     return Served(step.state, _follow(step.state, memories), tuple(turns), step.result)
 
 

@@ -23,7 +23,14 @@ from linuxmm.model.defrag.rules import Rules
 from linuxmm.model.defrag.state import Run, with_marks, with_zone
 from linuxmm.spec.alloc.gfp import ALLOC_CMA
 from linuxmm.spec.defrag.migration import Mode
-from linuxmm.spec.defrag.scanners import CLUSTER_MAX, block_end, block_start, free_limit, isolation_mark
+from linuxmm.spec.defrag.scanners import (
+    CLUSTER_MAX,
+    block_end,
+    block_start,
+    free_limit,
+    halves_left,
+    isolation_mark,
+)
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import verb
 
@@ -87,9 +94,7 @@ def isolate_block(
 )
 def to_single_pages(blocks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
     """Blocks become single pages, the last page of the last block first."""
-    return tuple(
-        (page, 0) for pfn, order in reversed(blocks) for page in range(pfn + (1 << order) - 1, pfn - 1, -1)
-    )
+    return tuple((pfn + at, 0) for pfn, order in reversed(blocks) for at in range((1 << order) - 1, -1, -1))
 
 
 @behaviour(
@@ -402,8 +407,7 @@ def take_target(rules: Rules, run: Run) -> tuple[Run, int]:
     if not run.hand:
         return run, NOTHING
     (pfn, order), rest = run.hand[0], run.hand[1:]
-    halves = tuple((pfn + (1 << at), at) for at in range(order))
-    run = replace(run, hand=(*halves, *rest), wanted=rules.wanted_after(run.wanted, 1))
+    run = replace(run, hand=(*halves_left(pfn, order), *rest), wanted=rules.wanted_after(run.wanted, 1))
     return with_zone(run, set_in_use(run.zone, pfn, 0, True)), pfn
 
 

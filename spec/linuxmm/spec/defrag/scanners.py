@@ -74,6 +74,12 @@ def isolation_mark(minimum: int, order: int) -> int:
     return minimum + (1 << order)
 
 
+@formula("F039", source="mm/compaction.c:compaction_alloc_noprof; 6.9 to 6.12")
+def halves_left(pfn: int, order: int) -> tuple[tuple[int, int], ...]:
+    """What is left of a block after its first page was taken: (pfn, order) of halves, the smallest first."""
+    return tuple((pfn + (1 << at), at) for at in range(order))
+
+
 @formula("F039", source="mm/compaction.c:freelist_scan_limit; 5.1 to 6.12")
 def search_limit(failures: int) -> int:
     """Blocks that a search of a free list looks at; fewer after failures."""
