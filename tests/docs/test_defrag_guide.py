@@ -11,7 +11,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "defragmentation.md"
 
 def test_the_code_of_the_guide_runs() -> None:
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     exec(compile("\n".join(blocks), str(GUIDE), "exec"), {})
 
 

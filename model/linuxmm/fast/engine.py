@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from linuxmm.fast import arena
 from linuxmm.fast.arena import FastZone
 from linuxmm.fast.link import RULES, Linked
-from linuxmm.fast.machine import PRIMITIVES, FastMachine, pack, unpack, zone_at
+from linuxmm.fast.machine import PRIMITIVES, FastMachine, pack, unpack, walk, zone_at
 from linuxmm.model.alloc.buddy import free_one_page
 from linuxmm.model.alloc.freelist import set_pageblock_type
 from linuxmm.model.alloc.isolate import (
@@ -289,6 +289,22 @@ class Engine:
         Requires  free_order(pfn) >= 0
         """
         return int(self.arrays.mem[arena.WORDS * self.list_of(pfn)])
+
+    def free_list(self, zone: int, order: int, migratetype: int) -> tuple[int, ...]:
+        """The free blocks of a list, the first to be handed out first."""
+        z = self.zones[zone]
+        return tuple(walk(z, int(z.heads) + order * NR_MIGRATETYPES + migratetype))
+
+    def turn_list(self, zone: int, order: int, migratetype: int, heads: tuple[int, ...]) -> None:
+        """Give a free list another order.
+
+        Requires  heads are its blocks
+        """
+        z = self.zones[zone]
+        ring = (int(z.heads) + order * NR_MIGRATETYPES + migratetype, *heads)
+        for node, after in zip(ring, (*ring[1:], ring[0]), strict=True):
+            self.arrays.mem[arena.WORDS * node] = after
+            self.arrays.mem[arena.WORDS * after + arena.PREV] = node
 
     def pcp_vars(self, zone: int, cpu: int) -> PcpVars:
         """The numbers of a CPU's list in a zone."""

@@ -76,9 +76,10 @@ def _at(lines: Lines, position: float) -> int:
 
 
 def _owned_at(lines: Lines, end: int) -> dict[str, tuple[int, str]]:
-    """Blocks allocated and not yet freed before line `end`: pfn -> (line, order)."""
+    """Blocks allocated since the last mark and not yet freed before line `end`: pfn -> (line, order)."""
     owned: dict[str, tuple[int, str]] = {}
-    for number in range(_window(lines)[0], end):
+    marks = (number for number in range(end - 1, -1, -1) if ": SYNC " in lines[number])
+    for number in range(max(next(marks, 0), _window(lines)[0]), end):
         if seen := _ALLOC.search(lines[number]):
             owned[seen[1]] = (number, seen[2])
         elif seen := _FREE.search(lines[number]):

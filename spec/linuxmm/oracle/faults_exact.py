@@ -41,6 +41,7 @@ class ExactFault:
     otherwise    the verdict must be that it diverges, by a clause or by the prediction
     trace        edits the lines of the first trace
     state        edits the state of a mark (0 the first, -1 the last) as `mark` says
+    kept         the same, given the state of the next mark besides
     description  edits capture.json
     """
 
@@ -50,6 +51,7 @@ class ExactFault:
     dropped: bool = False
     trace: Callable[[Lines], Lines] | None = None
     state: Callable[[Document], None] | None = None
+    kept: Callable[[Document, Document], None] | None = None
     mark: int = _LAST
     description: Callable[[Document], None] | None = None
 
@@ -69,6 +71,13 @@ def plant(capture: Capture, fault: ExactFault, target: Path) -> Capture:
         state = json.loads(gzip.decompress(file.read_bytes()))
         fault.state(state)
         file.write_bytes(gzip.compress(json.dumps(state).encode(), 1, mtime=0))
+    if fault.kept is not None:
+        first, second = (
+            target / "marks" / mark / "state.json.gz" for mark in capture.marks[fault.mark :][:2]
+        )
+        state, later = (json.loads(gzip.decompress(file.read_bytes())) for file in (first, second))
+        fault.kept(state, later)
+        first.write_bytes(gzip.compress(json.dumps(state).encode(), 1, mtime=0))
     if fault.description is not None:
         file = target / DESCRIPTION
         description = json.loads(file.read_text())
@@ -233,6 +242,19 @@ def _swap_list(state: Document) -> None:
     raise LinuxmmError("no free list has two blocks")
 
 
+def _swap_kept(state: Document, later: Document) -> None:
+    """Two neighbours that are still on their free list at the next mark stand in each other's place."""
+    for zone, after in zip(_zones(state), _zones(later), strict=False):
+        for area, area_after in zip(zone["free_area"], after["free_area"], strict=False):
+            for heads, kept in zip(area["lists"], area_after["lists"], strict=False):
+                both = set(heads) & set(kept)
+                for at in range(len(heads) - 1):
+                    if heads[at] in both and heads[at + 1] in both:
+                        heads[at], heads[at + 1] = heads[at + 1], heads[at]
+                        return
+    raise LinuxmmError("no two neighbours stay on a free list")
+
+
 def _swap_pcp(state: Document) -> None:
     for zone in _zones(state):
         for pcp in zone["pcp"].values():
@@ -320,7 +342,7 @@ EXACT_FAULTS: Final[tuple[ExactFault, ...]] = (
     ExactFault("refill-forged", "a block left the list of another type", trace=_forge_refill),
     ExactFault("grant-dropped", "a page was granted without an event", dropped=True, trace=_drop(_GRANT)),
     ExactFault("free-dropped", "a page came back without an event", dropped=True, trace=_drop(_FREE)),
-    ExactFault("list-order-before", "a free list began in another order", state=_swap_list, mark=_FIRST),
+    ExactFault("list-order-before", "a free list began in another order", kept=_swap_kept, mark=_FIRST),
     ExactFault("list-order-after", "a free list ended in another order", state=_swap_list),
     ExactFault("pcp-order-after", "a CPU's list ended in another order", state=_swap_pcp),
     ExactFault("other-list-after", "a free block ended on the list of another type", state=_other_list),

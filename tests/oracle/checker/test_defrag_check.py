@@ -31,9 +31,9 @@ def test_recorded_compactions_conform(capture: str) -> None:
     judgement = Judgement()
     assert judge_compaction(judgement, lines_of(capture)) == CAPTURES[capture]
     assert judgement.divergences == []
-    assert judgement.clauses["defrag.source-freed"].checked > 900
+    assert judgement.clauses["defrag.source-freed"].checked > 800
     assert judgement.clauses["defrag.scanners.one-way"].checked >= 28
-    assert judgement.clauses["defrag.migration.accounted"].checked >= 15
+    assert judgement.clauses["defrag.migration.accounted"].checked >= 14
 
 
 def changed(pattern: str, by: str | Callable[[re.Match[str]], str], nth: int = 0) -> tuple[str, ...]:

@@ -172,11 +172,10 @@ def test_what_a_search_does_to_a_list() -> None:
     heads = (1, 2, 3, 4)
     assert scanners.rotated_to_front(heads, 3) == (3, 4, 1, 2)
     assert scanners.rotated_to_front(heads, 4) == (4, 1, 2, 3)
-    assert scanners.rotated_to_front_unless_last(heads, 4) == heads
-    assert scanners.rotated_to_front_unless_last(heads, 2) == (2, 3, 4, 1)
+    assert scanners.rotated_to_front(heads, 1) == heads
     assert scanners.rotated_to_back(heads, 2) == (3, 4, 1, 2)
+    assert scanners.rotated_to_back(heads, 4) == heads
     assert scanners.rotated_to_back(heads, 1) == (2, 3, 4, 1)
-    assert scanners.rotated_to_back_unless_first(heads, 1) == heads
 
 
 def test_clauses_on_scanners_accept_and_reject() -> None:

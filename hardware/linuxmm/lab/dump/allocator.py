@@ -148,7 +148,7 @@ def _zone(memory: KernelMemory, zone: Struct, number: int, types: int) -> Docume
         str(cpu): _differences(_zonestat(memory, zone, cpu), "vm_stat_diff", items) for cpu in memory.cpus
     }
     made["pageblock_mt"] = _pageblocks(memory, zone, start, spanned)
-    made["movable"] = movable_runs(memory, start, spanned)
+    made["movable"], made["migratable"] = movable_runs(memory, start, spanned)
     return made
 
 
@@ -200,10 +200,17 @@ def _differences(owner: Struct, field: str, items: Mapping[str, int]) -> dict[st
     return {name: value if value < 128 else value - 256 for name, value in found.items() if value}
 
 
-def movable_runs(memory: KernelMemory, start: int, spanned: int) -> list[tuple[int, int]]:
-    """Pages in use that can be moved, as runs (first, count): on an LRU list, or movable by their driver.
+Pages = tuple[int, int]
+_KERNEL: Final = {8: np.uint64(0xFF << 56), 4: np.uint32(0xC0 << 24)}
+"""The least address of the kernel that a word of so many bytes may hold; on x86."""
 
-    Source    mm/page_alloc.c:move_freepages, PageLRU and __PageMovable
+
+def movable_runs(memory: KernelMemory, start: int, spanned: int) -> tuple[list[Pages], list[Pages]]:
+    """Pages in use that look movable, and those that migration would take, as runs (first, count).
+
+    Both are on an LRU list or have the mark of a driver's movable page.  Some slabs have that mark too, where
+    a driver's page has a pointer; what is no pointer into the kernel names no driver.
+    Source    mm/page_alloc.c:move_freepages, PageLRU and __PageMovable; mm/migrate.c:isolate_movable_page
     """
     page = memory.btf.id_of("page")
     size, word = memory.page_size, memory.btf.pointer
@@ -211,7 +218,8 @@ def movable_runs(memory: KernelMemory, start: int, spanned: int) -> list[tuple[i
     mapping = memory.btf.offset("page", "mapping")
     flags = memory.btf.find(page, "flags")
     assert flags is not None
-    found: list[tuple[int, int]] = []
+    found: tuple[list[Pages], list[Pages]] = ([], [])
+    lowest = _KERNEL[word]
     step = 1 << _SECTION_SHIFT
     for first in range(start, start + spanned, step):
         last = min(first + step, start + spanned)
@@ -222,9 +230,10 @@ def movable_runs(memory: KernelMemory, start: int, spanned: int) -> list[tuple[i
         kind = np.dtype("<u8" if word == 8 else "<u4")
         bits = table[:, flags.offset : flags.offset + word].copy().view(kind)[:, 0]
         links = table[:, mapping : mapping + word].copy().view(kind)[:, 0]
-        movable = (bits & lru != 0) | (links & 3 == 2)
-        edges = np.flatnonzero(np.diff(np.concatenate(([0], movable.astype(np.int8), [0]))))
-        found += [(first + int(a), int(b - a)) for a, b in edges.reshape(-1, 2)]
+        on_list, marked = bits & lru != 0, links & 3 == 2
+        for runs, pages in zip(found, (on_list | marked, on_list | marked & (links >= lowest)), strict=True):
+            edges = np.flatnonzero(np.diff(np.concatenate(([0], pages.astype(np.int8), [0]))))
+            runs += [(first + int(a), int(b - a)) for a, b in edges.reshape(-1, 2)]
     return found
 
 

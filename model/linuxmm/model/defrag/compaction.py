@@ -1,7 +1,7 @@
 """Compaction of a zone: move pages from its start to its end until a block of the order is free.
 
 Linux: mm/compaction.c:compact_zone, compact_finished, compaction_suitable.  Seed 2.2.3 (F039).
-2.6.35 to 3.6, 4.6 to 6.12.
+2.6.35 to 6.12.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ from linuxmm.model.alloc.freelist import (
 )
 from linuxmm.model.alloc.pcp import drain_pages_zone
 from linuxmm.model.alloc.watermark import mark_of
-from linuxmm.model.defrag.migrate import capture, migrate_pages
+from linuxmm.model.defrag.migrate import capture
 from linuxmm.model.defrag.rules import Rules
 from linuxmm.model.defrag.sources import isolate_migratepages
 from linuxmm.model.defrag.state import NOTHING, Control, Memory, Run, with_marks, with_zone
@@ -76,6 +76,75 @@ def leaves_failed() -> bool:
 )
 def finishes_failed() -> bool:
     """After a page stayed, the rest of its pageblock is taken, so that it can be marked."""
+    return True
+
+
+@behaviour(
+    "defrag.resets",
+    since="2.6.35",
+    until="3.14",
+    features=("F039",),
+    source="mm/compaction.c:compact_finished; 3.10 read, last from memory",
+)
+def resets_with_marks() -> bool:
+    """Whether positions are forgotten when the scanners meet: no, when the skip marks are."""
+    return False
+
+
+@behaviour(
+    "defrag.resets",
+    since="3.15",
+    features=("F039",),
+    source="mm/compaction.c:compact_finished; 3.18, 4.4, 6.1, 6.12 read, first from memory",
+)
+def resets_when_met() -> bool:
+    """Whether positions are forgotten when the scanners meet: yes."""
+    return True
+
+
+@behaviour(
+    "defrag.drains-within",
+    since="2.6.35",
+    until="3.18",
+    features=("F039",),
+    source="mm/page_alloc.c:__alloc_pages_direct_compact; 3.10, 3.18, from memory",
+)
+def drains_afterwards() -> bool:
+    """Whether freed pages leave the CPU's list while compaction goes on: no, the request drains it then."""
+    return False
+
+
+@behaviour(
+    "defrag.drains-within",
+    since="3.19",
+    features=("F039",),
+    source="mm/compaction.c:compact_zone; 4.4, 4.9, 6.1, 6.12 read, first from memory",
+)
+def drains_behind_scanner() -> bool:
+    """Whether freed pages leave the CPU's list while compaction goes on: once the scanner has gone by."""
+    return True
+
+
+@behaviour(
+    "defrag.rescans",
+    since="2.6.35",
+    until="5.0",
+    features=("F039",),
+    source="mm/compaction.c:compact_zone; 3.0.101+, 4.9 read, last from memory",
+)
+def rescans_never() -> bool:
+    """Whether a pageblock in which the scanner still stands after a migration is taken as a whole: no."""
+    return False
+
+
+@behaviour(
+    "defrag.rescans",
+    since="5.1",
+    features=("F039",),
+    source="mm/compaction.c:compact_zone; 6.1, 6.12 read, first from memory",
+)
+def rescans_the_rest() -> bool:
+    """Whether a pageblock in which the scanner still stands after a migration is taken as a whole: yes."""
     return True
 
 
@@ -165,7 +234,9 @@ def compact_finished(rules: Rules, run: Run) -> tuple[Run, Compaction]:
     c, block, zone = run.control, rules.alloc.pageblock_order, run.zone
     if rules.met(run.migrate_pfn, run.free_pfn, block):
         fresh = (zone.start, zone.start), rules.free_start(zone.end, block)
-        marks = run.marks._replace(migrate=fresh[0], free=fresh[1], flush=run.marks.flush or c.direct)
+        marks = run.marks._replace(flush=run.marks.flush or c.direct)
+        if rules.resets():
+            marks = marks._replace(migrate=fresh[0], free=fresh[1])
         ended = Compaction.COMPLETE if c.whole_zone else Compaction.PARTIAL_SKIPPED
         return with_marks(run, marks), ended
     if c.stop_score >= 0:
@@ -246,10 +317,10 @@ def compact_zone(rules: Rules, memory: Memory, c: Control) -> tuple[Run, Compact
         here = run.migrate_pfn
         block = rules.alloc.pageblock_order
         finishing = last_moved != NOTHING and block_start(last_moved, block) == block_start(here, block)
-        run = isolate_migratepages(rules, replace(run, finishing=finishing and rules.remembers()))
+        run = isolate_migratepages(rules, replace(run, finishing=finishing and rules.rescans()))
         if run.taken:
             last_moved = here if not rules.finishes_failed() else block_start(run.migrate_pfn - 1, block)
-            run, stayed, short = migrate_pages(rules, run)
+            run, stayed, short = rules.migrate(rules, run)
             result = Compaction.CONTINUE
             if short:
                 result = rules.ran_out(rules.met(run.migrate_pfn, run.free_pfn, block))
@@ -277,7 +348,7 @@ def after_failure(rules: Rules, run: Run, last_moved: int) -> tuple[Run, int]:
         return run, last_moved
     run = isolate_migratepages(rules, replace(run, finishing=True))
     if run.taken:
-        run, _, _ = migrate_pages(rules, run)
+        run, _, _ = rules.migrate(rules, run)
     return run, last_moved
 
 
@@ -287,7 +358,7 @@ def drain_behind(rules: Rules, run: Run, last_moved: int) -> tuple[Run, int]:
     Source    mm/compaction.c:compact_zone; 3.19 to 6.12
     """
     order = run.control.order
-    if order <= 0 or last_moved == NOTHING or not rules.remembers():
+    if order <= 0 or last_moved == NOTHING or not rules.drains_within():
         return run, last_moved
     if last_moved >= block_start(run.migrate_pfn, order):
         return run, last_moved

@@ -26,6 +26,16 @@ class Rules(NamedTuple):
     find_source, find_target   searches of free lists (5.1)
     ran_out           how a run without further targets goes on or ends
     finishes_failed   the pageblock of a page that stayed is finished at once (6.3)
+    rescans           a pageblock that still stands where it stood is taken as a whole (5.1)
+    migrate           how pages that were taken get their targets and move (6.3: in batches)
+    wanted_after      targets that are looked for after some were handed out
+    samples           scans that may not wait look at every 32nd page (5.1)
+    settles           remembered positions stay once something was found (until 3.18)
+    may_give          whether a pageblock of a type gives pages
+    at_free_scanner   where the migration scanner stands when it came to the free scanner's pageblock
+    drains_within     the CPU's list is drained behind the scanner (3.19); before, by the request afterwards
+    resets            positions are forgotten when the scanners have met
+    marks_taken, next_source, next_targets   what later compactions remember of a pageblock
     """
 
     alloc: AllocRules
@@ -47,6 +57,16 @@ class Rules(NamedTuple):
     find_source: "Callable[[Rules, Run], tuple[Run, int]]"
     find_target: "Callable[[Rules, Run], Run]"
     finishes_failed: Callable[[], bool]
+    rescans: Callable[[], bool]
+    migrate: "Callable[[Rules, Run], tuple[Run, int, bool]]"
+    wanted_after: Callable[[int, int], int]
+    samples: Callable[[], bool]
+    settles: Callable[[], bool]
+    may_give: Callable[[int, int, bool, int], bool]
+    at_free_scanner: Callable[[int, int, int], int]
+    resets: Callable[[], bool]
+    drains_within: Callable[[], bool]
+    marks_taken: Callable[[bool, bool], bool]
+    next_source: Callable[[int, int, int], int]
+    next_targets: Callable[[int, int], int]
     ran_out: Callable[[bool], Compaction]
-    rotate_front: Callable[[tuple[int, ...], int], tuple[int, ...]]
-    rotate_back: Callable[[tuple[int, ...], int], tuple[int, ...]]

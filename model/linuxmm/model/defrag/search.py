@@ -3,10 +3,11 @@
 Linux: mm/compaction.c:fast_find_migrateblock, fast_isolate_freepages.  Seed 2.2.3 (F039).  5.1 to 6.12.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
-from linuxmm.model.alloc.freelist import Zone, free_blocks
+from linuxmm.model.alloc.freelist import Zone
 from linuxmm.model.defrag.rules import Rules
 from linuxmm.model.defrag.state import NOTHING, Run, with_marks, with_zone
 from linuxmm.model.defrag.targets import isolate_block, isolate_one
@@ -15,9 +16,7 @@ from linuxmm.spec.defrag.scanners import (
     block_end,
     block_start,
     rotated_to_back,
-    rotated_to_back_unless_first,
     rotated_to_front,
-    rotated_to_front_unless_last,
     search_end,
     search_limit,
     search_marks,
@@ -27,32 +26,139 @@ from linuxmm.spec.vocabulary import PAGE_ALLOC_COSTLY_ORDER
 
 MOVABLE: Final = 1
 
-behaviour(
-    "defrag.rotate-front",
-    since="5.1",
-    until="6.5",
-    features=("F039",),
-    source="mm/compaction.c:move_freelist_head; 6.1 read, last from memory",
-)(rotated_to_front_unless_last)
-behaviour(
-    "defrag.rotate-front",
-    since="6.6",
-    features=("F039",),
-    source="mm/compaction.c:move_freelist_head; 6.12 read, first from memory",
-)(rotated_to_front)
-behaviour(
-    "defrag.rotate-back",
-    since="5.1",
-    until="6.5",
-    features=("F039",),
-    source="mm/compaction.c:move_freelist_tail; 6.1 read, last from memory",
-)(rotated_to_back_unless_first)
-behaviour(
-    "defrag.rotate-back",
-    since="6.6",
-    features=("F039",),
-    source="mm/compaction.c:move_freelist_tail; 6.12 read, first from memory",
-)(rotated_to_back)
+
+class Asked(NamedTuple):
+    """What a search knows of the compaction: its order, the scanners, and its failures in a row.
+
+    start        of the zone
+    block_order  pageblock_order
+    """
+
+    order: int
+    start: int
+    migrate_pfn: int
+    free_pfn: int
+    failures: int
+    block_order: int
+
+
+class Target(NamedTuple):
+    """What a search for a target found: a free block, or NOTHING, and which lists it turned round.
+
+    preferred     whether the block is in the part that is preferred
+    highest       the highest pageblock that it saw a free block in, 0 for none
+    search_order  where the next search begins;  seen  blocks
+    rotated       (order, heads) of each list that was looked at
+    """
+
+    page: int
+    order: int
+    preferred: bool
+    highest: int
+    search_order: int
+    rotated: tuple[tuple[int, tuple[int, ...]], ...]
+    seen: int
+
+
+def search_target(asked: Asked, heads_of: Callable[[int], tuple[int, ...]], first: int, deep: bool) -> Target:
+    """Search the MOVABLE lists from their tails for a block near the free scanner.
+
+    heads_of  the MOVABLE list of an order
+    first     the order that the last search worked down to;  deep  whether the free scanner has not moved yet
+    Source    mm/compaction.c:fast_isolate_freepages; 5.1 to 6.12
+    """
+    limit = max(1, search_limit(asked.failures) >> 1)
+    if deep:
+        limit = (1 << asked.block_order) >> 1
+    preferred, least = search_marks(asked.migrate_pfn, asked.free_pfn, asked.block_order)
+    first = min(asked.order - 1, first)
+    highest, seen = 0, 0
+    rotated: list[tuple[int, tuple[int, ...]]] = []
+    for order in (*range(first, -1, -1), *range(asked.order - 1, first, -1)):
+        heads = heads_of(order)
+        high, looked, last, page = 0, 0, NOTHING, NOTHING
+        for head in reversed(heads):
+            looked += 1
+            if head >= highest:
+                highest = max(block_start(head, asked.block_order), asked.start)
+            if head >= preferred:
+                page = last = head
+                break
+            if head >= least and head > high:
+                high, limit = head, limit >> 1
+            if looked >= limit:
+                last = head
+                break
+        near = page != NOTHING
+        if not near and high:
+            page = last = high
+        if last != NOTHING:
+            rotated.append((order, rotated_to_front(heads, last)))
+        seen += looked
+        if page != NOTHING:
+            return Target(page, order, near, highest, order if near else first, tuple(rotated), seen)
+        if heads and looked >= limit:
+            limit = max(1, limit >> 1)
+    return Target(NOTHING, 0, False, highest, first, tuple(rotated), seen)
+
+
+def search_order_after(order: int, asked: int) -> int:
+    """Where the next search begins after one without success.
+
+    Source    mm/compaction.c:next_search_order; 5.1 to 6.12
+    """
+    return order - 1 if order > 0 else asked - 1
+
+
+def search_source(
+    asked: Asked, heads_of: Callable[[int], tuple[int, ...]], hidden: Callable[[int], bool]
+) -> tuple[int, tuple[tuple[int, tuple[int, ...]], ...], int]:
+    """Search the MOVABLE lists from their heads for a block whose pageblock is worth emptying.
+
+    hidden  whether the pageblock of a page is not looked at
+    Ensures   (block or NOTHING, (order, heads) of each list turned round, blocks seen)
+    Source    mm/compaction.c:fast_find_migrateblock; 5.1 to 6.12
+    """
+    limit = search_limit(asked.failures)
+    end = search_end(asked.migrate_pfn, asked.free_pfn, asked.migrate_pfn == asked.start, asked.block_order)
+    seen, rotated = 0, []
+    for order in range(asked.order - 1, PAGE_ALLOC_COSTLY_ORDER - 1, -1):
+        if seen >= limit:
+            break
+        heads = heads_of(order)
+        for head in heads:
+            seen += 1
+            over = seen > limit
+            if over or (head < end and not hidden(head)):
+                rotated.append((order, rotated_to_back(heads, head)))
+                if not over:
+                    return head, tuple(rotated), seen
+                break
+    return NOTHING, tuple(rotated), seen
+
+
+def searches_source(asked: Asked, ignore_skips: bool, finishing: bool, direct: bool, own_type: int) -> bool:
+    """Whether a compaction searches the lists for its next source: for a costly order, between pageblocks.
+
+    Source    mm/compaction.c:fast_find_migrateblock; 5.1 to 6.12
+    """
+    pfn = asked.migrate_pfn
+    between = pfn == asked.start or pfn == block_start(pfn, asked.block_order)
+    if ignore_skips or finishing or not between or asked.order <= PAGE_ALLOC_COSTLY_ORDER:
+        return False
+    return not direct or own_type == MOVABLE
+
+
+def movable_heads(zone: Zone) -> Callable[[int], tuple[int, ...]]:
+    """The MOVABLE lists of a zone, by order."""
+    return lambda order: zone.lists[order][MOVABLE]
+
+
+def with_rotated(zone: Zone, rotated: tuple[tuple[int, tuple[int, ...]], ...]) -> Zone:
+    """The zone with some MOVABLE lists in another order."""
+    for order, heads in rotated:
+        zone = with_heads(zone, order, heads)
+    return zone
 
 
 def with_heads(zone: Zone, order: int, heads: tuple[int, ...]) -> Zone:
@@ -87,28 +193,15 @@ def source_from_lists(rules: Rules, run: Run) -> tuple[Run, int]:
     """The next page to look at: in a pageblock with a large free block, if one is found quickly."""
     c, order, zone = run.control, rules.alloc.pageblock_order, run.zone
     pfn = run.migrate_pfn
-    at_start = pfn == zone.start
-    aligned = at_start or pfn == block_start(pfn, order)
-    unfit = c.ignore_skips or not aligned or (run.finishing and rules.finishes_failed())
-    if unfit or c.order <= PAGE_ALLOC_COSTLY_ORDER or (c.direct and c.own_type != MOVABLE):
+    asked = Asked(c.order, zone.start, pfn, run.free_pfn, run.failures, order)
+    finishing = run.finishing and rules.finishes_failed()
+    if not searches_source(asked, c.ignore_skips, finishing, c.direct, c.own_type):
         return run, pfn
-    limit = search_limit(run.failures)
-    end = search_end(pfn, run.free_pfn, at_start, order)
-    seen, found = 0, NOTHING
-    at = c.order - 1
-    while at >= PAGE_ALLOC_COSTLY_ORDER and found == NOTHING and seen < limit:
-        for head in zone.lists[at][MOVABLE]:
-            seen += 1
-            if seen > limit:
-                run = with_zone(run, with_heads(zone, at, rules.rotate_back(zone.lists[at][MOVABLE], head)))
-                break
-            if head < end and block_start(head, order) not in run.marks.skips:
-                heads = rules.rotate_back(zone.lists[at][MOVABLE], head)
-                run = with_zone(run, with_heads(zone, at, heads))
-                found = head
-                break
-        zone = run.zone
-        at -= 1
+    hidden = run.marks.skips
+    found, rotated, seen = search_source(
+        asked, movable_heads(zone), lambda pfn: block_start(pfn, order) in hidden
+    )
+    run = with_zone(run, with_rotated(zone, rotated))
     run = replace(run, scanned=run.scanned + seen)
     if found == NOTHING:
         run = replace(run, failures=run.failures + 1)
@@ -135,11 +228,6 @@ def target_in_order(rules: Rules, run: Run) -> Run:
     return run
 
 
-def _orders(run: Run, first: int) -> tuple[int, ...]:
-    """The orders of a search: from where the last one worked down, then from the top."""
-    return (*range(first, -1, -1), *range(run.control.order - 1, first, -1))
-
-
 @behaviour(
     "defrag.find-target",
     since="5.1",
@@ -151,49 +239,22 @@ def target_from_lists(rules: Rules, run: Run) -> Run:
     c, block, zone = run.control, rules.alloc.pageblock_order, run.zone
     if c.order <= 0:
         return run
-    limit = max(1, search_limit(run.failures) >> 1)
     beginning = run.free_pfn >= run.marks.first_free
-    if beginning:
-        limit = (1 << block) >> 1
-    preferred, least = search_marks(run.migrate_pfn, run.free_pfn, block)
-    first = min(c.order - 1, run.search_order)
-    highest, page, page_order, aborted = 0, NOTHING, 0, False
-    for order in _orders(run, first):
-        if page != NOTHING or aborted or not free_blocks(run.zone, order):
-            continue
-        heads = run.zone.lists[order][MOVABLE]
-        high, looked, last = 0, 0, NOTHING
-        for head in reversed(heads):
-            looked += 1
-            last = head
-            if head >= highest:
-                highest = max(block_start(head, block), zone.start)
-            if head >= preferred:
-                run, page = replace(run, failures=0, search_order=order), head
-                break
-            if head >= least and head > high:
-                high, limit = head, limit >> 1
-            if looked >= limit:
-                break
-        else:
-            last = NOTHING
-        if page == NOTHING and high:
-            page = last = high
-        if last != NOTHING:
-            run = with_zone(run, with_heads(run.zone, order, rules.rotate_front(heads, last)))
-        run = replace(run, free_scanned=run.free_scanned + looked)
-        if page != NOTHING:
-            page_order = order
-            run, taken = isolate_one(rules, run, page, order)
-            if not taken:
-                page, aborted = NOTHING, True
-        if looked >= limit:
-            limit = max(1, limit >> 1)
-    if page == NOTHING:
-        return _not_found(rules, run, highest, least, beginning, first)
-    run = _remember(run, highest, block)
-    run = replace(run, hand=((page, page_order),))
-    return around(rules, run, page)
+    asked = Asked(c.order, zone.start, run.migrate_pfn, run.free_pfn, run.failures, block)
+    found = search_target(asked, movable_heads(zone), run.search_order, beginning)
+    run = with_zone(run, with_rotated(zone, found.rotated))
+    run = replace(run, free_scanned=run.free_scanned + found.seen, search_order=found.search_order)
+    if found.preferred:
+        run = replace(run, failures=0)
+    taken = False
+    if found.page != NOTHING:
+        run, taken = isolate_one(rules, run, found.page, found.order)
+    if not taken:
+        run = replace(run, search_order=search_order_after(found.search_order, c.order))
+        return _not_found(rules, run, found, beginning)
+    run = _remember(run, found.highest, block)
+    run = replace(run, hand=((found.page, found.order),))
+    return around(rules, run, found.page)
 
 
 def _remember(run: Run, highest: int, block: int) -> Run:
@@ -202,19 +263,19 @@ def _remember(run: Run, highest: int, block: int) -> Run:
     return run
 
 
-def _not_found(rules: Rules, run: Run, highest: int, least: int, beginning: bool, first: int) -> Run:
+def _not_found(rules: Rules, run: Run, found: Target, beginning: bool) -> Run:
     """Start the scan lower, if the search showed that nothing is above."""
-    wrapped = first - 1 if first > 0 else run.control.order - 1
-    run = replace(run, failures=run.failures + 1, search_order=wrapped)
+    run = replace(run, failures=run.failures + 1)
+    block = rules.alloc.pageblock_order
+    _, least = search_marks(run.migrate_pfn, run.free_pfn, block)
     at = NOTHING
-    if beginning and highest >= least:
-        at = highest
+    if beginning and found.highest >= least:
+        at = found.highest
     elif beginning and run.control.direct:
         at = least
-    block = rules.alloc.pageblock_order
     if at == NOTHING:
-        return _remember(run, highest, block)
-    return around(rules, _remember(replace(run, free_pfn=at), highest, block), at)
+        return _remember(run, found.highest, block)
+    return around(rules, _remember(replace(run, free_pfn=at), found.highest, block), at)
 
 
 def around(rules: Rules, run: Run, pfn: int) -> Run:
@@ -224,13 +285,13 @@ def around(rules: Rules, run: Run, pfn: int) -> Run:
     """
     c, block = run.control, rules.alloc.pageblock_order
     found = run.hand
-    if run.in_hand < len(run.taken) and not (c.direct and c.mode == Mode.ASYNC):
+    if run.in_hand < run.wanted and not (c.direct and c.mode == Mode.ASYNC):
         start = max(block_start(pfn, block), run.zone.start)
         end = min(block_end(pfn, block), run.zone.end)
         run, at, more = isolate_block(rules, run, start, end, 1)
         found = (*found, *more)
         run = replace(run, hand=found)
-        full = at == end if rules.finishes_failed() else run.in_hand < len(run.taken)
+        full = at == end if rules.finishes_failed() else run.in_hand < run.wanted
         if full:
             marks = run.marks
             run = with_marks(run, marks._replace(skips=marks.skips | {block_start(pfn, block)}))

@@ -125,9 +125,11 @@ class Run:
     """A compaction under way.
 
     taken      pages isolated for migration, the next one first
+    wanted     targets that the free scanner looks for
     hand       blocks isolated as targets, (pfn, order), the next one first
     finishing  the rest of the pageblock is taken at once
     search_order, failures, fast_start   of the searches of free lists; fast_start -1: used up
+    found_sources, found_targets   whether any page was isolated
     captured   block taken for the request, or -1
     moved      (from, to) of each page that moved, in order
     scanned, free_scanned, isolated   pages
@@ -139,11 +141,14 @@ class Run:
     migrate_pfn: int = 0
     free_pfn: int = 0
     taken: tuple[int, ...] = ()
+    wanted: int = 0
     hand: tuple[tuple[int, int], ...] = ()
     finishing: bool = False
     search_order: int = 0
     failures: int = 0
     fast_start: int = 0
+    found_sources: bool = False
+    found_targets: bool = False
     captured: int = NOTHING
     moved: tuple[tuple[int, int], ...] = ()
     scanned: int = 0

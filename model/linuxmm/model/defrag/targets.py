@@ -1,7 +1,7 @@
 """The free scanner: blocks near the end of the zone are isolated, to be filled with pages from its start.
 
 Linux: mm/compaction.c:isolate_freepages, isolate_freepages_block, compaction_alloc.  Seed 2.2.3 (F039).
-2.6.35 to 3.6, 4.6 to 6.12.
+2.6.35 to 6.12.
 """
 
 from dataclasses import replace
@@ -23,7 +23,14 @@ from linuxmm.model.defrag.rules import Rules
 from linuxmm.model.defrag.state import Run, with_marks, with_zone
 from linuxmm.spec.alloc.gfp import ALLOC_CMA
 from linuxmm.spec.defrag.migration import Mode
-from linuxmm.spec.defrag.scanners import CLUSTER_MAX, block_start, free_limit, isolation_mark
+from linuxmm.spec.defrag.scanners import (
+    CLUSTER_MAX,
+    block_end,
+    block_start,
+    free_limit,
+    halves_left,
+    isolation_mark,
+)
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import verb
 
@@ -51,7 +58,7 @@ def isolate_block(
 ) -> tuple[Run, int, tuple[tuple[int, int], ...]]:
     """Isolate free blocks from `at`, until as many pages are in hand as are to be moved: (run, next, blocks).
 
-    Source    mm/compaction.c:isolate_freepages_block; 4.6 to 6.12
+    Source    mm/compaction.c:isolate_freepages_block; 4.0 to 6.12
     """
     found: list[tuple[int, int]] = []
     had = run.in_hand
@@ -70,7 +77,7 @@ def isolate_block(
         scanned += (1 << order) - 1
         had += 1 << order
         at += 1 << order
-        if len(run.taken) <= had:
+        if run.wanted <= had:
             break
         at += stride - 1
     at = min(at, end)
@@ -87,9 +94,7 @@ def isolate_block(
 )
 def to_single_pages(blocks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
     """Blocks become single pages, the last page of the last block first."""
-    return tuple(
-        (page, 0) for pfn, order in reversed(blocks) for page in range(pfn + (1 << order) - 1, pfn - 1, -1)
-    )
+    return tuple((pfn + at, 0) for pfn, order in reversed(blocks) for at in range((1 << order) - 1, -1, -1))
 
 
 @behaviour(
@@ -104,11 +109,106 @@ def to_blocks(blocks: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...
 
 
 @behaviour(
+    "defrag.wanted",
+    since="2.6.35",
+    until="6.8",
+    features=("F039",),
+    source="mm/compaction.c:compaction_alloc; 6.1 read, last from memory",
+)
+def wanted_throughout(wanted: int, pages: int) -> int:
+    """Targets that are looked for after some were handed out: as many as when the migration began."""
+    return wanted
+
+
+@behaviour(
+    "defrag.wanted",
+    since="6.9",
+    features=("F039",),
+    source="mm/compaction.c:compaction_alloc_noprof; 6.12 read, first from memory",
+)
+def wanted_still(wanted: int, pages: int) -> int:
+    """Targets that are looked for after some were handed out: the rest."""
+    return wanted - pages
+
+
+@behaviour(
+    "defrag.next-targets",
+    since="2.6.35",
+    until="6.5",
+    features=("F039",),
+    source="mm/compaction.c:update_pageblock_skip; 6.1 read, last from memory",
+)
+def targets_here(start: int, order: int) -> int:
+    """Where the next compaction looks for targets after a pageblock without any: there again."""
+    return start
+
+
+@behaviour(
+    "defrag.next-targets",
+    since="6.6",
+    features=("F039",),
+    source="mm/compaction.c:isolate_freepages; 6.12 read, first from memory",
+)
+def targets_below(start: int, order: int) -> int:
+    """Where the next compaction looks for targets after a pageblock without any: below it."""
+    return start - (1 << order)
+
+
+@behaviour(
+    "defrag.samples",
+    since="2.6.35",
+    until="5.0",
+    features=("F039",),
+    source="mm/compaction.c:isolate_freepages; 4.4 read, last from memory",
+)
+def samples_nothing() -> bool:
+    """Whether a scan for targets that nothing may wait for looks at every 32nd page first: no."""
+    return False
+
+
+@behaviour(
+    "defrag.samples",
+    since="5.1",
+    features=("F039",),
+    source="mm/compaction.c:isolate_freepages; 6.1, 6.12 read, first from memory",
+)
+def samples_when_async() -> bool:
+    """Whether a scan for targets that nothing may wait for looks at every 32nd page first: yes.
+
+    A pageblock that was scanned to its end is marked, whatever it gave.
+    """
+    return True
+
+
+@behaviour(
+    "defrag.settles",
+    since="2.6.35",
+    until="3.18",
+    features=("F039",),
+    source="mm/compaction.c:update_pageblock_skip; 3.10, 3.18 read",
+)
+def settles_at_first() -> bool:
+    """Whether positions are kept as they were when a run first found something: yes."""
+    return True
+
+
+@behaviour(
+    "defrag.settles",
+    since="3.19",
+    features=("F039",),
+    source="mm/compaction.c:update_pageblock_skip; 6.1 read, first from memory",
+)
+def settles_never() -> bool:
+    """Whether positions are kept as they were when a run first found something: no."""
+    return False
+
+
+@behaviour(
     "defrag.target-block",
     since="2.6.35",
-    until="3.6",
+    until="3.14",
     features=("F039",),
-    source="mm/compaction.c:suitable_migration_target; 3.0.101+",
+    source="mm/compaction.c:suitable_migration_target; 3.0.101+, 3.10 read, last from memory",
 )
 def target_large_or_movable(
     largest: int, block_type: int, order: int, pageblock_order: int, any_block: bool
@@ -124,10 +224,10 @@ def target_large_or_movable(
 
 @behaviour(
     "defrag.target-block",
-    since="3.7",
+    since="3.15",
     until="6.8",
     features=("F039",),
-    source="mm/compaction.c:suitable_migration_target; 6.1 read, both ends from memory",
+    source="mm/compaction.c:suitable_migration_target; 4.4, 6.1 read, both ends from memory",
 )
 def target_not_free(largest: int, block_type: int, order: int, pageblock_order: int, any_block: bool) -> bool:
     """Whether a pageblock may hold targets: one of MOVABLE or CMA that is not free as a whole."""
@@ -160,29 +260,20 @@ def may_hold_targets(rules: Rules, run: Run, start: int) -> bool:
 @behaviour(
     "defrag.scan-free",
     since="2.6.35",
-    until="3.6",
+    until="3.15",
     features=("F039",),
-    source="mm/compaction.c:isolate_freepages; 3.0.101+",
+    source="mm/compaction.c:isolate_freepages; 3.0.101+, 3.10 read, last from memory",
 )
 def scan_whole_blocks(rules: Rules, run: Run) -> Run:
     """Empty whole pageblocks of their free pages, from the end of the zone down, until there are enough."""
     size = 1 << rules.alloc.pageblock_order
     at, low = run.free_pfn, run.migrate_pfn + size
     high = min(low, at)
-    while at > low and len(run.taken) > run.in_hand:
-        if at < run.zone.end and may_hold_targets(rules, run, at):
-            found: list[tuple[int, int]] = []
-            page = at
-            while page < min(at + size, run.zone.end):
-                order = free_order(run.zone, page)
-                run = replace(run, free_scanned=run.free_scanned + 1)
-                done = False
-                if order != NOTHING:
-                    run, done = isolate_one(rules, run, page, order)
-                if done:
-                    found.append((page, order))
-                page += 1 << order if done else 1
-            run = replace(run, hand=(*rules.to_targets(tuple(found)), *run.hand))
+    while at > low and run.wanted > run.in_hand:
+        if may_scan(rules, run, at):
+            run, found = empty_block(
+                rules, run, at, min(block_end(at, rules.alloc.pageblock_order), run.zone.end)
+            )
             high = max(high, at) if found else high
         at -= size
     return replace(run, free_pfn=high)
@@ -190,9 +281,76 @@ def scan_whole_blocks(rules: Rules, run: Run) -> Run:
 
 @behaviour(
     "defrag.scan-free",
-    since="4.6",
+    since="3.16",
+    until="3.19",
     features=("F039",),
-    source="mm/compaction.c:isolate_freepages; 4.9, 6.1, 6.12",
+    source="mm/compaction.c:isolate_freepages; 3.18 read, both ends from memory",
+)
+def scan_rests(rules: Rules, run: Run) -> Run:
+    """Empty the rest of a pageblock, and whole ones below it, until there are enough."""
+    order = rules.alloc.pageblock_order
+    size, low = 1 << order, free_limit(run.migrate_pfn, order)
+    at, start = run.free_pfn, block_start(run.free_pfn, order)
+    while start >= low and run.wanted > run.in_hand:
+        end = min(start + size, run.zone.end)
+        if may_scan(rules, run, start):
+            run, _ = empty_block(rules, run, at, end)
+            run = replace(run, free_pfn=start - size)
+        start -= size
+        at = start
+    return replace(run, free_pfn=run.migrate_pfn) if start < low else run
+
+
+def may_scan(rules: Rules, run: Run, start: int) -> bool:
+    """Whether the free scanner looks at the pageblock at `start`."""
+    skipped = (
+        not run.control.ignore_skips and block_start(start, rules.alloc.pageblock_order) in run.marks.skips
+    )
+    return start < run.zone.end and not skipped and may_hold_targets(rules, run, start)
+
+
+def empty_block(rules: Rules, run: Run, at: int, end: int) -> tuple[Run, bool]:
+    """Isolate every free block from `at` that the watermark allows: (run, whether there was one).
+
+    Source    mm/compaction.c:isolate_freepages_block; 2.6.35 to 3.19
+    """
+    found: list[tuple[int, int]] = []
+    page = at
+    while page < end:
+        order = free_order(run.zone, page)
+        run = replace(run, free_scanned=run.free_scanned + 1)
+        done = False
+        if order != NOTHING:
+            run, done = isolate_one(rules, run, page, order)
+        if done:
+            found.append((page, order))
+        page += 1 << order if done else 1
+    run = replace(run, hand=(*rules.to_targets(tuple(found)), *run.hand))
+    run = replace(run, scans=(*run.scans, (False, at, min(page, end))))
+    if rules.remembers() and not found:
+        run = skip_targets(rules, run, block_start(at, rules.alloc.pageblock_order))
+    return replace(run, found_targets=run.found_targets or bool(found)), bool(found)
+
+
+@behaviour(
+    "defrag.scan-free",
+    since="4.0",
+    until="4.2",
+    features=("F039",),
+    source="mm/compaction.c:isolate_freepages; from memory, between 3.18 and 4.4",
+)
+def scan_until_met(rules: Rules, run: Run) -> Run:
+    """As later; a scanner that came to the other's pageblock stands where that one stands."""
+    run = scan_enough(rules, run)
+    low = free_limit(run.migrate_pfn, rules.alloc.pageblock_order)
+    return replace(run, free_pfn=run.migrate_pfn) if run.free_pfn < low else run
+
+
+@behaviour(
+    "defrag.scan-free",
+    since="4.3",
+    features=("F039",),
+    source="mm/compaction.c:isolate_freepages; 4.4, 4.9, 6.1, 6.12 read, first from memory",
 )
 def scan_enough(rules: Rules, run: Run) -> Run:
     """Isolate as many free pages as are to be moved, from where the last scan ended down."""
@@ -205,34 +363,38 @@ def scan_enough(rules: Rules, run: Run) -> Run:
     start = block_start(at, order)
     end = min(start + size, run.zone.end)
     low = free_limit(run.migrate_pfn, order)
-    stride = CLUSTER_MAX if run.control.mode == Mode.ASYNC else 1
+    stride = CLUSTER_MAX if rules.samples() and run.control.mode == Mode.ASYNC else 1
     found: tuple[tuple[int, int], ...] = ()
     while start >= low:
-        if may_hold_targets(rules, run, start) and (run.control.ignore_skips or start not in run.marks.skips):
+        if may_scan(rules, run, start):
             before = sum(1 << o for _, o in found)
             run, at, more = isolate_block(rules, replace(run, hand=found), at, end, stride)
             found = (*found, *more)
-            if at == end:
-                run = skip_targets(run, start)
-            if sum(1 << o for _, o in found) >= len(run.taken):
+            if at == end and (rules.samples() or not more):
+                run = skip_targets(rules, run, start)
+            if sum(1 << o for _, o in found) >= run.wanted:
                 at = start - size if at >= end else at
                 break
             if at < end:
                 break
-            stride = 1 if sum(1 << o for _, o in found) > before else min(CLUSTER_MAX, stride << 1)
+            more_seen = sum(1 << o for _, o in found) > before
+            stride = 1 if more_seen or not rules.samples() else min(CLUSTER_MAX, stride << 1)
         end = start
         start -= size
         at = start
     return replace(run, free_pfn=at, hand=rules.to_targets(found))
 
 
-def skip_targets(run: Run, start: int) -> Run:
+def skip_targets(rules: Rules, run: Run, start: int) -> Run:
     """Remember that a pageblock has no more targets.
 
     Source    mm/compaction.c:update_pageblock_skip; 3.7 to 6.12
     """
-    marks = run.marks
-    return with_marks(run, marks._replace(skips=marks.skips | {start}, free=min(marks.free, start)))
+    marks = run.marks._replace(skips=run.marks.skips | {start})
+    if not (run.found_targets and rules.settles()):
+        next_one = rules.next_targets(start, rules.alloc.pageblock_order)
+        marks = marks._replace(free=min(marks.free, next_one))
+    return with_marks(run, marks)
 
 
 def take_target(rules: Rules, run: Run) -> tuple[Run, int]:
@@ -245,17 +407,17 @@ def take_target(rules: Rules, run: Run) -> tuple[Run, int]:
     if not run.hand:
         return run, NOTHING
     (pfn, order), rest = run.hand[0], run.hand[1:]
-    halves = tuple((pfn + (1 << at), at) for at in range(order))
-    run = replace(run, hand=(*halves, *rest))
+    run = replace(run, hand=(*halves_left(pfn, order), *rest), wanted=rules.wanted_after(run.wanted, 1))
     return with_zone(run, set_in_use(run.zone, pfn, 0, True)), pfn
 
 
-def give_target(run: Run, pfn: int) -> Run:
+def give_target(rules: Rules, run: Run, pfn: int) -> Run:
     """A target was not used.
 
     Source    mm/compaction.c:compaction_free; 2.6.35 to 6.12
     """
-    return replace(with_zone(run, clear_in_use(run.zone, pfn)), hand=((pfn, 0), *run.hand))
+    wanted = rules.wanted_after(run.wanted, -1)
+    return replace(with_zone(run, clear_in_use(run.zone, pfn)), hand=((pfn, 0), *run.hand), wanted=wanted)
 
 
 @verb("F039", source="mm/compaction.c:release_freepages, release_free_list; 2.6.35 to 6.12")

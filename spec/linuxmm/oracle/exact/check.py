@@ -2,23 +2,26 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from linuxmm.fast.engine import Engine
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.oracle.check import ExactResult, probes_of
-from linuxmm.oracle.exact.addresses import addresses_of
+from linuxmm.oracle.exact.addresses import Addresses, addresses_of
 from linuxmm.oracle.exact.machine import kernel_of, machine_of, rules_of
 from linuxmm.oracle.exact.replay import Prediction, Replay
+from linuxmm.oracle.exact.searches import PROBES as SEARCH_PROBES
+from linuxmm.oracle.exact.searches import Searches
 from linuxmm.oracle.exact.windows import windows
 from linuxmm.oracle.formats import Capture, concat, rows
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.formats.state import MachineState
 from linuxmm.oracle.observations import numbering
-from linuxmm.spec.kernel import Kernel
+from linuxmm.spec.kernel import Kernel, Version
 from linuxmm.spec.vocabulary import MigrateType, ZoneType
 
+FIRST_SEARCHES: Final = Version(5, 1)
 _NUMA_ARGUMENT: Final = re.compile(
     r"node,nodeid=(?P<node>\d+),cpus=(?P<first>\d+)(?:-(?P<last>\d+))?(?:,.*)?"
 )
@@ -39,26 +42,51 @@ def predict_windows(
 
     limit: stop a window after so many unexplained differences
     """
+    for window in replays(capture, states, profile):
+        found = window.replay.run(limit)
+        after = _machine(profile, states[window.end])[1]
+        differences = (
+            tuple(compare(window.replay.engine.machine, after))
+            if found.complete
+            else ("not replayed to its end",)
+        )
+        yield _result(f"{window.trace} {window.begin}..{window.end}", found, differences)
+
+
+class Window(NamedTuple):
+    """A replay from one mark of a trace to the next."""
+
+    trace: str
+    begin: str
+    end: str
+    replay: Replay
+
+
+def replays(capture: Capture, states: Mapping[str, MachineState], profile: Kernel) -> Iterator[Window]:
+    """The replays of a capture's windows between neighbouring marks with states, none of them begun."""
     unreserve = profile.behaviour("alloc.unreserve").function
     for name in capture.traces:
         if not capture.file(capture.info(name).file).is_file():
             continue  # a gap of the evidence, which the judgement names
         events = concat(capture.trace(name))
-        balanced = int(Kind.BALANCE) in probes_of(capture, name)
-        machines = {mark: _machine(profile, state) for mark, state in states.items()}
-        engines = {mark: Engine(rules, machine) for mark, (rules, machine) in machines.items()}
+        probes = probes_of(capture, name)
+        balanced = int(Kind.BALANCE) in probes
+        searched = probes >= SEARCH_PROBES and profile.version >= FIRST_SEARCHES
+        engines = {mark: Engine(*_machine(profile, state)) for mark, state in states.items()}
         for begin, end, part in windows(events, engines):
-            engine, after = engines[begin], machines[end][1]
             names = numbering(states[begin].migratetypes)
             addresses = addresses_of(states[begin], cpu_nodes(capture))
+            part_of = rows(events, part)
+            searches = _searches(engines[begin], addresses, states[begin]) if searched else None
             replay = Replay(
-                engine, rows(events, part), names, addresses, profile.version, unreserve, balanced
+                engines[begin], part_of, names, addresses, profile.version, unreserve, balanced, searches
             )
-            found = replay.run(limit)
-            differences = (
-                tuple(compare(engine.machine, after)) if found.complete else ("not replayed to its end",)
-            )
-            yield _result(f"{name} {begin}..{end}", found, differences)
+            yield Window(name, begin, end, replay)
+
+
+def _searches(engine: Engine, addresses: Addresses, state: MachineState) -> Searches:
+    zones = tuple(zone for _, zone in state.zones() if zone.managed)
+    return Searches(engine, addresses.zones, zones)
 
 
 def _machine(profile: Kernel, state: MachineState) -> tuple[Rules, Machine]:

@@ -1,35 +1,42 @@
-"""Predict a compaction of whole zones from the state of a machine: which pages each scan looks at.
+"""Predict compactions of whole zones, scan for scan, from the state of the machine when each begins.
 
-What the state does not show is a gap: pages on the lists of CPUs are known, blocks of more than a page in use
-are not, and what other tasks take or free while the kernel compacts is not either.
+The replay of a recording brings the machine from a mark to where the compaction begins.  Pages to move are
+those that migration would take at the mark (`migratable`), less those that were freed since.  Gaps: an
+older state has `movable`, and slabs among them; whether a page taken since can be moved is not recorded.
 
 Linux: mm/compaction.c:compact_node.  Seed 2.2.3 (F039).  6.1 to 6.12.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from immutables import Map
 
-from linuxmm.model.alloc.boot import Area, empty_zone
+from linuxmm.model.alloc.freelist import Zone
 from linuxmm.model.defrag.profile import rules_for
-from linuxmm.model.defrag.rules import Rules
 from linuxmm.model.defrag.state import Memory, Page
 from linuxmm.model.defrag.zones import compact_memory
-from linuxmm.oracle.formats.state import MachineState
+from linuxmm.oracle.exact.check import replays
+from linuxmm.oracle.exact.machine import kernel_of
+from linuxmm.oracle.formats import Capture
+from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.formats.state import Zone as SeenZone
+from linuxmm.oracle.observations import Row
+from linuxmm.oracle.trace_lines import text_lines
 from linuxmm.spec.defrag.migration import ANON
-from linuxmm.spec.kernel import Kernel
+from linuxmm.spec.verdict import Judgement
 from linuxmm.spec.vocabulary import MigrateType
 
 _MIGRATE: Final = "migrate"
 _FREE: Final = "free"
-_BEGIN: Final = re.compile(r"mm_compaction_begin: zone_start=(0x[0-9a-f]+) ")
+_TASK: Final = re.compile(r"\s*\S.*-(\d+)\s+\[")
 _SCAN: Final = re.compile(
     r"mm_compaction_isolate_(migrate|free)pages: range=\((0x[0-9a-f]+) ~ (0x[0-9a-f]+)\)"
 )
+SLABS_UNKNOWN: Final = "which pages that look movable are slabs is not recorded"
+TAKEN_SINCE: Final = "pages were taken for movable memory after the mark"
 
 
 class Scan(NamedTuple):
@@ -53,54 +60,86 @@ class Compared(NamedTuple):
     ranges: int
 
 
-def memory_of(rules: Rules, seen: SeenZone, state: MachineState) -> Memory:
-    """The zone as the model has it; every movable page counts as an anonymous one that nobody holds."""
-    zone = empty_zone(rules.alloc, Area(0, seen.idx, seen.start_pfn, seen.end_pfn, seen.managed), 1)
-    types = tuple(int(MigrateType[name]) for name in state.migratetypes)
-    lists = [list(row) for row in zone.lists]
-    free: dict[int, tuple[int, int]] = {}
-    for order, area in enumerate(seen.free_area):
-        for kind, heads in zip(types, area.lists, strict=False):
-            lists[order][kind] = heads
-            free.update((head, (order, kind)) for head in heads)
-    movable = [pfn for first, count in seen.movable or () for pfn in range(first, first + count)]
-    zone = replace(
-        zone,
-        lists=tuple(map(tuple, lists)),
-        free=Map(free),
-        in_use=Map(dict.fromkeys(movable, (0, 1))),
-        types=tuple(types[digit] for digit in seen.pageblock_types()),
-        watermark=(seen.watermark[0], seen.watermark[1], seen.watermark[2]),
-        nr_free=sum(1 << order for order, kind in free.values() if kind != MigrateType.ISOLATE),
-        managed=seen.managed,
+class Predicted(NamedTuple):
+    """A compaction of a whole zone, as the kernel did it and as the model does.
+
+    zone  its name;  line  of the trace where it begins
+    gaps  what evidence does not show of the zone
+    """
+
+    zone: str
+    line: int
+    compared: Compared
+    gaps: tuple[str, ...]
+
+
+def memory_at(zone: Zone, migratable: Iterable[int]) -> Memory:
+    """A zone with its pages that migration would take; each counts as an anonymous one that nobody holds."""
+    pages = [pfn for pfn in migratable if pfn not in zone.free and pfn not in zone.cached]
+    return Memory(
+        replace(zone, in_use=Map(dict.fromkeys(pages, (0, 1)))), Map({pfn: Page(ANON, pfn) for pfn in pages})
     )
-    return Memory(zone, Map({pfn: Page(ANON, pfn) for pfn in movable}))
 
 
-def scans_of(lines: Iterable[str], start: int) -> tuple[Scan, ...]:
-    """The scans of the first compaction of the zone that starts there, as a trace tells of them."""
+def scans_of(lines: Iterable[str], line: int) -> tuple[Scan, ...]:
+    """The scans of the compaction that begins at a line of a trace, counted from 1."""
     found: list[Scan] = []
-    mine = False
-    for line in lines:
-        begin = _BEGIN.search(line)
-        if begin is not None:
-            mine = int(begin[1], 16) == start
-        elif mine and "mm_compaction_end" in line:
-            return tuple(found)
-        scan = _SCAN.search(line)
-        if mine and scan is not None:
+    pid = ""
+    for number, text in enumerate(lines, 1):
+        if number < line:
+            continue
+        task = _TASK.match(text)
+        pid = pid or (task[1] if task else "")
+        if task is None or task[1] != pid:
+            continue
+        if "mm_compaction_end" in text:
+            break
+        scan = _SCAN.search(text)
+        if scan is not None:
             found.append(Scan(scan[1], int(scan[2], 16), int(scan[3], 16)))
     return tuple(found)
 
 
-def predict(kernel: Kernel, state: MachineState, seen: SeenZone) -> tuple[Scan, ...]:
-    """The scans that compacting the whole zone makes, from the state before.
+def predict_compactions(capture: Capture) -> Iterator[Predicted]:
+    """Every compaction of a whole zone in a capture's traces, scan for scan.
 
     Errors    Unmodelled for a kernel whose compaction is not described
     """
-    rules = rules_for(kernel, block_order=state.pageblock_order)
-    (run,) = compact_memory(rules, (memory_of(rules, seen, state),))
-    return tuple(Scan(_MIGRATE if source else _FREE, low, high) for source, low, high in run.scans)
+    states = {mark: capture.state(mark) for mark in capture.marks if capture.has_state(mark)}
+    profile = kernel_of(capture.description, next(iter(states.values())))
+    for window in replays(capture, states, profile):
+        replay, state = window.replay, states[window.begin]
+        rules = rules_for(profile, block_order=state.pageblock_order)
+        file = capture.file(capture.info(window.trace).file)
+        for row in [row for row in replay.rows if row.kind == Kind.COMPACTZONE and row.b == -1]:
+            replay.advance(row.number)
+            number = replay.addresses.zones[row.a]
+            seen = [zone for _, zone in state.zones() if zone.managed][number]
+            pages, gaps = _migratable(seen, replay.rows[: row.number])
+            memory = memory_at(replay.engine.machine.zones[number], pages)
+            (run,) = compact_memory(rules, (memory,))
+            predicted = tuple(
+                Scan(_MIGRATE if source else _FREE, low, high) for source, low, high in run.scans
+            )
+            observed = scans_of(text_lines(Judgement(), file), row.line)
+            yield Predicted(seen.name, row.line, compare(predicted, observed), gaps)
+
+
+def _migratable(seen: SeenZone, since: Iterable[Row]) -> tuple[list[int], tuple[str, ...]]:
+    """The pages of a zone that migration would take, given what happened since the mark, and the gaps."""
+    runs = seen.movable if seen.migratable is None else seen.migratable
+    pages = {pfn for first, count in runs or () for pfn in range(first, first + count)}
+    taken: set[int] = set()
+    for row in since:
+        if row.kind == Kind.MM_PAGE_FREE:
+            pages -= set(range(row.pfn, row.pfn + (1 << row.order)))
+            taken.discard(row.pfn)
+        elif row.kind == Kind.MM_PAGE_ALLOC and row.mt == MigrateType.MOVABLE:
+            taken.add(row.pfn)
+    gaps = [] if seen.migratable is not None else [SLABS_UNKNOWN]
+    if any(seen.start_pfn <= pfn < seen.end_pfn for pfn in taken):
+        gaps.append(TAKEN_SINCE)
+    return sorted(pages), tuple(gaps)
 
 
 def compare(predicted: tuple[Scan, ...], observed: tuple[Scan, ...]) -> Compared:

@@ -36,7 +36,7 @@ class Plan:
     request_of  row inside a request -> the mm_page_alloc that reports it
     inside      mm_page_alloc -> its events under the zone's lock
     refilled    mm_page_alloc -> blocks fetched for the CPU's list
-    compacted   row from which on compaction may have reordered free lists, without an event
+    compacted   row from which on compaction may have reordered free lists, unseen
     hoisted     first row of an interrupt -> the mm_page_alloc that follows it in the interrupted context
     claims      mm_page_alloc -> (page of a pageblock, whether the kernel claimed the pageblock)
     bulk        entry of the bulk allocator -> pages that it took from the CPU's list
@@ -67,14 +67,15 @@ class Plan:
     pcps: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
-def plan(rows: list[Row], version: Version, balanced: bool = False) -> Plan:
+def plan(rows: list[Row], version: Version, balanced: bool = False, searched: bool = False) -> Plan:
     """The relations among the rows of one window.
 
     version   of the kernel that recorded
     balanced  whether the recording would show when kswapd worked
+    searched  whether it would show each search of compaction
     """
-    searches = (row.number for row in rows if row.kind in (Kind.ISOL, Kind.COMPACTZONE))
-    made = Plan(balanced=balanced, compacted=next(searches, sys.maxsize))
+    unseen = (row.number for row in rows if row.kind in (Kind.ISOL, Kind.COMPACTZONE) and not searched)
+    made = Plan(balanced=balanced, compacted=next(unseen, sys.maxsize))
     _find_attempts(rows, made, version)
     _bind_requests(rows, made)
     _count_refills(rows, made)
@@ -94,7 +95,7 @@ def by_breakpoint(row: Row) -> bool:
     return row.kind >= _FIRST_PROBE and bool(row.context & Context.NMI)
 
 
-def _thread(row: Row) -> tuple[int, int]:
+def thread_of(row: Row) -> tuple[int, int]:
     """Who runs: a task wherever it runs, or the idle task of a CPU."""
     return (row.pid, 0 if row.pid else row.cpu)
 
@@ -108,15 +109,15 @@ def _find_attempts(rows: list[Row], made: Plan, version: Version) -> None:
     compacted: dict[tuple[int, int], int] = {}
     for row in rows:
         if row.kind == Kind.COMPACTZONE:
-            compacted[_thread(row)] = row.number
+            compacted[thread_of(row)] = row.number
         elif row.kind == Kind.ATTEMPT:
-            open_ones.setdefault(_thread(row), []).append(row)
+            open_ones.setdefault(thread_of(row), []).append(row)
         elif row.kind == Kind.MM_PAGE_ALLOC:
-            waiting = open_ones.get(_thread(row), [])
+            waiting = open_ones.get(thread_of(row), [])
             mine: list[Row] = []
             while waiting and _same_request(waiting[-1], row, version):
                 mine.append(waiting.pop())
-            if mine and row.pfn >= 0 and compacted.get(_thread(row), -1) < mine[0].number:
+            if mine and row.pfn >= 0 and compacted.get(thread_of(row), -1) < mine[0].number:
                 made.attempts[row.number] = mine.pop(0)._replace(number=row.number, pfn=row.pfn)
             made.attempts.update((failed.number, failed) for failed in mine)
 
@@ -132,11 +133,11 @@ def _same_request(attempt: Row, report: Row, version: Version) -> bool:
 def _bind_requests(rows: list[Row], made: Plan) -> None:
     following: dict[tuple[tuple[int, int], int], int] = {}
     for row in reversed(rows):
-        key = (_thread(row), row.context & INTERRUPT)
+        key = (thread_of(row), row.context & INTERRUPT)
         if row.kind == Kind.MM_PAGE_ALLOC:
             following[key] = row.number
         elif row.kind == Kind.BULKALLOC_R:
-            following.pop((_thread(row), 0), None)
+            following.pop((thread_of(row), 0), None)
         elif row.kind in INSIDE and key in following:
             made.request_of[row.number] = following[key]
 
@@ -220,7 +221,7 @@ def _find_splits(rows: list[Row], made: Plan) -> None:
     freed: dict[tuple[tuple[int, int], int], int] = {}
     isolating: dict[tuple[int, int], int] = {}
     for row in rows:
-        thread = _thread(row)
+        thread = thread_of(row)
         if row.kind in (Kind.FREEOK, Kind.FREEONE):
             if (thread, row.pfn) in freed:
                 made.caused.add(freed[thread, row.pfn])
@@ -242,7 +243,7 @@ def _find_captured(rows: list[Row], made: Plan) -> None:
         return
     released: dict[tuple[int, int], list[Row]] = {}
     for row in rows:
-        thread = _thread(row)
+        thread = thread_of(row)
         if row.kind == Kind.COMPACTZONE:
             released[thread] = []
         elif row.kind in _RELEASES and thread in released:

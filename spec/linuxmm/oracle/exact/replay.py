@@ -22,8 +22,9 @@ from linuxmm.model.alloc.isolate import (
 from linuxmm.oracle.exact import adopt
 from linuxmm.oracle.exact.addresses import Addresses
 from linuxmm.oracle.exact.gaps import DRIFT, INTERRUPTED
-from linuxmm.oracle.exact.plan import INSIDE, INTERRUPT, MIGRATE_MASK, by_breakpoint, plan
+from linuxmm.oracle.exact.plan import INSIDE, INTERRUPT, MIGRATE_MASK, by_breakpoint, plan, thread_of
 from linuxmm.oracle.exact.requests import Requests, as_log
+from linuxmm.oracle.exact.searches import Searches
 from linuxmm.oracle.formats.events import Context, Events
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.observations import Numbering, Row, rows_of
@@ -85,6 +86,7 @@ class Replay:
 
     unreserve  the kernel's rule for a pageblock that leaves the reserve of high-order atomic requests
     balanced   whether the recording would show when kswapd worked
+    searches   follows compaction's searches of free lists; None where they are not recorded
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Replay:
         version: Version,
         unreserve: Function,
         balanced: bool = False,
+        searches: Searches | None = None,
     ) -> None:
         self.engine = engine
         self.names = names
@@ -104,18 +107,26 @@ class Replay:
         self.unreserve = unreserve
         self.rows = list(rows_of(events, names))
         self.result = Prediction()
-        self._plan = plan(self.rows, version, balanced)
+        self._plan = plan(self.rows, version, balanced, searches is not None)
+        self._searches = searches
         self._requests = Requests(engine, self._plan, self.rows, names, addresses, version, self.result.gaps)
         self._boosts: dict[int, dict[int, int]] = {}
         self._expected: defaultdict[tuple[int, int], deque[LogEntry]] = defaultdict(deque)
         self._done: dict[int, int] = {}
+        self._rest: dict[int, tuple[Row, int, int, int]] = {}
+        self._at = 0
 
     def run(self, limit: int | None = None) -> Prediction:
         """Replay every row; the engine ends in the predicted after-state.
 
         limit: stop after so many unexplained differences
         """
-        for row in self.rows:
+        return self.advance(len(self.rows), limit)
+
+    def advance(self, until: int, limit: int | None = None) -> Prediction:
+        """Replay the rows that are left before row number `until`."""
+        rows, self._at = self.rows[self._at : until], max(until, self._at)
+        for row in rows:
             hoisted = self._plan.hoisted.get(row.number)
             if hoisted is not None:
                 self._hoist(self._asked(hoisted), row)
@@ -136,9 +147,13 @@ class Replay:
         captured = self._plan.captured.get(row.number)
         if captured is not None:
             self._capture(self.rows[captured])
+            self._drain_rest(row)
 
     def _operation(self, row: Row) -> None:
         kind = row.kind
+        missed = self._searches.see(thread_of(row), row) if self._searches else None
+        if missed is not None:
+            self._differ(row, missed.what, missed.predicted, missed.observed)
         if kind in INSIDE:
             at = self._plan.request_of.get(row.number)
             if at is not None and at not in self._done:
@@ -370,8 +385,33 @@ class Replay:
         if index >= self.engine.rules.nr_pcp_lists:
             self._differ(row, "free_pcppages_bulk", "a list of this kernel", f"list {index}")
             return
+        first = self._until_capture(row)
+        if first is not None:
+            last, pages = first
+            self._rest[last.number] = row, pfn, cpu, count - pages
+            count = pages
         self.engine.run(codes.DRAIN, pfn=pfn, order=count, cpu=cpu, flags=index)
         self._queue(row)
+
+    def _until_capture(self, row: Row) -> tuple[Row, int] | None:
+        """The page of a drain that completes the block which compaction captures, and the pages up to it."""
+        pages = 0
+        for other in self.rows[row.number + 1 : row.number + 1 + (row.c >> 32)]:
+            if (other.kind, other.cpu, other.pid) != (Kind.MM_PAGE_PCPU_DRAIN, row.cpu, row.pid):
+                break
+            pages += 1 << other.order
+            if other.number in self._plan.captured:
+                return other, pages
+        return None
+
+    def _drain_rest(self, last: Row) -> None:
+        """Go on with a drain after compaction captured a block in the middle of it."""
+        if last.number in self._rest:
+            row, pfn, cpu, count = self._rest.pop(last.number)
+            index = self.engine.rules.pcp_index(last.order, last.mt)
+            if count > 0:
+                self.engine.run(codes.DRAIN, pfn=pfn, order=count, cpu=cpu, flags=index)
+                self._queue(row)
 
     def _bulk(self, row: Row) -> None:
         """The bulk allocator: pages from the CPU's list; the trace has their number alone."""

@@ -55,6 +55,9 @@ class Kind(IntEnum):
     BALANCE_R = 46
     COMPACTZONE = 47
     COMPACTFREE = 48
+    COMPACTZONE_R = 49
+    COMPACTALLOC = 50
+    ISOLMIGRATE = 51
 
 
 class Column(IntEnum):
@@ -246,7 +249,35 @@ LAYOUTS: Final[tuple[Layout, ...]] = (
     _probe(Kind.BALANCE, "balance_pgdat", _b("pgdat", Form.HEX), _ORDER, _a("highest")),
     _return(Kind.BALANCE_R, "balance_r", "balance_pgdat", _a("ret")),
     _probe(Kind.COMPACTFREE, "compaction_free", _PAGE),
-    _probe(Kind.COMPACTZONE, "compact_zone", _ZONE, _b("order"), _c("mode")),
+    _probe(
+        Kind.COMPACTZONE,
+        "compact_zone",
+        _ZONE,
+        _b("order"),
+        _c("mode", 0, 8),
+        _c("whole", 8, 8, required=False),
+        _c("skip", 16, 8, required=False),
+    ),
+    _return(Kind.COMPACTZONE_R, "compactzone_r", "compact_zone", _a("ret")),
+    _probe(
+        Kind.COMPACTALLOC,
+        "compaction_alloc",
+        _ZONE,
+        Field("migrate", Column.PFN),
+        Field("free", Column.B, Form.NUMBER, 0, 32),
+        Field("nrfree", Column.B, Form.NUMBER, 32, 16),
+        _c("order", 0, 32),
+        _c("search", 32, 16),
+        _c("failed", 48, 15),
+    ),
+    _probe(
+        Kind.ISOLMIGRATE,
+        "isolate_migratepages_block",
+        _ZONE,
+        Field("low", Column.PFN),
+        _b("end"),
+        _c("failed"),
+    ),
 )
 
 MARK_EVENT: Final = "tracing_mark_write"

@@ -53,7 +53,11 @@ class PerCpuPages(msgspec.Struct, frozen=True):
 
 
 class Zone(msgspec.Struct, frozen=True):
-    """One zone that has memory; `movable` are runs (first, count) of pages in use that can be moved."""
+    """One zone that has memory.
+
+    movable     runs (first, count) of pages in use that the allocator takes for movable
+    migratable  runs of those that migration would take; None where the state does not tell
+    """
 
     name: Name
     idx: Annotated[int, msgspec.Meta(ge=0, le=7)]
@@ -83,6 +87,7 @@ class Zone(msgspec.Struct, frozen=True):
     compact_order_failed: Signed = 0
     address: Unsigned | None = None
     movable: tuple[tuple[PageFrame, Count], ...] | None = None
+    migratable: tuple[tuple[PageFrame, Count], ...] | None = None
 
     @property
     def end_pfn(self) -> int:

@@ -74,6 +74,12 @@ def isolation_mark(minimum: int, order: int) -> int:
     return minimum + (1 << order)
 
 
+@formula("F039", source="mm/compaction.c:compaction_alloc_noprof; 6.9 to 6.12")
+def halves_left(pfn: int, order: int) -> tuple[tuple[int, int], ...]:
+    """What is left of a block after its first page was taken: (pfn, order) of halves, the smallest first."""
+    return tuple((pfn + (1 << at), at) for at in range(order))
+
+
 @formula("F039", source="mm/compaction.c:freelist_scan_limit; 5.1 to 6.12")
 def search_limit(failures: int) -> int:
     """Blocks that a search of a free list looks at; fewer after failures."""
@@ -103,35 +109,19 @@ def rotated_to_front(heads: tuple[int, ...], pfn: int) -> tuple[int, ...]:
     """A free list after the search for a target looked at it from its tail down to pfn.
 
     What stands from pfn on goes to the front, so that the next search begins with what was not seen.
-    Source    mm/compaction.c:move_freelist_head; 6.6 to 6.12 (before, a list whose last block is pfn stays)
+    Source    mm/compaction.c:move_freelist_head; 5.1 to 6.12
     """
     at = heads.index(pfn)
     return heads[at:] + heads[:at]
 
 
-def rotated_to_front_unless_last(heads: tuple[int, ...], pfn: int) -> tuple[int, ...]:
-    """As `rotated_to_front`; a list whose last block is pfn stays as it is.
-
-    Source    mm/compaction.c:move_freelist_head; 6.1
-    """
-    return heads if heads[-1] == pfn else rotated_to_front(heads, pfn)
-
-
 def rotated_to_back(heads: tuple[int, ...], pfn: int) -> tuple[int, ...]:
     """A free list after the search for a pageblock to empty looked at it from its head up to pfn.
 
-    Source    mm/compaction.c:move_freelist_tail; 6.12
+    Source    mm/compaction.c:move_freelist_tail; 5.1 to 6.12
     """
     at = heads.index(pfn) + 1
     return heads[at:] + heads[:at]
-
-
-def rotated_to_back_unless_first(heads: tuple[int, ...], pfn: int) -> tuple[int, ...]:
-    """As `rotated_to_back`; a list whose first block is pfn stays as it is.
-
-    Source    mm/compaction.c:move_freelist_tail; 6.1
-    """
-    return heads if heads[0] == pfn else rotated_to_back(heads, pfn)
 
 
 @invariant(

@@ -1,24 +1,24 @@
-  attempt                                                22503               0
-  commit                                                 21356               0
-  freeok                                                     6               0
-  splitl                                                     6               0
+  attempt                                                23609               0
+  commit                                                 22286               0
+  freeok                                                     4               0
+  splitl                                                     4               0
   core                                                       0               0
   pcpbulk                                                   66               0
   drainz                                                     1               0
-  decayhigh                                                  2               0
-  bulkalloc                                                  8               0
-  bulkalloc_r                                                8               0
+  decayhigh                                                  0               0
+  bulkalloc                                                  9               0
+  bulkalloc_r                                                9               0
   steal                                                      2               0
   steal_r                                                    2               0
-  movefpb                                                    2               0
-  movefpb_r                                                  2               0
-  movefp                                                     2               0
+  movefpb                                                    1               0
+  movefpb_r                                                  1               0
+  movefp                                                     1               0
   setmt                                                      0               0
-  setpfb                                                    90               0
+  setpfb                                                    52               0
   unreserve                                                  0               0
   unreserve_r                                                0               0
-  isol                                                     396               0
-  isol_r                                                   396               0
+  isol                                                     466               0
+  isol_r                                                   466               0
   putiso                                                     0               0
   takeoff                                                    0               0
   putback                                                    0               0
@@ -26,9 +26,9 @@
   split                                                      0               0
   compactzone                                                3               0
   compactzone_r                                              3               0
-  compactalloc                                            1006               0
+  compactalloc                                             830               0
   compactfree                                                0               0
-  isolmigrate                                               84               0
+  isolmigrate                                               44               0
   balance                                                    1               0
   balance_r                                                  1               0
-  foldstats                                                  3               0
+  foldstats                                                  1               0
