@@ -9,11 +9,13 @@ from typing import Any
 
 from linuxmm.model.reclaim import writing
 from linuxmm.model.reclaim.rules import Rules
-from linuxmm.spec.errors import Unmodelled
+from linuxmm.spec.errors import ImpossibleProfile, Unmodelled
 from linuxmm.spec.kernel import Kernel, Version, behaviours
 from linuxmm.spec.reclaim import (
     amounts,
     daemon,
+    generation_eras,
+    generation_rules,
     inactive,
     lists,
     references,
@@ -24,16 +26,21 @@ from linuxmm.spec.reclaim import (
 )
 
 OLDEST = Version(2, 6, 0)
+GENERATIONS = Version(6, 1)
+"""The first release with lists by generation."""
 
 
 @lru_cache(maxsize=64)
-def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10) -> Rules:
+def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10, generations: bool = False) -> Rules:
     """The rules of a kernel.
 
     batches     whether pages wait on a CPU's batch before they get on a list
     node_shift  NODES_SHIFT of the configuration
-    Errors    Unmodelled before 2.6
+    generations CONFIG_LRU_GEN: lists by generation may be switched on (`gen_switch.switch`)
+    Errors    Unmodelled before 2.6; ImpossibleProfile for generations before 6.1
     """
+    if generations and kernel.version.branch < GENERATIONS:
+        raise ImpossibleProfile(f"kernel {kernel.version}: lists by generation were merged in 6.1")
     if kernel.version < OLDEST:
         raise Unmodelled(f"reclaim of kernel {kernel.version}: page ageing of 2.4 is not described")
 
@@ -83,6 +90,20 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10) -> Rul
         quota=rule("shrinker-quota", shrinker.quota_unlimited),
         goes_on=rule("shrinker-goes-on", shrinker.goes_on_in_batches),
         deferred=rule("shrinker-deferred", shrinker.deferred_rest),
+        generations=generations,
+        plan=rule("gen-plan", generation_rules.plan_then_scan),
+        stops=rule("gen-stops", generation_rules.stops_when_safe),
+        first_priority=rule("gen-first-priority", generation_rules.first_priority_given),
+        pass_swappiness=rule("gen-swaps-one", generation_eras.swappiness_or_none),
+        daemon_ages=rule("gen-age-in-daemon", generation_eras.daemon_ages_between)(),
+        old_enough=rule("gen-old-enough", generation_rules.old_at_ttl),
+        hot_forgets=rule("gen-hot-forgets", generation_eras.hot_keeps_uses)(),
+        dirty_sorted=rule("gen-dirty-waits", generation_eras.dirty_is_judged)(),
+        counts_every_return=rule("gen-counts-return", generation_eras.counts_recent_returns)(),
+        files_without_io=rule("gen-files-without-io", generation_eras.rates_choose_without_io)(),
+        marks_itself=rule("gen-marks-itself", generation_eras.look_spares_itself)(),
+        many_neighbours=rule("gen-neighbours", generation_eras.each_is_moved),
+        gen_tells=rule("gen-tells", generation_eras.tells_nothing)(),
     )
 
 
