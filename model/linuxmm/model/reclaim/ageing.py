@@ -14,6 +14,7 @@ from linuxmm.model.reclaim.gen_state import (
     kind_of,
     list_count,
     next_mapped,
+    note_skew,
     oldest,
     passed_over,
     rate,
@@ -90,6 +91,8 @@ def close_oldest(v: Lruvec, kind: int, can_swap: bool) -> Lruvec:
             while page != NOTHING:
                 v = step_up(v, page, kind, True, False)
                 page = gen_tail(v, first, kind, zone)
+    else:
+        v = note_skew(v)
     v = carry_over(v, kind)
     return set_oldest(v, kind, oldest(v, kind) + 1)
 

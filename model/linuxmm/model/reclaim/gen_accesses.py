@@ -51,7 +51,7 @@ from linuxmm.spec.registry import verb
 
 @verb("F042", "F046", source="mm/swap.c:folio_inc_refs; 6.1 to 6.12")
 def note_use(v: Lruvec, page: int) -> Lruvec:
-    """A use through a file descriptor moves nothing; counted are: referenced, workingset, up to three more."""
+    """A use through a file descriptor moves nothing; it counts: referenced, workingset, up to three more."""
     if has(v, page, UNEVICTABLE):
         return v
     if not has(v, page, REFERENCED):

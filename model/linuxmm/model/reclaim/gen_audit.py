@@ -45,7 +45,10 @@ def _open(v: Lruvec, kind: int) -> set[int]:
     since="6.1",
 )
 def one_generation_list(rules: Rules, v: Lruvec) -> bool:
-    """A page with a generation stands once, on a list of its kind and zone; both generations are open."""
+    """A page with a generation stands once, on a list of its kind and zone; both generations are open.
+
+    That they are open is not claimed of anonymous pages once their generations closed without them.
+    """
     places = [
         (page, generation, kind, zone)
         for generation in range(GENS)
@@ -60,7 +63,7 @@ def one_generation_list(rules: Rules, v: Lruvec) -> bool:
         and all(
             kind_of(v, page) == kind
             and v.pages[page].zone == zone
-            and {generation, gen_of(v, page)} <= _open(v, kind)
+            and ({generation, gen_of(v, page)} <= _open(v, kind) or (kind == 0 and v.gens.skewed))
             and not has(v, page, ACTIVE | UNEVICTABLE)
             for page, generation, kind, zone in places
         )
@@ -74,7 +77,7 @@ def one_generation_list(rules: Rules, v: Lruvec) -> bool:
     since="6.1",
 )
 def generation_sizes_agree(rules: Rules, v: Lruvec) -> bool:
-    """The counted size of a generation is that of the pages whose flags name it, also as old lists tell it."""
+    """A generation counts the pages whose flags name it; active and inactive sizes follow from that."""
     told = [[0, 0, 0, 0] for _ in v.zones]
     for lru in EVICTABLE:
         for page in v.lists[lru]:

@@ -205,6 +205,11 @@ def note_starved(v: Lruvec) -> Lruvec:
     return _with(v, replace(v.gens, starved=v.gens.starved + 1))
 
 
+def note_skew(v: Lruvec) -> Lruvec:
+    """Anonymous pages stay on the lists of a generation that closes."""
+    return _with(v, replace(v.gens, skewed=True))
+
+
 def set_enabled(v: Lruvec, on: bool) -> Lruvec:
     """Say on which lists the lruvec's pages are to be; shadows that are left are of the other kind."""
     return _with(v, replace(v.gens, enabled=on, mixed=v.gens.mixed or bool(v.shadows)))

@@ -44,6 +44,8 @@ class Generations:
     walks     page tables are walked (bit 2 of lru_gen/enabled)
     passed    pages whose tables the next walk passes over: filters and locks decide, any choice is permitted
     starved   how often the daemon called the OOM killer because nothing was old enough
+    skewed    anonymous generations closed with pages on them, as nothing could be swapped: their numbers are
+              used again, and cold pages pass for young ones
     mixed     shadows of another kind of lists may be left, so rates may count what never was evicted
     """
 
@@ -59,6 +61,7 @@ class Generations:
     walks: bool = True
     passed: frozenset[int] = frozenset()
     starved: int = 0
+    skewed: bool = False
     mixed: bool = False
 
 
