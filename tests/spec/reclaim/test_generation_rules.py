@@ -105,8 +105,17 @@ def test_the_first_priority_of_6_12_fits_the_size() -> None:
     assert first_priority_by_size(12, 65, 1 << 15) == 8
 
 
-def done(**changed: int) -> Done:
-    return Done(0, 0, 32, 0, 8, False, False, False, False)._replace(**changed)
+def done(
+    opened: int = 0,
+    reclaimed: int = 0,
+    order: int = 0,
+    priority: int = 8,
+    kswapd: bool = False,
+    swapped: bool = False,
+    safe: bool = False,
+    plenty: bool = False,
+) -> Done:
+    return Done(opened, reclaimed, 32, order, priority, kswapd, swapped, safe, plenty)
 
 
 def test_what_ends_a_pass_differs() -> None:
