@@ -21,6 +21,8 @@ FIGURES: Final = {
     "active_scanned": ("pgrefill",),
 }
 """Figure -> the counters of /proc/vmstat that add up to it."""
+WITH_GENERATIONS: Final = " with lru_gen"
+"""Behind a version: lists by generation are built in, and on."""
 
 
 class ReclaimRun(NamedTuple):
@@ -56,11 +58,11 @@ class ReclaimRun(NamedTuple):
 def run_blocks(
     blocks: Iterable[Block], places: Numbering, versions: Sequence[str], pages: int, swap: int
 ) -> tuple[ReclaimRun, ...]:
-    """Run blocks of references on each kernel.
+    """Run blocks of references on each kernel; `6.12 with lru_gen` is one whose lists are by generation.
 
     Errors    Unmodelled, ImpossibleProfile for a kernel or a machine that cannot be
     """
-    machines = [FastLru(kernel(version), pages, 1, swap=swap) for version in versions]
+    machines = [_machine(version, pages, swap) for version in versions]
     for block in blocks:
         words = words_of(block.places, block.how)
         for machine in machines:
@@ -76,6 +78,11 @@ def run_trace(path: Path, versions: Sequence[str], pages: int, swap: int) -> tup
     """
     places = Numbering()
     return run_blocks(read_references(path, places, anon=swap > 0), places, versions, pages, swap)
+
+
+def _machine(name: str, pages: int, swap: int) -> FastLru:
+    version = name.removesuffix(WITH_GENERATIONS)
+    return FastLru(kernel(version), pages, 1, swap=swap, generations=version != name)
 
 
 def _result(version: str, machine: FastLru) -> ReclaimRun:
