@@ -10,6 +10,7 @@ from linuxmm.fast.arena import Int64s
 from linuxmm.fast.lru import FastLru, Totals, marks_for, words_of
 from linuxmm.fast.lru_pack import fresh
 from linuxmm.model.reclaim.audit import broken
+from linuxmm.model.reclaim.gen_switch import switch
 from linuxmm.model.reclaim.outside import PAGE_SYNCED, Store
 from linuxmm.model.reclaim.profile import rules_for
 from linuxmm.model.reclaim.state import Lruvec, ZoneMarks, empty
@@ -38,9 +39,11 @@ ANONYMOUS = 40
 class _Pure:
     """The model, with the same flusher."""
 
-    def __init__(self, version: str, marks: ZoneMarks, swap: int) -> None:
-        self.rules = rules_for(kernel(version))
+    def __init__(self, version: str, marks: ZoneMarks, swap: int, generations: bool = False) -> None:
+        self.rules = rules_for(kernel(version), generations=generations)
         self.v: Lruvec = empty((marks,), backing=Store(swap, PAGE_SYNCED))
+        if generations:
+            self.v = switch(self.rules, self.v, True)
         self.dirty: deque[int] = deque()
         self.room = max(marks.managed // 10, 1)
         self.seen: set[int] = set()
@@ -117,6 +120,39 @@ def test_the_compiled_kernel_equals_the_model(version: str) -> None:
         plain.run(words)
         assert fast.lruvec == pure.v == plain.lruvec
     assert fast.totals == plain.totals == Totals(*pure.counts)
+    assert pure.v.counters["pgsteal_direct"] > 0
+
+
+@pytest.mark.parametrize(("version", "swap"), [("6.1", 100), ("6.1", 0), ("6.12", 100), ("6.12", 0)])
+def test_generations_equal_the_model_after_every_reference(version: str, swap: int) -> None:
+    pure = _Pure(version, marks_for(120), swap, generations=True)
+    fast = FastLru(kernel(version), 120, PLACES, swap=swap, compiled=False, generations=True)
+    places, kinds = stream(7, 700)
+    for number, (place, how) in enumerate(zip(places, kinds, strict=True)):
+        pure.step(place, how)
+        fast.run(words_of(np.array([place]), how))
+        assert fast.lruvec == pure.v
+        if number in (300, 350, 500):  # off and on again, with shadows of the other kind
+            fast.switch(not pure.v.gens.enabled)
+            pure.v = switch(pure.rules, pure.v, not pure.v.gens.enabled)
+            assert fast.lruvec == pure.v
+    assert broken(pure.rules, pure.v) is None
+    assert pure.v.gens.mixed
+    assert pure.v.counters["pgsteal_kswapd"] > 0
+
+
+def test_compiled_generations_equal_the_model() -> None:
+    marks = ZoneMarks(90, 90, 0, -1, 0)  # without the daemon
+    pure = _Pure("6.12", marks, 100, generations=True)
+    fast = FastLru(kernel("6.12"), 90, PLACES, swap=100, marks=marks, generations=True)
+    places, kinds = stream(9, 2000)
+    for batch in np.split(words_of(np.array(places), np.array(kinds)), 50):
+        for word in batch.tolist():
+            pure.step(word >> 3, word & 7)
+        fast.run(batch)
+        assert fast.lruvec == pure.v
+    assert fast.totals == Totals(*pure.counts)
+    assert pure.v.gens.max_seq > 4
     assert pure.v.counters["pgsteal_direct"] > 0
 
 

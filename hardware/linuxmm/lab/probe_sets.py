@@ -211,8 +211,13 @@ ALLOC: Final = (
 
 
 LRU: Final = (
-    _p("refault", "workingset_refault", "folio=folio:x64 shadow=shadow:x64", "folio shadow"),
-    _p("evict", "workingset_eviction", "folio=folio:x64", "folio target_memcg"),
+    _p(
+        "refault",
+        "workingset_refault",
+        "folio=folio:x64 shadow=shadow:x64 flags=folio->flags:x64",
+        "folio shadow",
+    ),
+    _p("evict", "workingset_eviction", "folio=folio:x64 flags=folio->flags:x64", "folio target_memcg"),
     _p("activate", "workingset_activation", "folio=folio:x64", "folio"),
     _p("accessed", "folio_mark_accessed mark_page_accessed", "folio=folio:x64", "folio"),
     _p("deactivate", "folio_deactivate deactivate_page", "folio?=folio:x64 folio?=page:x64", "folio"),

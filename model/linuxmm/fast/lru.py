@@ -18,9 +18,12 @@ from numpy.typing import NDArray
 from linuxmm.fast.arena import Int64s
 from linuxmm.fast.link import Linked
 from linuxmm.fast.lru_arena import PRIMITIVES, FastLruvec, ask_frame
+from linuxmm.fast.lru_gens import GENERATIONS, WITHOUT
 from linuxmm.fast.lru_pack import counters_of, fresh, unpack
 from linuxmm.fast.parts import kernel_of
 from linuxmm.fast.prefetch import COMPILED, ask
+from linuxmm.model.reclaim.eviction import shrink_generations
+from linuxmm.model.reclaim.gen_switch import switch
 from linuxmm.model.reclaim.profile import rules_for
 from linuxmm.model.reclaim.reclaimers import direct_reclaim, kswapd
 from linuxmm.model.reclaim.rules import Rules
@@ -113,19 +116,33 @@ def run_words(
     return count
 
 
+def switch_lists(v: FastLruvec, on: bool) -> int:
+    """Switch lists by generation on or off: 1 when they are on."""
+    switch(RULES, v, on)  # type: ignore[arg-type]
+    return 1 if on else 0
+
+
 _COLD: Final = frozenset(
-    {"kswapd", "direct_reclaim", "shrink_inactive", "shrink_active", "shrink_cache", "discard", "clean"}
-)
+    {"kswapd", "direct_reclaim", "shrink_inactive", "shrink_active", "shrink_cache", "discard", "clean", "age",
+     "age_node", "shrink_generations", "evict_batch", "look_around", "pages_from", "must_age", "sort_page", "_judge",
+     "scan_oldest", "close_empty", "gen_add", "gen_delete", "step_up", "promote", "resize", "carry_over",
+     "gen_evict", "gen_refault", "take_batch"}
+)  # fmt: skip
+
+
+def primitives_of(rules: Rules) -> dict[Function, Function]:
+    """The model's primitives -> their form over arrays; generations only where the kernel has them."""
+    return PRIMITIVES | (GENERATIONS if rules.generations else WITHOUT)
 
 
 @lru_cache(maxsize=32)
 def _compiled(rules: Rules) -> Function:
-    return Linked(rules, PRIMITIVES | COMPILED, _COLD).entry(run_words)
+    return Linked(rules, primitives_of(rules) | COMPILED, _COLD).entry(run_words)
 
 
 def interpreted(rules: Rules) -> Function:
     """The same kernel over the same arrays, without a compiler: slow, with every index checked."""
-    return Linked(rules, PRIMITIVES, compiled=False).entry(run_words)
+    return Linked(rules, primitives_of(rules), compiled=False).entry(run_words)
 
 
 class Totals(NamedTuple):
@@ -212,6 +229,7 @@ class FastLru(Machine):
     places     places that references may name
     swap       pages of swap
     marks      watermarks, by default those of `marks_for`
+    generations  lists by generation are built in, and on
     Errors     ImpossibleProfile for what the arrays cannot hold; Unmodelled as `rules_for` does
     """
 
@@ -226,13 +244,23 @@ class FastLru(Machine):
         marks: ZoneMarks | None = None,
         batches: bool = True,
         compiled: bool = True,
+        generations: bool = False,
     ) -> None:
         super().__init__(marks_for(pages) if marks is None else marks, places, swap, compiled)
-        self.rules = rules_for(profile, batches)
+        self.rules = rules_for(profile, batches, generations=generations)
+        if generations:
+            self.switch(True)
         self.swappiness = swappiness
         self._seen = np.zeros(places, np.uint8)
         self.ring: Int64s = np.zeros(RING_HEAD + max(pages // 10, 1), np.int64)
         self._run = _compiled(self.rules) if compiled else interpreted(self.rules)
+
+    def switch(self, on: bool) -> None:
+        """Switch lists by generation on or off.
+
+        Requires  generations
+        """
+        Linked(self.rules, primitives_of(self.rules), compiled=False).entry(switch_lists)(self.arrays, on)
 
     def reserve(self, places: int) -> None:
         """Let references name so many places; those known stay as they are."""
@@ -268,5 +296,5 @@ def words_of(places: NDArray[np.int64], how: NDArray[np.int64] | int) -> Int64s:
     return np.ascontiguousarray(places.astype(np.int64) << HOW_BITS | how)
 
 
-for _function in (reference, kswapd, direct_reclaim):
-    register_fast(_function, "F042", source="mm/vmscan.c:shrink_lruvec; mm/workingset.c; 2.6.0 to 6.12")
+for _function in (reference, kswapd, direct_reclaim, shrink_generations):
+    register_fast(_function, "F042", source="mm/vmscan.c:shrink_lruvec; mm/workingset.c; 2.4.14 to 6.12")

@@ -38,12 +38,30 @@ from linuxmm.fast.lru_arena import (
     SWAP,
     TAIL,
     WALK,
-    WORDS,
     YOUNG,
     FastLruvec,
     tail_is_dirty,
 )
+from linuxmm.fast.lru_gens import (
+    ALL_WORDS,
+    BIRTH,
+    ENABLED,
+    GEN_HEAD,
+    GEN_SIZE,
+    GEN_TAIL,
+    LISTS,
+    MAX_SEQ,
+    MIN_SEQ,
+    MIXED,
+    NOW,
+    RATES,
+    SKEWED,
+    STARVED,
+    TTL,
+    WALKS,
+)
 from linuxmm.model.reclaim.counters import NAMES
+from linuxmm.model.reclaim.generations import GENS, Generations
 from linuxmm.model.reclaim.outside import PAGE_SYNCED, Entry, Mappings, Store
 from linuxmm.model.reclaim.state import KEPT, NOTHING, SKIPPED, TAKEN, WAITING, Lruvec, Page, ZoneMarks
 from linuxmm.spec.errors import ImpossibleProfile
@@ -69,12 +87,14 @@ def fresh(marks: ZoneMarks, places: int, swap: int) -> FastLruvec:
     frames[NEXT::RECORD] = numbers + 1
     frames[NEXT - RECORD :: RECORD] = NOTHING
     frames[FLAGS::RECORD] = FREE
-    st = np.zeros(WORDS, np.int64)
+    st = np.zeros(ALL_WORDS, np.int64)
     st[HEAD : HEAD + NR_QUEUES] = NOTHING
     st[TAIL : TAIL + NR_QUEUES] = NOTHING
     st[[HEAD + FREE_LIST, TAIL + FREE_LIST, SIZE + FREE_LIST]] = 0, marks.managed - 1, marks.managed
     st[[MANAGED, FREE_PAGES, MIN, LOW, HIGH]] = marks.managed, marks.managed, marks.min, marks.low, marks.high
     st[[PREVIOUS, SWAP]] = DEF_PRIORITY, swap
+    st[[MAX_SEQ, WALKS]] = 3, 1
+    st[GEN_HEAD : GEN_TAIL + LISTS] = NOTHING
     return FastLruvec(frames, np.full(places, NOTHING, np.int64), st)
 
 
@@ -120,6 +140,7 @@ def unpack(v: FastLruvec) -> Lruvec:
         many_dirty=tail_is_dirty(v),
         failures=int(st[FAILURES]),
         walk=(0, int(st[WALK])),
+        gens=_generations(v),
         rmap=Mappings(Map(entries)),
         backing=Store(int(st[SWAP]), PAGE_SYNCED),
         counters=counters_of(v),
@@ -130,6 +151,25 @@ def counters_of(v: FastLruvec) -> Map[str, int]:
     """What /proc/vmstat shows; what is 0 is left out."""
     shown = v.st[COUNTERS : COUNTERS + len(NAMES)].tolist()
     return Map({name: pages for name, pages in zip(NAMES, shown, strict=True) if pages})
+
+
+def _generations(v: FastLruvec) -> Generations:
+    st = v.st
+    return Generations(
+        enabled=bool(st[ENABLED]),
+        max_seq=int(st[MAX_SEQ]),
+        min_seq=(int(st[MIN_SEQ]), int(st[MIN_SEQ + 1])),
+        births=tuple(int(birth) for birth in st[BIRTH : BIRTH + GENS]),
+        now=int(st[NOW]),
+        lists=tuple(tuple(_slots(v, int(st[GEN_HEAD + at]))) for at in range(LISTS)),
+        sizes=tuple(int(size) for size in st[GEN_SIZE : GEN_SIZE + LISTS]),
+        rates=tuple(int(value) for value in st[RATES:ALL_WORDS]),
+        ttl=int(st[TTL]),
+        walks=bool(st[WALKS]),
+        starved=int(st[STARVED]),
+        skewed=bool(st[SKEWED]),
+        mixed=bool(st[MIXED]),
+    )
 
 
 def _slots(v: FastLruvec, page: int) -> Iterator[int]:

@@ -24,6 +24,7 @@ from linuxmm.spec.experiment import Curve
 VERSIONS: Final = (
     "2.4.17", "2.4.32", "2.6.24", "2.6.28", "2.6.31", "2.6.34", "2.6.39", "3.5", "3.10", "3.16", "4.4",
     "4.9", "4.12", "4.20", "5.4", "5.8", "5.9", "5.15", "6.1", "6.12",
+    "6.1 with lru_gen", "6.12 with lru_gen",
 )  # fmt: skip
 """A release of each generation of the rules."""
 BASELINES: Final = ("lru", "clock")
@@ -130,7 +131,9 @@ defaults, swappiness is 60, and a flusher keeps dirty pages below a tenth of mem
 an access, and a page goes only when another needs its place.
 
 What the figures leave out: before 3.15 a kernel does not know of refaults, so none are counted; readahead,
-concurrent reclaimers, cgroups and the multi-generational lists of 6.1 take no part.
+concurrent reclaimers and cgroups take no part.  With lru_gen, pages looked at and moved to another
+generation are told as active ones scanned; 6.1 counts recent refaults alone, and as activated the pages that
+tiers spare.  Ageing walks every entry; beside a used entry lie those of places with neighbouring numbers.
 
 What one sees: 2.4 has no reverse map; it walks address spaces once it meets many pages in use, and frees 32
 pages at a time.  From 2.6.31 on the active list of files is spared while it is the shorter one, and a hot set
@@ -138,7 +141,8 @@ survives a scan.  Since 4.11 (4.12 here) a refault that is activated lets the ne
 down; where the daemon never rests, as here, part of the hot set is lost again.  It is this rule: 4.12 with
 that of 4.9 in its place has the misses of 4.9, to the last one, in zipf, loop and scan.  A loop that is
 longer than memory by a quarter misses always, in every era: with nothing on the active list no refault
-distance is short enough.
+distance is short enough.  Lists by generation lose nothing of the hot set to a scan: uses through file
+descriptors only count, and pages of a higher tier are spared when the oldest generation is sorted.
 """
 
 

@@ -58,6 +58,9 @@ REPORTS: Final = ("debug-slub-6.1", "objects-slub-debug-6.12")
 RECLAIM: Final = ("reclaim-lru-6.1",)
 """Captures whose passes of reclaim are judged: test_reclaim_check.py."""
 
+GENERATIONS: Final = ("reclaim-mglru-6.1", "reclaim-mglru-6.12")
+"""Captures whose lists by generation are judged: test_generation_check.py."""
+
 GROUPS: Final = ("memcg-v1-6.12", "memcg-v2-6.12")
 """Captures whose groups and swap are judged: test_memcg_evidence.py, test_swap_evidence.py."""
 
@@ -68,6 +71,7 @@ _BESIDE: Final = (
     ("F060", GROUPS),
     ("F004", GROUPS),
     *((feature, RECLAIM) for feature in ("F008", "F043", "F046")),
+    *((feature, GENERATIONS) for feature in ("F042", "F043", "F046")),
 )
 for _feature, _captures in _BESIDE:
     for _capture in _captures:

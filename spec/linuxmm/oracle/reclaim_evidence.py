@@ -10,7 +10,8 @@ from linuxmm.oracle.checker.oom import Report, judge_oom, read_reports
 from linuxmm.oracle.checker.reclaim import Counters, ReclaimCheck
 from linuxmm.oracle.checker.swap import judge_swap
 from linuxmm.oracle.formats import Capture
-from linuxmm.oracle.formats.state import MachineState, Node
+from linuxmm.oracle.formats.state import MachineState
+from linuxmm.oracle.generation_evidence import counter_of, generation_marks, judge_generations
 from linuxmm.oracle.trace_lines import enabled_names, text_of, trace_lines
 from linuxmm.spec.errors import BadEvidence, Unmodelled
 from linuxmm.spec.kernel import Kernel, Version, kernel
@@ -72,12 +73,14 @@ def judge_reclaim(judgement: Judgement, capture: Capture, version: str) -> None:
     alone = capture.description.machine.cpus == 1
     whole_node = "cgroup_disable=memory" in capture.description.cmdline
     generations = has_generations(capture, profile)
+    if generations and generation_marks(capture) and layout is not None:
+        judge_generations(judgement, capture, profile, layout, traces)
     for name in traces:
         lines = trace_lines(judgement, capture, name)
         if lines is None:
             continue
         names = set(enabled_names(capture, name))
-        clocked = whole_node and names >= _PROBES and bool(names & _ACTIVATION)
+        clocked = whole_node and names >= _PROBES and bool(names & _ACTIVATION) and not generations
         check = ReclaimCheck(judgement, profile, states, layout, clocked, alone, generations)
         check.run(lines)
 
@@ -109,12 +112,8 @@ def shadow_layout(profile: Kernel) -> Layout | None:
 def counters_of(state: MachineState) -> Counters:
     """What the checks need of an exact state; the clock only of a machine with one node."""
     activated = sum(
-        _counter(node, f"WORKINGSET_ACTIVATE_{kind}") for node in state.nodes for kind in ("ANON", "FILE")
+        counter_of(node, f"WORKINGSET_ACTIVATE_{kind}") for node in state.nodes for kind in ("ANON", "FILE")
     )
     lru = state.nodes[0].lru if len(state.nodes) == 1 else None
     clock = None if lru is None else lru.get("nonresident_age")
     return Counters(state.vm_events or {}, clock if isinstance(clock, int) else None, activated)
-
-
-def _counter(node: Node, name: str) -> int:
-    return node.vm_stat.get(name, 0) + sum(diff.get(name, 0) for diff in node.vm_stat_diff.values())

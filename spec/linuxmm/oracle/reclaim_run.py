@@ -24,6 +24,8 @@ FIGURES: Final = {
     "active_scanned": ("pgrefill",),
 }
 """Figure -> the counters of /proc/vmstat that add up to it."""
+WITH_GENERATIONS: Final = " with lru_gen"
+"""Behind a version: lists by generation are built in, and on."""
 
 
 class ReclaimRun(NamedTuple):
@@ -61,6 +63,8 @@ def run_blocks(
 ) -> tuple[ReclaimRun, ...]:
     """Run blocks of references on each kernel, or on a plain policy: lru, clock, fifo.
 
+    `6.12 with lru_gen` is a kernel whose lists are by generation.
+
     Errors    Unmodelled, ImpossibleProfile for a kernel or a machine that cannot be
     """
     machines = [_machine(version, pages, swap) for version in versions]
@@ -83,7 +87,10 @@ def run_trace(path: Path, versions: Sequence[str], pages: int, swap: int) -> tup
 
 def _machine(name: str, pages: int, swap: int) -> Machine:
     """The lists of a kernel, or a plain policy by its name."""
-    return FastPlain(name, pages, 1) if name in POLICIES else FastLru(kernel(name), pages, 1, swap=swap)
+    if name in POLICIES:
+        return FastPlain(name, pages, 1)
+    version = name.removesuffix(WITH_GENERATIONS)
+    return FastLru(kernel(version), pages, 1, swap=swap, generations=version != name)
 
 
 def _result(version: str, machine: Machine) -> ReclaimRun:

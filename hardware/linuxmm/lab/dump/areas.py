@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from linuxmm.lab.dump.cache import cache_state
+from linuxmm.lab.dump.generations import generations_state
 from linuxmm.lab.dump.hugetlb import hugetlb_state
 from linuxmm.lab.dump.ksm import ksm_state
 from linuxmm.lab.dump.memcg import memcg_state
@@ -36,6 +37,7 @@ def _slab(memory: KernelMemory) -> SlabState:
 DUMPS: Final[Mapping[str, Dump]] = MappingProxyType(
     {
         "cache": Dump(cache_state),
+        "generations": Dump(generations_state, ("/sys/kernel/debug/lru_gen", "/sys/kernel/mm/lru_gen/*")),
         "hugetlb": Dump(hugetlb_state, ("/sys/kernel/mm/hugepages/*/*",)),
         "ksm": Dump(ksm_state, ("/sys/kernel/mm/ksm/*",)),
         "memcg": Dump(memcg_state),

@@ -17,6 +17,9 @@ from linuxmm.model.reclaim.events import (
     MmLruActivate,
     MmLruInsertion,
 )
+from linuxmm.model.reclaim.gen_accesses import gen_refault, give_up, has_generation, move_to_end, note_use
+from linuxmm.model.reclaim.gen_lists import gen_add, gen_delete
+from linuxmm.model.reclaim.gen_state import by_generations
 from linuxmm.model.reclaim.refaults import refault
 from linuxmm.model.reclaim.rules import Rules
 from linuxmm.model.reclaim.state import (
@@ -69,23 +72,35 @@ def lru_of(rules: Rules, v: Lruvec, page: int) -> int:
     "F042", "F043", source="mm/filemap.c:add_to_page_cache_lru; mm/memory.c:do_anonymous_page, do_swap_page"
 )
 def bring_in(
-    rules: Rules, v: Lruvec, page: int, slot: int, *, anon: bool = False, zone: int = 0, dirty: bool = False
+    rules: Rules,
+    v: Lruvec,
+    page: int,
+    slot: int,
+    *,
+    anon: bool = False,
+    zone: int = 0,
+    dirty: bool = False,
+    fault: bool | None = None,
 ) -> Lruvec:
     """A new page holds the content of a place: it is added to the lists, active if it comes back soon.
 
+    fault     a page fault brings it in, which lists by generation ask; anonymous pages by default
     Requires  the page is free, and the place is not held by another page
     """
-    return enter(rules, v, page, slot, anon, zone, dirty)
+    return enter(rules, v, page, slot, anon, zone, dirty, anon if fault is None else fault)
 
 
-def enter(rules: Rules, v: Lruvec, page: int, slot: int, anon: bool, zone: int, dirty: bool) -> Lruvec:
+def enter(
+    rules: Rules, v: Lruvec, page: int, slot: int, anon: bool, zone: int, dirty: bool, fault: bool
+) -> Lruvec:
     """As `bring_in`."""
     v = add_page(v, page, (ANON | SWAPBACKED if anon else 0) | (DIRTY if dirty else 0), slot, zone)
     if not anon:
         v = trace(v, MmFilemapAddToPageCache(page, slot))
+    by_generation = rules.generations and by_generations(v)
     if shadow_at(v, slot) != NOTHING:
-        v = refault(rules, v, page)
-    if rules.starts_active(anon):
+        v = gen_refault(rules, v, page, fault) if by_generation else refault(rules, v, page)
+    if (by_generation and fault) or (not by_generation and rules.starts_active(anon)):
         v = flag(v, page, ACTIVE, True)
     if anon and rules.marks_anon:
         v = flag(v, page, REFERENCED, True)
@@ -120,12 +135,16 @@ def putback(rules: Rules, v: Lruvec, page: int) -> Lruvec:
         elif has(v, page, UNEVICTABLE):
             v = count(v, UNEVICTABLE_PGS_RESCUED)
         v = flag(v, page, UNEVICTABLE, locked)
+    if rules.generations and by_generations(v) and not has(v, page, UNEVICTABLE):
+        return gen_add(rules, v, page, False)
     return add_head(v, page, lru_of(rules, v, page))
 
 
 @verb("F042", "F046", source="mm/swap.c:mark_page_accessed, folio_mark_accessed")
 def mark_accessed(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     """An access by read, write or a lookup: a mark first, then the active list."""
+    if rules.generations and by_generations(v):
+        return note_use(v, page)
     listed = has(v, page, LRU)
     marked = rules.mark(
         has(v, page, ACTIVE),
@@ -174,7 +193,17 @@ def munlock(rules: Rules, v: Lruvec, page: int, others: bool) -> Lruvec:
 def _move(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     if not rules.split or not has(v, page, LRU):
         return v
-    return putback(rules, remove(v, page, lru_of(rules, v, page)), page)
+    return putback(rules, take_off(rules, v, page), page)
+
+
+def take_off(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """A page leaves the list that it is on, of whatever kind; what its flags then say is for others.
+
+    Source    include/linux/mm_inline.h:lruvec_del_folio
+    """
+    if rules.generations and has_generation(v, page):
+        return gen_delete(v, page, False)
+    return remove(v, page, lru_of(rules, v, page))
 
 
 @verb("F047", source="mm/swap.c:lru_lazyfree_fn, folio_mark_lazyfree; 4.12 to 6.12")
@@ -188,6 +217,8 @@ def mark_lazyfree(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     fits = has(v, page, ANON) and has(v, page, SWAPBACKED) and has(v, page, LRU)
     if not fits or has(v, page, SWAPCACHE) or has(v, page, UNEVICTABLE):
         return v
+    if rules.generations and by_generations(v):
+        return give_up(rules, v, page)
     v = remove(v, page, lru_of(rules, v, page))
     v = flag(v, page, ACTIVE | REFERENCED | SWAPBACKED | DIRTY, False)
     return count(add_head(v, page, INACTIVE_FILE), PGLAZYFREE)
@@ -201,6 +232,8 @@ def end_writeback(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     busy = has(v, page, LOCKED) or has(v, page, DIRTY) or has(v, page, UNEVICTABLE)
     if not asked or busy or not has(v, page, LRU) or (has(v, page, ACTIVE) and not rules.rotates_active):
         return v
+    if rules.generations and by_generations(v):
+        return move_to_end(rules, v, page)
     v = flag(remove(v, page, lru_of(rules, v, page)), page, ACTIVE, False)
     return count(add_tail(v, page, lru_of(rules, v, page)), PGROTATED)
 
@@ -212,7 +245,7 @@ def drop(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     Requires  the page is on a list or waits, and nothing maps it
     """
     if has(v, page, LRU):
-        v = remove(v, page, lru_of(rules, v, page))
+        v = take_off(rules, v, page)
     else:
         v = leave_batch(v, page)
     return forget(give_slot(v, page) if has(v, page, SWAPCACHE) else v, page)

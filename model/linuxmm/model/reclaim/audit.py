@@ -4,6 +4,7 @@ Linux: the VM_BUG_ONs of mm/vmscan.c and mm/swap.c.  Seed 2.4 (F015, F042, F043,
 """
 
 from linuxmm.model.reclaim.accesses import lru_of
+from linuxmm.model.reclaim.gen_audit import GENERATION_INVARIANTS, standing
 from linuxmm.model.reclaim.rules import Rules
 from linuxmm.model.reclaim.state import (
     LRU,
@@ -26,7 +27,7 @@ from linuxmm.spec.step import Refusal
 )
 def one_place(rules: Rules, v: Lruvec) -> bool:
     """Between steps every page is once on one list or on a CPU's batch, and PG_lru says which."""
-    places = [page for pages in v.lists for page in pages]
+    places = [page for pages in v.lists for page in pages] + [*standing(v)]
     listed = set(places)
     waiting = set(v.waiting)
     return (
@@ -56,10 +57,15 @@ def own_list(rules: Rules, v: Lruvec) -> bool:
     seed="2.4.1",
 )
 def sizes_agree(rules: Rules, v: Lruvec) -> bool:
-    """The counted size of a list is its length, and that of its zones together; nothing is isolated."""
-    return v.isolated == (0, 0) and all(
-        v.sizes[lru] == len(v.lists[lru]) == sum(counts[lru] for counts in v.by_zone)
-        for lru in range(NR_LISTS)
+    """The counted size of a list is its length, and that of its zones together; nothing is isolated.
+
+    Lists by generation are told as active and inactive ones: `reclaim.generations.sizes` says how.
+    """
+    counted = range(UNEVICTABLE_LIST, NR_LISTS) if v.gens.enabled else range(NR_LISTS)
+    return (
+        v.isolated == (0, 0)
+        and all(v.sizes[lru] == len(v.lists[lru]) for lru in counted)
+        and all(v.sizes[lru] == sum(counts[lru] for counts in v.by_zone) for lru in range(NR_LISTS))
     )
 
 
@@ -98,6 +104,7 @@ INVARIANTS = (
     ("reclaim.lists.sizes", sizes_agree),
     ("reclaim.lists.unevictable", unevictable_apart),
     ("reclaim.shadows.apart", shadows_apart),
+    *GENERATION_INVARIANTS,
 )
 
 

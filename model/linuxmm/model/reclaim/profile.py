@@ -9,11 +9,13 @@ from typing import Any
 
 from linuxmm.model.reclaim import reclaimers, shrink_2_4, writing
 from linuxmm.model.reclaim.rules import Rules
-from linuxmm.spec.errors import Unmodelled
+from linuxmm.spec.errors import ImpossibleProfile, Unmodelled
 from linuxmm.spec.kernel import Kernel, Version, behaviours
 from linuxmm.spec.reclaim import (
     amounts,
     daemon,
+    generation_eras,
+    generation_rules,
     inactive,
     lists,
     references,
@@ -28,19 +30,25 @@ OLDEST = Version(2, 4, 14)
 NEWEST_2_4 = Version(2, 4, 37)
 REFILLS_AGAIN = Version(2, 4, 23)
 TWO_LISTS_OF_ZONES = Version(2, 6, 0)
+GENERATIONS = Version(6, 1)
+"""The first release with lists by generation."""
 
 
 @lru_cache(maxsize=64)
-def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10) -> Rules:
+def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10, generations: bool = False) -> Rules:
     """The rules of a kernel.
 
     batches     whether pages wait on a CPU's batch before they get on a list
     node_shift  NODES_SHIFT of the configuration
-    Errors    Unmodelled before 2.4.14, where pages have ages or lists of zones, and for 2.5
+    generations CONFIG_LRU_GEN: lists by generation may be switched on (`gen_switch.switch`)
+    Errors    Unmodelled before 2.4.14, where pages have ages or lists of zones, and for 2.5;
+              ImpossibleProfile for generations before 6.1
     """
     version = kernel.version
     if version < OLDEST or NEWEST_2_4 < version < TWO_LISTS_OF_ZONES:
         raise Unmodelled(f"reclaim of kernel {version}: described are 2.4.14 to 2.4.37, and 2.6 on")
+    if generations and version.branch < GENERATIONS:
+        raise ImpossibleProfile(f"kernel {version}: lists by generation were merged in 6.1")
     old = version <= NEWEST_2_4
 
     def rule(name: str, unused: Callable[..., Any]) -> Any:
@@ -97,6 +105,20 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10) -> Rul
         cache_scan=rule("cache-scan", scan_2_4.scan_by_ratio),
         mapped_room=rule("mapped-room", scan_2_4.room_by_ratio),
         refills_again=branch >= REFILLS_AGAIN,
+        generations=generations,
+        plan=rule("gen-plan", generation_rules.plan_then_scan),
+        stops=rule("gen-stops", generation_rules.stops_when_safe),
+        first_priority=rule("gen-first-priority", generation_rules.first_priority_given),
+        pass_swappiness=rule("gen-swaps-one", generation_eras.swappiness_or_none),
+        daemon_ages=rule("gen-age-in-daemon", generation_eras.daemon_ages_between)(),
+        old_enough=rule("gen-old-enough", generation_rules.old_at_ttl),
+        hot_forgets=rule("gen-hot-forgets", generation_eras.hot_keeps_uses)(),
+        dirty_sorted=rule("gen-dirty-waits", generation_eras.dirty_is_judged)(),
+        counts_every_return=rule("gen-counts-return", generation_eras.counts_recent_returns)(),
+        files_without_io=rule("gen-files-without-io", generation_eras.rates_choose_without_io)(),
+        marks_itself=rule("gen-marks-itself", generation_eras.look_spares_itself)(),
+        many_neighbours=rule("gen-neighbours", generation_eras.each_is_moved),
+        gen_tells=rule("gen-tells", generation_eras.tells_nothing)(),
     )
 
 

@@ -10,6 +10,8 @@ from linuxmm.model.reclaim.events import (
     MmVmscanKswapdSleep,
     MmVmscanKswapdWake,
 )
+from linuxmm.model.reclaim.eviction import age_node
+from linuxmm.model.reclaim.gen_state import by_generations
 from linuxmm.model.reclaim.rules import Control, Progress, Rules, control_at, control_of
 from linuxmm.model.reclaim.scan import shrink_lruvec
 from linuxmm.model.reclaim.state import (
@@ -89,8 +91,10 @@ def kswapd(
             if marks.managed:
                 target += target_of(marks.high)
         control = control_at(control, priority, target, 0, 0)
+        if rules.generations and by_generations(v):
+            v, control = age_node(rules, v, control)
         v, control = shrink_lruvec(rules, v, control)
         freed += control.reclaimed
-        priority = next_priority(priority, control.scanned, target, control.reclaimed)
+        priority = next_priority(control.priority, control.scanned, target, control.reclaimed)
     v = end_reclaim(set_failures(v, failures_after(failures_of(v), freed)), priority)
     return trace(v, MmVmscanKswapdSleep()), Progress(freed, priority)

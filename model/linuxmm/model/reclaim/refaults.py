@@ -4,6 +4,8 @@ Linux: mm/workingset.c:workingset_eviction, workingset_refault; mm/swap.c:lru_no
 """
 
 from linuxmm.model.reclaim.counters import WORKINGSET_ACTIVATE, WORKINGSET_REFAULT, WORKINGSET_RESTORE
+from linuxmm.model.reclaim.gen_accesses import gen_evict
+from linuxmm.model.reclaim.gen_state import by_generations
 from linuxmm.model.reclaim.rules import Rules
 from linuxmm.model.reclaim.state import (
     ACTIVE,
@@ -56,6 +58,8 @@ def note_cost(rules: Rules, v: Lruvec, file: bool, io: int, rotated: int) -> Lru
 @verb("F046", source="mm/workingset.c:workingset_eviction; 3.15 to 6.12")
 def evict(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     """A reclaimed page leaves a shadow in its place, and the clock goes on."""
+    if rules.generations and by_generations(v):
+        return gen_evict(rules, v, page)
     if not rules.shadows or (has(v, page, ANON) and not rules.shadows_anon()):
         return v
     noted, clock = rules.eviction_time(clock_of(v), 1)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from linuxmm.model.reclaim.state import Lruvec
 from linuxmm.spec.reclaim.daemon import ZoneLook
+from linuxmm.spec.reclaim.generation_rules import Done, Plan
 from linuxmm.spec.reclaim.lists import DEF_PRIORITY
 from linuxmm.spec.reclaim.references import Chance, Found, Marked
 from linuxmm.spec.reclaim.shares import Pressure, Shares
@@ -28,6 +29,8 @@ class Control(NamedTuple):
     reclaim_idx   highest zone that helps
     swappiness sysctl vm.swappiness
     scanned, reclaimed   pages so far
+    ages       the daemon ages before this pass, where it ages by itself (lists by generation, 6.1)
+    walks      the pass walks page tables, or may (lists by generation)
     """
 
     priority: int
@@ -43,6 +46,8 @@ class Control(NamedTuple):
     swappiness: int = 60
     scanned: int = 0
     reclaimed: int = 0
+    ages: bool = False
+    walks: bool = False
 
 
 def control_of(order: int, kswapd: bool, reclaim_idx: int, swappiness: int) -> Control:
@@ -61,6 +66,8 @@ def control_of(order: int, kswapd: bool, reclaim_idx: int, swappiness: int) -> C
         swappiness,
         0,
         0,
+        False,
+        False,
     )
 
 
@@ -80,7 +87,39 @@ def control_at(was: Control, priority: int, target: int, scanned: int, reclaimed
         was.swappiness,
         scanned,
         reclaimed,
+        was.ages,
+        was.walks,
     )
+
+
+def _with_flags(was: Control, ages: bool, walks: bool) -> Control:
+    return Control(
+        was.priority,
+        was.target,
+        was.order,
+        was.kswapd,
+        was.writes,
+        was.unmaps,
+        was.swaps,
+        was.io,
+        was.fs,
+        was.reclaim_idx,
+        was.swappiness,
+        was.scanned,
+        was.reclaimed,
+        ages,
+        walks,
+    )
+
+
+def with_ageing(was: Control, ages: bool) -> Control:
+    """The same control, for a daemon that ages before its next pass, or does not."""
+    return _with_flags(was, ages, was.walks)
+
+
+def with_walk(was: Control, walks: bool) -> Control:
+    """The same control, for a pass that walks page tables, or does not."""
+    return _with_flags(was, was.ages, walks)
 
 
 def with_done(was: Control, scanned: int, reclaimed: int) -> Control:
@@ -131,6 +170,10 @@ class Rules(NamedTuple):
     marks_anon                           anonymous memory starts inactive, and marked (2.4)
     free_pages, refill_amount, cache_scan, mapped_room   32 pages of 2.4, and how far its passes go
     refills_again                        a pass of 2.4 goes on after it walked address spaces (2.4.23)
+    generations                          lists by generation are built in (6.1); the lruvec says if in use
+    plan, stops, first_priority, pass_swappiness, daemon_ages, old_enough   passes over them
+    hot_forgets, dirty_sorted, counts_every_return, files_without_io, marks_itself, many_neighbours,
+    gen_tells                            what `linuxmm.spec.reclaim.generation_eras` says
     """
 
     split: bool
@@ -179,3 +222,17 @@ class Rules(NamedTuple):
     cache_scan: Callable[[int, int, int], int]
     mapped_room: Callable[[int, int, int], int]
     refills_again: bool
+    generations: bool
+    plan: Callable[[bool, bool, int, int, bool], Plan]
+    stops: Callable[[Done], tuple[bool, int]]
+    first_priority: Callable[[int, int, int], int]
+    pass_swappiness: Callable[[bool, int], int]
+    daemon_ages: bool
+    old_enough: Callable[[int, int, int, int, int], bool]
+    hot_forgets: bool
+    dirty_sorted: bool
+    counts_every_return: bool
+    files_without_io: bool
+    marks_itself: bool
+    many_neighbours: Callable[[int], bool]
+    gen_tells: bool

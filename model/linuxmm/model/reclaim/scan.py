@@ -5,6 +5,8 @@ Linux: mm/vmscan.c:shrink_zone, shrink_lruvec, shrink_list.  Seed 2.4.1, 2.4.2 (
 
 from typing import TypeAlias
 
+from linuxmm.model.reclaim.eviction import shrink_generations
+from linuxmm.model.reclaim.gen_state import by_generations
 from linuxmm.model.reclaim.rules import Control, Rules
 from linuxmm.model.reclaim.shrink import shrink_active, shrink_inactive
 from linuxmm.model.reclaim.state import (
@@ -141,6 +143,8 @@ def scan_counts(rules: Rules, v: Lruvec, control: Control) -> tuple[Lruvec, Coun
 @verb("F042", "F043", source="mm/vmscan.c:shrink_zone, shrink_lruvec")
 def shrink_lruvec(rules: Rules, v: Lruvec, control: Control) -> tuple[Lruvec, Control]:
     """One pass at the control's priority."""
+    if rules.generations and by_generations(v):
+        return shrink_generations(rules, v, control)
     if not rules.split:
         return _shrink_two(rules, v, control)
     v, counts = scan_counts(rules, v, control)

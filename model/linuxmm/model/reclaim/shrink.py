@@ -7,6 +7,7 @@ Seed 2.4.1 to 2.4.4 (F042 to F045).
 from typing import Final
 
 from linuxmm.model.reclaim.accesses import drain, lru_of, putback
+from linuxmm.model.reclaim.ageing import look_around
 from linuxmm.model.reclaim.counters import (
     NR_VMSCAN_IMMEDIATE_RECLAIM,
     NR_VMSCAN_WRITE,
@@ -28,6 +29,7 @@ from linuxmm.model.reclaim.events import (
     MmVmscanLruShrinkInactive,
     MmVmscanWriteFolio,
 )
+from linuxmm.model.reclaim.gen_state import by_generations
 from linuxmm.model.reclaim.outside import (
     PAGE_ACTIVATE,
     PAGE_KEEP,
@@ -137,9 +139,14 @@ def shrink_page(rules: Rules, v: Lruvec, page: int, control: Control) -> tuple[L
         return v, KEEP
     if not control.unmaps and mapped(v, page):
         return v, KEEP
+    by_generation = rules.generations and by_generations(v)
+    if by_generation and mapped(v, page) and has(v, page, REFERENCED):
+        return v, KEEP  # it was promoted while isolated
     if has(v, page, WRITEBACK):
         return flag(v, page, RECLAIM, True), rules.on_writeback()
     v, found = references(v, page)
+    if by_generation and found.ptes > 0:
+        v = look_around(rules, v, page, control)
     chance = rules.check(
         Found(
             found.ptes,

@@ -12,14 +12,8 @@ from typing import Final, NamedTuple
 from immutables import Map
 
 from linuxmm.model.reclaim.counters import NAMES
-from linuxmm.model.reclaim.outside import (
-    UNMAP_FAILED,
-    Backing,
-    Mappings,
-    References,
-    ReverseMap,
-    Store,
-)
+from linuxmm.model.reclaim.generations import Generations, no_generations
+from linuxmm.model.reclaim.outside import UNMAP_FAILED, Backing, Mappings, References, ReverseMap, Store
 from linuxmm.spec.reclaim.lists import DEF_PRIORITY, FILE
 from linuxmm.spec.step import Event
 
@@ -42,7 +36,6 @@ PINNED: Final = 1 << 12
 """Somebody holds another reference."""
 UNEVICTABLE: Final = 1 << 13
 """PG_unevictable: it was put on the list of unevictable pages."""
-
 
 WAITING: Final = -1
 TAKEN: Final = 0
@@ -111,6 +104,7 @@ class Lruvec:
     failures  kswapd_failures
     spaces    first page of each address space, ascending (until 2.4)
     walk      where the walk through them goes on: (space, page), the page behind the last when it is through
+    gens      lists by generation, and what is counted of them
     counters  what /proc/vmstat shows; log: events of the step in progress
     """
 
@@ -136,6 +130,7 @@ class Lruvec:
     failures: int = 0
     spaces: tuple[int, ...] = (0,)
     walk: tuple[int, int] = (0, 0)
+    gens: Generations = field(default_factory=lambda: no_generations(1))
     rmap: ReverseMap = field(default_factory=Mappings)
     backing: Backing = field(default_factory=Store)
     counters: Map[str, int] = field(default_factory=Map)
@@ -149,6 +144,7 @@ def empty(
     return Lruvec(
         zones,
         by_zone=((0, 0, 0, 0, 0),) * len(zones),
+        gens=no_generations(len(zones)),
         rmap=Mappings() if rmap is None else rmap,
         backing=Store() if backing is None else backing,
     )

@@ -98,7 +98,7 @@ def reference(
     if marks_of(v, 0).free <= 0:
         return v, FAILED
     page = free_page(v, slot)
-    v = enter(rules, v, page, slot, how == ANON, 0, False)
+    v = enter(rules, v, page, slot, how == ANON, 0, False, how == ANON or how == MAPPED)
     if how == ANON and again:
         v = give_slot(v, page)
     return use(rules, v, page, how), MISS

@@ -7,6 +7,7 @@ instant.  What differs is a fault of the reading, or of the kernel's books.
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from linuxmm.oracle.formats.agreement_generations import generations_disagreements
 from linuxmm.oracle.formats.agreement_tasks import tasks_disagreements
 from linuxmm.oracle.formats.areas import (
     AREAS,
@@ -259,4 +260,5 @@ _CHECKS: Final[dict[str, Callable[[Capture, str], Iterator[Finding]]]] = {
     "cache": _cache,
     "zswap": _zswap,
     "slab": _slab,
+    "generations": generations_disagreements,
 }

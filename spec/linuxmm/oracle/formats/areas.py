@@ -299,9 +299,51 @@ class SlabState(msgspec.Struct, frozen=True):
     caches: dict[str, SlabCache]
 
 
+class GenerationPage(msgspec.Struct, frozen=True, array_like=True):
+    """A page on a generation's list, with what its flags say.
+
+    generation  0 to 3, or -1 for none; refs: LRU_REFS_MASK
+    flags       1 referenced, 2 workingset, 4 swapbacked, 8 active, 16 on a list, 32 unevictable, 64 dirty,
+                128 under writeback
+    """
+
+    pfn: PageFrame
+    generation: Signed
+    refs: Count
+    flags: Count
+
+
+class NodeGenerations(msgspec.Struct, frozen=True):
+    """Generations of a node, of a kernel without memory cgroups; kinds are anonymous pages and files.
+
+    nr_pages   [generation][kind][zone]
+    lists      the same -> pages in order, the next to be evicted last
+    avg_refaulted, avg_total, refaulted, evicted   [kind][tier]; protected begins at tier 1
+    """
+
+    enabled: bool
+    max_seq: Count
+    min_seq: tuple[Count, Count]
+    timestamps: tuple[Unsigned, ...]
+    nr_pages: tuple[tuple[tuple[Signed, ...], ...], ...]
+    lists: tuple[tuple[tuple[tuple[GenerationPage, ...], ...], ...], ...]
+    avg_refaulted: tuple[tuple[Unsigned, ...], ...]
+    avg_total: tuple[tuple[Unsigned, ...], ...]
+    refaulted: tuple[tuple[Unsigned, ...], ...]
+    evicted: tuple[tuple[Unsigned, ...], ...]
+    protected: tuple[tuple[Unsigned, ...], ...]
+
+
+class GenerationsState(msgspec.Struct, frozen=True):
+    """`generations.json`: lists by generation, by node."""
+
+    nodes: dict[NodeKey, NodeGenerations]
+
+
 AreaState = (
     TasksState | VmallocState | MemcgState | HugetlbState | KsmState | CacheState | ZswapState | SlabState
-)
+    | GenerationsState
+)  # fmt: skip
 AREAS: Final[dict[str, type[AreaState]]] = {
     "tasks": TasksState,
     "vmalloc": VmallocState,
@@ -311,6 +353,7 @@ AREAS: Final[dict[str, type[AreaState]]] = {
     "cache": CacheState,
     "zswap": ZswapState,
     "slab": SlabState,
+    "generations": GenerationsState,
 }
 """Areas by the name of their file."""
 

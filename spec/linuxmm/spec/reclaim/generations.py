@@ -134,9 +134,17 @@ def last_evicted_tier(rates: tuple[tuple[int, int], ...]) -> int:
 
     rates   (refaulted, total) of every tier
     """
-    first = Rate(rates[0][0], rates[0][1], 1)
+    return last_tier(Rate(rates[0][0], rates[0][1], 1), rates, 2)
+
+
+@formula("F042", "F046", source="mm/vmscan.c:get_tier_idx, get_type_to_scan; 6.1 to 6.12")
+def last_tier(first: Rate, rates: tuple[tuple[int, int], ...], gain: int) -> int:
+    """The highest tier that fares no worse than `first`, with those below it.
+
+    Ensures   0 <= result < MAX_TIERS
+    """
     for tier in range(1, MAX_TIERS):
-        if not fares_no_worse(first, Rate(rates[tier][0], rates[tier][1], 2)):
+        if not fares_no_worse(first, Rate(rates[tier][0], rates[tier][1], gain)):
             return tier - 1
     return MAX_TIERS - 1
 
