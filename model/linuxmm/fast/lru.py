@@ -123,10 +123,10 @@ def switch_lists(v: FastLruvec, on: bool) -> int:
 
 
 _COLD: Final = frozenset(
-    {"kswapd", "direct_reclaim", "shrink_inactive", "shrink_active", "shrink_cache", "discard", "clean", "age",
-     "age_node", "shrink_generations", "evict_batch", "look_around", "pages_from", "must_age", "sort_page", "_judge",
-     "scan_oldest", "close_empty", "gen_add", "gen_delete", "step_up", "promote", "resize", "carry_over",
-     "gen_evict", "gen_refault", "take_batch"}
+    {"kswapd", "direct_reclaim", "shrink_inactive", "shrink_active", "shrink_cache", "discard", "clean",
+     "age", "age_node", "shrink_generations", "evict_batch", "look_around", "pages_from", "must_age",
+     "sort_page", "_judge", "scan_oldest", "close_empty", "gen_add", "gen_delete", "step_up", "promote",
+     "resize", "carry_over", "gen_evict", "gen_refault", "take_batch"}
 )  # fmt: skip
 
 
