@@ -13,9 +13,10 @@ from numpy import uintp as U  # noqa: N812
 
 from linuxmm.fast.arena import Int32s, Int64s
 from linuxmm.fast.prefetch import ask
-from linuxmm.model.reclaim import events, reclaimers, spaces, state, workload
+from linuxmm.model.reclaim import events, reclaimers, shrinkers, spaces, state, workload
 from linuxmm.model.reclaim.counters import NAMES
 from linuxmm.model.reclaim.outside import PAGE_SYNCED, UNMAPPED, References
+from linuxmm.model.reclaim.rules import Control
 from linuxmm.model.reclaim.spaces import END_OF_SPACES
 from linuxmm.model.reclaim.state import DIRTY, LRU, NOTHING, SWAPCACHE, TAKEN, WAITING, Recent, ZoneMarks
 from linuxmm.spec.reclaim.daemon import ZoneLook
@@ -491,6 +492,11 @@ def pageout(v: FastLruvec, page: int) -> tuple[FastLruvec, int]:
     return v, PAGE_SYNCED
 
 
+def shrink_slab(rules: int, v: FastLruvec, control: Control, scanned: int) -> tuple[FastLruvec, Control]:
+    """There are no caches outside the lists."""
+    return v, control
+
+
 PRIMITIVES: Final[dict[Function, Function]] = {
     **{
         getattr(state, own.__name__): own
@@ -512,6 +518,7 @@ PRIMITIVES: Final[dict[Function, Function]] = {
     },
     state.unmap_lazyfree: unmap,
     reclaimers.looks: looks,
+    shrinkers.shrink_slab: shrink_slab,
     workload.holder: holder,
     workload.free_page: free_page,
     workload.map_page: map_page,

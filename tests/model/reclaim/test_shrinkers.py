@@ -1,15 +1,19 @@
 """Shrinkers: what a pass scans and defers, and how many of them it asks."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from immutables import Map
 
+from linuxmm.model.reclaim.accesses import bring_in
+from linuxmm.model.reclaim.caches import Shrinker
 from linuxmm.model.reclaim.events import MmShrinkSlabEnd, MmShrinkSlabStart
 from linuxmm.model.reclaim.profile import rules_for
+from linuxmm.model.reclaim.rules import Control
 from linuxmm.model.reclaim.shrinkers import (
     Groups,
-    Shrinker,
     add_object,
     bits_cover,
     clear_bit,
@@ -17,7 +21,10 @@ from linuxmm.model.reclaim.shrinkers import (
     shrink_all,
     shrink_by_bits,
     shrink_one,
+    shrink_slab,
 )
+from linuxmm.model.reclaim.state import PINNED, Lruvec, ZoneMarks, flag
+from linuxmm.model.reclaim.strategies import ERAS, machine
 from linuxmm.model.vm.explore import search
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.step import Refusal, Step
@@ -142,3 +149,62 @@ def test_a_bit_set_before_its_object_would_be_lost_without_the_second_look() -> 
 def test_the_bits_cover_what_there_is() -> None:
     assert bits_cover(Groups(1, 1, Map({(0, 0): 1}), frozenset({(0, 0)})))
     assert not bits_cover(Groups(1, 1, Map({(0, 0): 1}), frozenset()))
+
+
+# ---- within the loops of reclaim ---------------------------------------------------------------------------
+
+
+def pinned(release: str, pages: int, *caches: Shrinker) -> Lruvec:
+    """Pages of files that somebody holds, and caches that may give pages instead."""
+    rules = rules_for(kernel(release), False)
+    v = replace(machine(pages), zones=(ZoneMarks(pages + 100, pages, 4, 8, 16),), shrinkers=caches)
+    for page in range(pages):
+        v = flag(bring_in(rules, v, page, page), page, PINNED, True)
+    return replace(v, log=())
+
+
+@pytest.mark.parametrize("release", [era for era in ERAS if not era.startswith("2.4")])
+def test_caches_give_what_the_lists_cannot(release: str) -> None:
+    """Every era asks the caches in every pass, so a request is served though no page of a list can go."""
+    rules = rules_for(kernel(release), False)
+    v, progress = rules.direct(rules, pinned(release, 64, Shrinker(7, 2000)), 0, 60, None)
+    assert progress.reclaimed >= 32
+    assert v.zones[0].free == progress.reclaimed == 125 - v.shrinkers[0].pages
+    assert v.counters["slabs_scanned"] >= 2000 - v.shrinkers[0].objects > 0
+    assert len(v.pages) == 64
+    ends = [event.retval for event in v.log if isinstance(event, MmShrinkSlabEnd)]
+    assert sum(ends) == 2000 - v.shrinkers[0].objects
+
+
+@pytest.mark.parametrize("release", ["2.6.24", "4.9", "6.12"])
+def test_the_daemon_asks_them_too(release: str) -> None:
+    rules = rules_for(kernel(release), False)
+    v = pinned(release, 64, Shrinker(7, 4000))
+    v, progress = rules.daemon(rules, v, 60, None)
+    assert v.zones[0].free == progress.reclaimed > v.zones[0].high
+
+
+def test_until_4_16_the_share_goes_by_the_pages_scanned_and_then_by_priority() -> None:
+    old, new = rules_for(kernel("4.9"), False), rules_for(kernel("6.12"), False)
+    control = Control(12, 32)
+    v = pinned("4.9", 64, Shrinker(1, 1024))
+    scans = {}
+    for name, rules in (("4.9", old), ("6.12", new)):
+        for scanned in (0, 64):
+            after, _ = shrink_slab(rules, v, control, scanned)
+            scans[name, scanned] = [e.delta for e in after.log if isinstance(e, MmShrinkSlabStart)]
+    assert scans == {
+        ("4.9", 0): [1008],  # nothing scanned counts as 32 pages
+        ("4.9", 64): [2016],
+        ("6.12", 0): [0],
+        ("6.12", 64): [0],
+    }
+    after, _ = shrink_slab(new, v, control._replace(priority=6), 0)
+    assert [e.delta for e in after.log if isinstance(e, MmShrinkSlabStart)] == [32]
+
+
+def test_a_cache_that_cannot_be_entered_gives_nothing() -> None:
+    rules = rules_for(kernel("6.1"), False)
+    v, progress = rules.direct(rules, pinned("6.1", 8, Shrinker(7, 500, stopped=True)), 0, 60, None)
+    assert (progress.reclaimed, v.shrinkers[0].objects) == (0, 500)
+    assert v.shrinkers[0].deferred > 0

@@ -28,6 +28,7 @@ WORKINGSET_REFAULT: Final = 19
 """Of any page; one more is of anonymous pages, two more of file pages.  The same holds for the next two."""
 WORKINGSET_ACTIVATE: Final = 22
 WORKINGSET_RESTORE: Final = 25
+SLABS_SCANNED: Final = 28
 
 NAMES: Final = (
     "pgscan_kswapd", "pgscan_direct", "pgsteal_kswapd", "pgsteal_direct", "pgactivate", "pgdeactivate",
@@ -37,5 +38,6 @@ NAMES: Final = (
     "workingset_refault", "workingset_refault_anon", "workingset_refault_file",
     "workingset_activate", "workingset_activate_anon", "workingset_activate_file",
     "workingset_restore", "workingset_restore_anon", "workingset_restore_file",
+    "slabs_scanned",
 )  # fmt: skip
 """As /proc/vmstat prints them."""

@@ -13,7 +13,7 @@ from linuxmm.model.reclaim.events import (
 from linuxmm.model.reclaim.eviction import age_node
 from linuxmm.model.reclaim.gen_state import by_generations
 from linuxmm.model.reclaim.rules import Control, Progress, Rules, control_at, control_of
-from linuxmm.model.reclaim.scan import shrink_lruvec
+from linuxmm.model.reclaim.shrinkers import shrink_node
 from linuxmm.model.reclaim.state import (
     Lruvec,
     count,
@@ -54,7 +54,7 @@ def direct_reclaim(
     control = control_of(order, False, top, swappiness)
     priority = DEF_PRIORITY
     while True:
-        v, control = shrink_lruvec(
+        v, control = shrink_node(
             rules, v, control_at(control, priority, control.target, control.scanned, control.reclaimed)
         )
         if control.reclaimed >= control.target or priority == 0:
@@ -93,7 +93,7 @@ def kswapd(
         control = control_at(control, priority, target, 0, 0)
         if rules.generations and by_generations(v):
             v, control = age_node(rules, v, control)
-        v, control = shrink_lruvec(rules, v, control)
+        v, control = shrink_node(rules, v, control)
         freed += control.reclaimed
         priority = next_priority(control.priority, control.scanned, target, control.reclaimed)
     v = end_reclaim(set_failures(v, failures_after(failures_of(v), freed)), priority)

@@ -10,32 +10,20 @@ from dataclasses import dataclass, replace
 
 from immutables import Map
 
+from linuxmm.model.reclaim.caches import Shrinker
+from linuxmm.model.reclaim.counters import SLABS_SCANNED
 from linuxmm.model.reclaim.events import (
     MmShrinkSlabEnd,
     MmShrinkSlabStart,
 )
-from linuxmm.model.reclaim.rules import Rules
+from linuxmm.model.reclaim.rules import Control, Rules, with_done
+from linuxmm.model.reclaim.scan import shrink_lruvec
+from linuxmm.model.reclaim.state import Lruvec, count, give_pages, size_below, swap_free, trace
 from linuxmm.spec.invariant import invariant
-from linuxmm.spec.reclaim.shrinker import BATCH, DEFAULT_SEEKS, Asked
+from linuxmm.spec.reclaim.lists import ACTIVE_ANON, EVICTABLE, INACTIVE_ANON
+from linuxmm.spec.reclaim.shrinker import Asked
 from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Step
-
-
-@dataclass(frozen=True, slots=True)
-class Shrinker:
-    """A cache that reclaim may shrink.
-
-    objects   that could be freed
-    deferred  left over from passes before
-    stopped   its scan answers SHRINK_STOP: it cannot be entered now
-    """
-
-    id: int
-    objects: int
-    seeks: int = DEFAULT_SEEKS
-    batch: int = BATCH
-    deferred: int = 0
-    stopped: bool = False
 
 
 @verb("F008", source="mm/vmscan.c:shrink_slab, do_shrink_slab; mm/shrinker.c")
@@ -62,6 +50,47 @@ def shrink_one(
     start = MmShrinkSlabStart(shrinker.id, shrinker.deferred, freeable, quota.delta, quota.total)
     end = MmShrinkSlabEnd(shrinker.id, shrinker.deferred, left, total, freeable - objects)
     return Step(replace(shrinker, objects=objects, deferred=left), freeable - objects, (start, end))
+
+
+def eligible_pages(rules: Rules, v: Lruvec, control: Control) -> int:
+    """Pages of the lists that a pass may take; anonymous ones only if there is swap.
+
+    Source    mm/vmscan.c:zone_reclaimable_pages, shrink_zones; 2.6.28 to 4.16
+    """
+    total = 0
+    for lru in EVICTABLE:
+        if lru not in (INACTIVE_ANON, ACTIVE_ANON) or swap_free(v) > 0:
+            total += size_below(v, lru, control.reclaim_idx)
+    return total
+
+
+@verb("F008", source="mm/vmscan.c:shrink_slab; mm/shrinker.c; 2.6.0 to 6.12")
+def shrink_slab(rules: Rules, v: Lruvec, control: Control, scanned: int) -> tuple[Lruvec, Control]:
+    """Ask every cache for its share; pages of slab that come free count as reclaimed.
+
+    scanned   pages of the lists that the pass looked at just before
+    Permits   how many pages come free with the objects: here the caches are kept dense
+    """
+    eligible = eligible_pages(rules, v, control)
+    for at, shrinker in enumerate(v.shrinkers):
+        step = shrink_one(rules, shrinker, control.priority, scanned, eligible)
+        pages = shrinker.pages - step.state.pages
+        v = give_pages(v, shrinker.zone, pages)
+        v = replace(v, shrinkers=(*v.shrinkers[:at], step.state, *v.shrinkers[at + 1 :]))
+        for event in step.events:
+            v = trace(v, event)
+            scan = event.total_scan if isinstance(event, MmShrinkSlabStart | MmShrinkSlabEnd) else 0
+            v = count(v, SLABS_SCANNED, scan if isinstance(event, MmShrinkSlabStart) else -scan)
+        control = with_done(control, 0, pages)
+    return v, control
+
+
+@verb("F008", "F042", source="mm/vmscan.c:shrink_zone, shrink_node; balance_pgdat")
+def shrink_node(rules: Rules, v: Lruvec, control: Control) -> tuple[Lruvec, Control]:
+    """One pass over the lists, and then over the caches."""
+    before = control.scanned
+    v, control = shrink_lruvec(rules, v, control)
+    return shrink_slab(rules, v, control, control.scanned - before)
 
 
 # ---- cgroups -----------------------------------------------------------------------------------------------

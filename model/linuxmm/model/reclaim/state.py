@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from immutables import Map
 
+from linuxmm.model.reclaim.caches import Shrinker
 from linuxmm.model.reclaim.counters import NAMES
 from linuxmm.model.reclaim.generations import Generations, no_generations
 from linuxmm.model.reclaim.outside import UNMAP_FAILED, Backing, Mappings, References, ReverseMap, Store
@@ -105,6 +106,7 @@ class Lruvec:
     spaces    first page of each address space, ascending (until 2.4)
     walk      where the walk through them goes on: (space, page), the page behind the last when it is through
     gens      lists by generation, and what is counted of them
+    shrinkers caches outside the lists
     counters  what /proc/vmstat shows; log: events of the step in progress
     """
 
@@ -133,6 +135,7 @@ class Lruvec:
     gens: Generations = field(default_factory=lambda: no_generations(1))
     rmap: ReverseMap = field(default_factory=Mappings)
     backing: Backing = field(default_factory=Store)
+    shrinkers: tuple[Shrinker, ...] = ()
     counters: Map[str, int] = field(default_factory=Map)
     log: tuple[Event, ...] = ()
 
@@ -323,8 +326,7 @@ def remove(v: Lruvec, page: int, lru: int) -> Lruvec:
 
 def count_isolated(v: Lruvec, lru: int, pages: int) -> Lruvec:
     """Add to the pages that are off the lists for a while."""
-    anon, file = v.isolated
-    return replace(v, isolated=(anon, file + pages) if lru & FILE else (anon + pages, file))
+    return replace(v, isolated=add_of_kind(v.isolated, lru, pages))
 
 
 def add_page(v: Lruvec, page: int, flags: int, slot: int, zone: int) -> Lruvec:
@@ -332,9 +334,7 @@ def add_page(v: Lruvec, page: int, flags: int, slot: int, zone: int) -> Lruvec:
 
     Requires  the page is free, and the zone has a free page
     """
-    marks = v.zones[zone]._replace(free=v.zones[zone].free - 1)
-    zones = (*v.zones[:zone], marks, *v.zones[zone + 1 :])
-    return replace(v, pages=v.pages.set(page, Page(flags, slot, zone)), zones=zones)
+    return give_pages(replace(v, pages=v.pages.set(page, Page(flags, slot, zone))), zone, -1)
 
 
 def _queued(v: Lruvec, queue: int) -> tuple[int, ...]:
@@ -371,10 +371,13 @@ def forget(v: Lruvec, page: int) -> Lruvec:
 
     Requires  it is on no list
     """
-    zone = v.pages[page].zone
-    marks = v.zones[zone]._replace(free=v.zones[zone].free + 1)
-    zones = (*v.zones[:zone], marks, *v.zones[zone + 1 :])
-    return replace(v, pages=v.pages.delete(page), zones=zones)
+    return give_pages(replace(v, pages=v.pages.delete(page)), v.pages[page].zone, 1)
+
+
+def give_pages(v: Lruvec, zone: int, pages: int) -> Lruvec:
+    """Pages that are on no list become free."""
+    marks = v.zones[zone]._replace(free=v.zones[zone].free + pages)
+    return replace(v, zones=(*v.zones[:zone], marks, *v.zones[zone + 1 :]))
 
 
 def set_shadow(v: Lruvec, slot: int, word: int) -> Lruvec:
