@@ -77,7 +77,7 @@ class EveryStep(RuleBasedStateMachine):
             self.v = mlock(self.kernel, self.v, page)
         elif how == "unlock":
             self.v = munlock(self.kernel, self.v, page, others=False)
-        elif how == "lazy" and self.kernel.lazyfree:
+        elif how == "lazy" and (self.kernel.lazyfree or self.kernel.lazyfree_stays):
             self.v = mark_lazyfree(self.kernel, self.v, page)
         elif how == "written":
             self.v = end_writeback(self.kernel, self.v, page)

@@ -17,11 +17,14 @@ from linuxmm.model.reclaim.accesses import (
 )
 from linuxmm.model.reclaim.audit import INVARIANTS, broken
 from linuxmm.model.reclaim.events import MmFilemapAddToPageCache, MmLruActivate, MmLruInsertion
+from linuxmm.model.reclaim.outside import PAGE_WRITTEN, Entry, Mappings, Store
 from linuxmm.model.reclaim.profile import rules_for
-from linuxmm.model.reclaim.rules import Rules
+from linuxmm.model.reclaim.rules import Control, Rules
+from linuxmm.model.reclaim.shrink import shrink_inactive
 from linuxmm.model.reclaim.state import (
     ACTIVE,
     ANON,
+    LAZY,
     LRU,
     MLOCKED,
     RECLAIM,
@@ -34,9 +37,9 @@ from linuxmm.model.reclaim.state import (
     flag,
 )
 from linuxmm.model.reclaim.strategies import machine
-from linuxmm.spec.errors import Unmodelled
+from linuxmm.spec.errors import ImpossibleProfile, Unmodelled
 from linuxmm.spec.kernel import kernel
-from linuxmm.spec.reclaim.lists import ACTIVE_FILE, INACTIVE_FILE
+from linuxmm.spec.reclaim.lists import ACTIVE_FILE, INACTIVE_ANON, INACTIVE_FILE
 
 
 def rules(release: str, batches: bool = False) -> Rules:
@@ -138,10 +141,36 @@ def test_pages_given_up_go_to_the_inactive_file_list() -> None:
     assert v.pages[0].flags == ANON | LRU
     assert v.counters["pglazyfree"] == 1
     assert mark_lazyfree(own, v, 1) == v
-    with pytest.raises(
-        Unmodelled, match=r"^MADV_FREE of 4.5 to 4.11, which leaves pages on the anonymous lists$"
-    ):
-        mark_lazyfree(rules("4.9"), v, 0)
+    with pytest.raises(ImpossibleProfile, match=r"^MADV_FREE was merged in 4.5$"):
+        mark_lazyfree(rules("4.4"), v, 0)
+
+
+def test_up_to_4_11_they_stay_anonymous_and_become_inactive() -> None:
+    own = rules("4.9")
+    v = mark_lazyfree(own, filled("4.9", True, False), 0)
+    assert v.lists == ((0,), (), (1,), (), ())
+    assert v.pages[0].flags == ANON | SWAPBACKED | LAZY | LRU
+    assert (v.counters["pgdeactivate"], v.counters.get("pglazyfree", 0)) == (1, 0)
+    assert mark_lazyfree(own, v, 0) == v
+    assert mark_lazyfree(own, v, 1) == v
+
+
+@pytest.mark.parametrize(
+    ("slots", "written", "gone", "left", "lazily"),
+    [(1, False, True, 1, 1), (1, True, False, 0, 0), (0, False, False, 0, 0)],
+)
+def test_up_to_4_11_they_need_a_slot_of_swap_to_go(
+    slots: int, written: bool, gone: bool, left: int, lazily: int
+) -> None:
+    """Without swap they cannot go at all, which is why 4.12 moved them."""
+    own = rules("4.9")
+    v = mark_lazyfree(own, filled("4.9", True, False), 0)
+    v = replace(v, rmap=Mappings().map(0, Entry(dirty=written)), backing=Store(slots, PAGE_WRITTEN))
+    v, done = shrink_inactive(own, v, INACTIVE_ANON, 1, Control(12, 32))
+    assert (0 not in v.pages, v.backing.swap_free(), v.counters.get("pglazyfreed", 0)) == (gone, left, lazily)
+    assert done.reclaimed == gone
+    if written:
+        assert v.pages[0].flags & (WRITEBACK | LAZY) == WRITEBACK
 
 
 @pytest.mark.parametrize(("release", "active", "lists"), [

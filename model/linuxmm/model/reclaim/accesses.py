@@ -5,6 +5,7 @@ Linux: mm/swap.c, mm/mlock.c.  Seed 2.4.1, 2.4.3, 2.4.6 (F042, F043, F044, F047)
 
 from linuxmm.model.reclaim.counters import (
     PGACTIVATE,
+    PGDEACTIVATE,
     PGLAZYFREE,
     PGROTATED,
     UNEVICTABLE_PGS_CULLED,
@@ -26,6 +27,7 @@ from linuxmm.model.reclaim.state import (
     ACTIVE,
     ANON,
     DIRTY,
+    LAZY,
     LOCKED,
     LRU,
     MLOCKED,
@@ -58,7 +60,7 @@ from linuxmm.model.reclaim.state import (
     trace,
     waiting,
 )
-from linuxmm.spec.errors import Unmodelled
+from linuxmm.spec.errors import ImpossibleProfile
 from linuxmm.spec.reclaim.lists import INACTIVE_FILE, is_file
 from linuxmm.spec.registry import verb
 
@@ -206,22 +208,41 @@ def take_off(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     return remove(v, page, lru_of(rules, v, page))
 
 
-@verb("F047", source="mm/swap.c:lru_lazyfree_fn, folio_mark_lazyfree; 4.12 to 6.12")
+@verb(
+    "F047",
+    source="mm/swap.c:lru_lazyfree_fn, folio_mark_lazyfree, 4.12 to 6.12; "
+    "mm/madvise.c:madvise_free_pte_range, mm/swap.c:lru_deactivate_fn, a patch of 4.4 and one of 4.10",
+)
 def mark_lazyfree(rules: Rules, v: Lruvec, page: int) -> Lruvec:
-    """MADV_FREE: an anonymous page becomes clean, and goes to the inactive file list.
+    """MADV_FREE: an anonymous page becomes clean; since 4.12 it goes to the inactive file list.
 
-    Errors    Unmodelled before 4.12, where such a page stays among the anonymous ones
+    Before, it stays anonymous: an active one becomes inactive, and reclaim gives it a slot of swap only to
+    drop it.  Its entries are clean already, and it is mapped once.
+    Errors    ImpossibleProfile before 4.5
     """
-    if not rules.lazyfree:
-        raise Unmodelled("MADV_FREE of 4.5 to 4.11, which leaves pages on the anonymous lists")
+    if not rules.lazyfree and not rules.lazyfree_stays:
+        raise ImpossibleProfile("MADV_FREE was merged in 4.5")
     fits = has(v, page, ANON) and has(v, page, SWAPBACKED) and has(v, page, LRU)
-    if not fits or has(v, page, SWAPCACHE) or has(v, page, UNEVICTABLE):
+    if not fits or has(v, page, UNEVICTABLE):
+        return v
+    if rules.lazyfree_stays:
+        return _deactivated(rules, v, page)
+    if has(v, page, SWAPCACHE):
         return v
     if rules.generations and by_generations(v):
         return give_up(rules, v, page)
     v = remove(v, page, lru_of(rules, v, page))
     v = flag(v, page, ACTIVE | REFERENCED | SWAPBACKED | DIRTY, False)
     return count(add_head(v, page, INACTIVE_FILE), PGLAZYFREE)
+
+
+def _deactivated(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    v = flag(give_slot(v, page) if has(v, page, SWAPCACHE) else v, page, DIRTY, False)
+    v = flag(v, page, LAZY, True)
+    if not has(v, page, ACTIVE):
+        return v
+    v = flag(remove(v, page, lru_of(rules, v, page)), page, ACTIVE | REFERENCED, False)
+    return count(add_head(v, page, lru_of(rules, v, page)), PGDEACTIVATE)
 
 
 @verb("F042", source="mm/filemap.c:end_page_writeback; mm/swap.c:rotate_reclaimable_page")

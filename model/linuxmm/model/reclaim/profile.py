@@ -90,6 +90,7 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10, genera
         deactivated_is_workingset=branch >= Version(4, 20),
         mlock_counts=branch >= Version(5, 18),
         lazyfree=branch >= Version(4, 12),
+        lazyfree_stays=Version(4, 5) <= branch < Version(4, 12),
         rotates_active=branch >= Version(4, 12),
         shares_see_refaults=branch >= Version(5, 3),
         balanced=rule("node-balanced", daemon.balanced_everywhere),

@@ -162,6 +162,7 @@ class Rules(NamedTuple):
     deactivated_is_workingset            deactivated pages get PG_workingset (4.20)
     mlock_counts                         a page counts the areas that lock it (5.18)
     lazyfree                             MADV_FREE moves pages to the inactive file list (4.12)
+    lazyfree_stays                       it leaves them on the anonymous lists (4.5 to 4.11)
     rotates_active                       written pages come to the tail from the active list too (4.12)
     shares_see_refaults                  the shares are chosen knowing of refaults (5.3)
     balanced, too_many_isolated          the daemon and throttling
@@ -207,6 +208,7 @@ class Rules(NamedTuple):
     deactivated_is_workingset: bool
     mlock_counts: bool
     lazyfree: bool
+    lazyfree_stays: bool
     rotates_active: bool
     shares_see_refaults: bool
     balanced: Callable[[tuple[ZoneLook, ...], int], bool]

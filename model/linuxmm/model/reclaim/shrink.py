@@ -45,6 +45,7 @@ from linuxmm.model.reclaim.state import (
     ANON,
     DIRTY,
     KEPT,
+    LAZY,
     LOCKED,
     MLOCKED,
     NOTHING,
@@ -66,6 +67,7 @@ from linuxmm.model.reclaim.state import (
     flag,
     forget,
     fruitless_of,
+    give_slot,
     has,
     in_use,
     managed,
@@ -183,14 +185,22 @@ def _detach(rules: Rules, v: Lruvec, page: int, control: Control) -> tuple[Lruve
         v, taken = take_slot(v, page)
         if not taken:
             return v, ACTIVATE
-    if not mapped(v, page):
-        return v, FREED
-    v, how = unmap_lazyfree(v, page) if lazy else unmap(v, page)
-    if how == UNMAPPED:
-        return v, FREED
-    if how == UNMAP_LOCKED and rules.split and not rules.mlock_counts:
-        return count(flag(v, page, MLOCKED, True), UNEVICTABLE_PGS_MLOCKED), KEEP
-    return v, KEEP if how == UNMAP_AGAIN else ACTIVATE
+        if has(v, page, LAZY):
+            v = flag(v, page, DIRTY, False)
+    if mapped(v, page):
+        v, how = unmap_lazyfree(v, page) if lazy else unmap(v, page)
+        if how == UNMAP_LOCKED and rules.split and not rules.mlock_counts:
+            return count(flag(v, page, MLOCKED, True), UNEVICTABLE_PGS_MLOCKED), KEEP
+        if how != UNMAPPED:
+            return v, KEEP if how == UNMAP_AGAIN else ACTIVATE
+    return _dropped(v, page) if has(v, page, LAZY) else v, FREED
+
+
+def _dropped(v: Lruvec, page: int) -> Lruvec:
+    """A page that MADV_FREE gave up before 4.12 is unmapped: it needs no slot, unless it was written."""
+    if has(v, page, DIRTY):
+        return flag(v, page, LAZY, False)
+    return give_slot(v, page)
 
 
 def _clean(rules: Rules, v: Lruvec, page: int, control: Control, only_clean: bool) -> tuple[Lruvec, int]:
@@ -216,7 +226,7 @@ def _clean(rules: Rules, v: Lruvec, page: int, control: Control, only_clean: boo
 
 def _free(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     """Drop a page that nothing holds; a shadow stays, unless MADV_FREE gave the content up."""
-    if has(v, page, ANON) and not has(v, page, SWAPBACKED):
+    if has(v, page, ANON) and (not has(v, page, SWAPBACKED) or has(v, page, LAZY)):
         return forget(count(v, PGLAZYFREED), page)
     if not has(v, page, ANON):
         v = trace(v, MmFilemapDeleteFromPageCache(page, slot_of(v, page)))

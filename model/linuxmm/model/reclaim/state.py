@@ -37,6 +37,8 @@ PINNED: Final = 1 << 12
 """Somebody holds another reference."""
 UNEVICTABLE: Final = 1 << 13
 """PG_unevictable: it was put on the list of unevictable pages."""
+LAZY: Final = 1 << 14
+"""MADV_FREE gave it up where no flag of the kernel says so (4.5 to 4.11): its entry and itself are clean."""
 
 WAITING: Final = -1
 TAKEN: Final = 0
