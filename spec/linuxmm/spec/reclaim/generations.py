@@ -107,6 +107,15 @@ def tier_of(refs: int) -> int:
 
 
 @formula("F042", "F046", source="mm/vmscan.c:positive_ctrl_err; 6.1 to 6.12")
+def weighed(refaulted: int, total: int, gain: int) -> int:
+    """One side of the comparison of two rates, multiplied across.
+
+    Ensures   fits 64 bits for fewer than 2**28 pages of each and weights up to 200
+    """
+    return refaulted * total * gain
+
+
+@formula("F042", "F046", source="mm/vmscan.c:positive_ctrl_err; 6.1 to 6.12")
 def fares_no_worse(sp: Rate, pv: Rate) -> bool:
     """Whether `pv` refaults no more often than `sp`, by weight: then it is evicted as well.
 
@@ -114,7 +123,8 @@ def fares_no_worse(sp: Rate, pv: Rate) -> bool:
     """
     if pv.refaulted < MIN_BATCH:
         return True
-    return pv.refaulted * (sp.total + MIN_BATCH) * sp.gain <= (sp.refaulted + 1) * pv.total * pv.gain
+    one = weighed(pv.refaulted, sp.total + MIN_BATCH, sp.gain)
+    return one <= weighed(sp.refaulted + 1, pv.total, pv.gain)
 
 
 @formula("F042", "F043", source="mm/vmscan.c:get_type_to_scan; 6.1 to 6.12")
