@@ -17,6 +17,7 @@ from numba.extending import models, register_model, typeof_impl
 from linuxmm.model.alloc.rules import Rules
 from linuxmm.model.objects import slub
 from linuxmm.model.reclaim.rules import Rules as ReclaimRules
+from linuxmm.model.vm.page_rules import PageRules
 
 _serial: Final = count()
 
@@ -24,7 +25,7 @@ _serial: Final = count()
 class BoundRules:
     """One kernel's rules, of compiled functions; compiled code takes it for the algorithms' `Rules`."""
 
-    def __init__(self, rules: Rules | slub.Rules | ReclaimRules) -> None:
+    def __init__(self, rules: Rules | slub.Rules | ReclaimRules | PageRules) -> None:
         self.rules = rules
         self.type = RulesType(rules)
 
@@ -32,7 +33,7 @@ class BoundRules:
 class RulesType(types.Opaque):
     """The type of one BoundRules; every BoundRules has its own."""
 
-    def __init__(self, rules: Rules | slub.Rules | ReclaimRules) -> None:
+    def __init__(self, rules: Rules | slub.Rules | ReclaimRules | PageRules) -> None:
         super().__init__(f"Rules{next(_serial)}")
         self.rules = rules
 

@@ -263,6 +263,11 @@ def drop_page(pages: Pages, frame: int) -> Pages:
     return give_frame(replace(pages, pages=pages.pages.delete(frame)), frame)
 
 
+def emptied(pages: Pages, frame: int) -> Pages:
+    """The pages with zeros in a frame that was a table."""
+    return with_bytes(pages, frame, zeros())
+
+
 def with_page(pages: Pages, frame: int, page: Page) -> Pages:
     """The pages with another struct page."""
     return replace(pages, pages=pages.pages.set(frame, page))

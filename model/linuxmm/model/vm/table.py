@@ -16,6 +16,7 @@ from linuxmm.model.vm.state import (
     Pages,
     bus_of,
     count_table,
+    emptied,
     entry,
     flushing,
     forget_mm,
@@ -24,9 +25,7 @@ from linuxmm.model.vm.state import (
     new_mm,
     take_zeroed,
     with_bus,
-    with_bytes,
     with_entry,
-    zeros,
 )
 from linuxmm.spec.registry import verb
 from linuxmm.spec.vm.folding import PGD, PMD, PTE, boundary, hardware_level, is_folded, is_table_free
@@ -229,7 +228,7 @@ def _unlink_below(
 
 
 def _give_table(pages: Pages, space: int, table: int, level: int) -> Pages:
-    pages = with_bytes(pages, table // PAGE_SIZE, zeros())
+    pages = emptied(pages, table // PAGE_SIZE)
     return count_table(give_frame(pages, table // PAGE_SIZE), space, level, -1)
 
 
@@ -242,7 +241,7 @@ def destroy(pages: Pages, space: int) -> Pages:
     if any(mm.counters.tables):
         raise ValueError(f"address space {space} still has tables: {mm.counters.tables}")
     frame = mm.root // PAGE_SIZE
-    return forget_mm(give_frame(with_bytes(pages, frame, zeros()), frame), space)
+    return forget_mm(give_frame(emptied(pages, frame), frame), space)
 
 
 # ---- large leaves ----------------------------------------------------------------------------------------

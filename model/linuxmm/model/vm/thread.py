@@ -69,7 +69,7 @@ def answer(
     number = index_from(areas, address)
     if is_in(areas, number, address):
         pages, served = serve(rules, pages, space, area_numbered(areas, number), address, kind)
-        return pages, int(served), number
+        return pages, served.value, number
     if number < nr_areas(areas) and area_numbered(areas, number).flags & VM_GROWSDOWN != 0:
         return pages, BELOW_STACK, number
     return pages, HOLE, number
