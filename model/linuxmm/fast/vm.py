@@ -12,6 +12,7 @@ from typing import Final
 
 from numpy import uintp as U  # noqa: N812
 
+from linuxmm.fast import tlb_wide
 from linuxmm.fast.arena import Int64s
 from linuxmm.fast.link import Linked
 from linuxmm.fast.translate import FLUSH
@@ -150,7 +151,8 @@ def linked(
 ) -> Function:
     """The kernel of one machine; compiled=False leaves it to the interpreter."""
     constants = {"FORMAT": fmt, "SHAPE": shape, "CONTROL": control}
-    return Linked(rules, PRIMITIVES, COLD, compiled=compiled, constants=constants).entry(run)
+    primitives = PRIMITIVES | tlb_wide.COMPILED if compiled else PRIMITIVES
+    return Linked(rules, primitives, COLD, compiled=compiled, constants=constants).entry(run)
 
 
 for _function in (attempt, serve, handle_fault, index_from):
