@@ -5,6 +5,8 @@ A slot is two words, so four slots are one line of cache.  What is found and whe
 each slot.
 """
 
+from functools import reduce
+from operator import or_
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +16,8 @@ from numba.extending import intrinsic
 from numpy import uintp as U  # noqa: N812
 
 from linuxmm.fast.arena import Int64s
-from linuxmm.fast.prefetch import _ask
+from linuxmm.fast.prefetch import COMPILED as ASKING
+from linuxmm.fast.prefetch import ask
 from linuxmm.hardware import tlb as hardware_tlb
 from linuxmm.hardware.mmu import must_walk, place_in
 from linuxmm.hardware.tlb import (
@@ -42,10 +45,13 @@ from linuxmm.spec.vm.x86_format import X86Format, is_canonical, page_number
 LANES: Final = 8
 FOUR: Final = 4
 """Slots that are looked at together."""
+AHEAD: Final = 4
+"""How many references ahead a set is asked for."""
 MASK: Final = (1 << 46) - 1
 """Bits of a checksum."""
 _WORD: Final = ir.IntType(64)
 _LINE: Final = ir.VectorType(_WORD, LANES)
+_PAIR: Final = ir.VectorType(_WORD, 2)
 _TAGS: Final = 0x55
 """Lanes of a line that hold tags."""
 
@@ -120,6 +126,17 @@ def lowest(typing: Any, mask: Any) -> Any:
     return types.int64(types.int64), emit
 
 
+def _moved_up(builder: Any, line: Any, pair: Any, rank: Any) -> Any:
+    """A line after a slot of two words came first and those before `rank` moved up by one."""
+    index = ir.IntType(32)
+    spread = ir.Constant(ir.VectorType(index, LANES), [0, 1] * (LANES // 2))
+    wide = builder.shuffle_vector(pair, pair, spread)
+    order = ir.Constant(ir.VectorType(index, LANES), [LANES, LANES + 1, *range(LANES - 2)])
+    moved = builder.shuffle_vector(line, wide, order)
+    kept = builder.load(builder.gep(_masks(builder), [index(0), _at_most(builder, rank)]))
+    return builder.or_(builder.and_(line, kept), builder.and_(moved, builder.not_(kept)))
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def push(typing: Any, slots: Any, at: Any, rank: Any, tag: Any, data: Any) -> Any:
     """Put (tag, data) first of the four slots at word `at`, those before `rank` move up by one; the last one
@@ -129,19 +146,30 @@ def push(typing: Any, slots: Any, at: Any, rank: Any, tag: Any, data: Any) -> An
         place = _line(context, builder, signature.args[0], arguments[0], arguments[1])
         line = _load(builder, place)
         index = ir.IntType(32)
-        moved_from = ir.Constant(ir.VectorType(index, LANES), [0, 0, 0, 1, 2, 3, 4, 5])
-        moved = builder.shuffle_vector(line, line, moved_from)
-        moved = builder.insert_element(moved, arguments[3], index(0))
-        moved = builder.insert_element(moved, arguments[4], index(1))
-        kept = builder.load(builder.gep(_masks(builder), [index(0), _at_most(builder, arguments[2])]))
-        line_kept = builder.and_(line, kept)
-        stored = builder.store(builder.or_(line_kept, builder.and_(moved, builder.not_(kept))), place)
+        pair = builder.insert_element(ir.Constant(_PAIR, ir.Undefined), arguments[3], index(0))
+        pair = builder.insert_element(pair, arguments[4], index(1))
+        stored = builder.store(_moved_up(builder, line, pair, arguments[2]), place)
         stored.align = 8
         last = [builder.extract_element(line, index(lane)) for lane in (LANES - 2, LANES - 1)]
         return context.make_tuple(builder, signature.return_type, last)
 
     pair = types.UniTuple(types.int64, 2)
     return pair(slots, types.int64, types.int64, types.int64, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def promote(typing: Any, slots: Any, at: Any, rank: Any) -> Any:
+    """Put the slot of a rank first of the four at word `at`."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = _line(context, builder, signature.args[0], arguments[0], arguments[1])
+        line = _load(builder, place)
+        found = builder.gep(builder.bitcast(place, _PAIR.as_pointer()), [arguments[2]])
+        stored = builder.store(_moved_up(builder, line, _load(builder, found), arguments[2]), place)
+        stored.align = 8
+        return context.get_dummy_value()
+
+    return types.void(slots, types.int64, types.int64), emit
 
 
 def find(tlb: Any, first: int, ways: int, page: int, pcid: int) -> int:
@@ -175,16 +203,18 @@ def room(tlb: Any, first: int, ways: int, page: int, pcid: int, choice: int) -> 
     return ways - 1 if choice == LRU else choice % ways
 
 
-def ask_shared(fmt: X86Format, shape: Shape, tlb: Any, va: int) -> None:
-    """Have the second-level set brought in that may hold the 4 KiB page of an address."""
+def ask_shared_at(fmt: X86Format, shape: Shape, tlb: Any, words: Int64s, at: int) -> None:
+    """Have the second-level set brought in that may hold the 4 KiB page of a reference of a stream."""
 
 
-def _ask_shared(fmt: X86Format, shape: Shape, tlb: Any, va: int) -> None:
-    at = first_slot(shape, SHARED * SIZES, page_number(fmt, va, 0)) << 1
-    _ask(tlb.slots, at)
+def _ask_shared_at(fmt: X86Format, shape: Shape, tlb: Any, words: Int64s, at: int) -> None:
+    if at >= words.size:
+        return
+    at = first_slot(shape, SHARED * SIZES, page_number(fmt, words[U(at)] >> 4, 0)) << 1
+    ask(tlb.slots, at)
     if ways_of(shape, SHARED * SIZES) > FOUR:
-        _ask(tlb.slots, at + LANES)
-        _ask(tlb.slots, at + 2 * LANES)
+        ask(tlb.slots, at + LANES)
+        ask(tlb.slots, at + 2 * LANES)
 
 
 def use(tlb: Any, first: int, rank: int, tag: int, data: int) -> Any:
@@ -218,7 +248,7 @@ def again(tlb: Any, first: int, rank: int, tag: int, data: int) -> Any:
 
 
 def _again(tlb: Any, first: int, rank: int, tag: int, data: int) -> Any:
-    push(tlb.slots, first << 1, rank, tag, data)
+    promote(tlb.slots, first << 1, rank)
     return tlb
 
 
@@ -228,29 +258,36 @@ def with_address(checksum: int, address: int) -> int:
 
 
 def permitted(control: Control) -> Int64s:
-    """For each code of an access, a bit for each of the 16 rights and states that a slot may have: whether the
-    access may use the slot as it is."""
-    words = np.zeros(8, np.int64)
+    """Two words for each code of an access: it may use a slot as it is if the bits of its data that the first
+    names are those of the second.
+
+    Requires  what `denied` and `must_walk` permit can be said so, which is checked
+    """
+    words = np.zeros(16, np.int64)
+    states = [at & RIGHTS | (DIRTY if at & 8 else 0) for at in range(16)]
     for code in range(8):
-        for at in range(16):
-            data = (at & RIGHTS) | (DIRTY if at & 8 else 0)
-            kind, user = code & 3, code & 4 == 0
-            if not denied(control, kind, user, data & RIGHTS) and not must_walk(kind, data):
-                words[code] |= 1 << at
+        kind, user = code & 3, code & 4 == 0
+        good = [
+            at for at in states if not denied(control, kind, user, at & RIGHTS) and not must_walk(kind, at)
+        ]
+        value = good[0] if good else 1 << 62
+        mask = (RIGHTS | DIRTY) & ~reduce(or_, (at ^ value for at in good), 0)
+        if [at for at in states if at & mask == value & mask and good] != good:
+            raise ValueError(f"{control}: an access of code {code} asks for more than certain bits")
+        words[2 * code], words[2 * code + 1] = mask, value & mask if good else value
     return words
 
 
 def may_use(words: Int64s, code: int, data: int) -> bool:
     """Whether an access of `code` may use a slot with these data; words are those of `permitted`."""
-    at = (data & RIGHTS) | ((data & DIRTY) >> 3)
-    return (words[U(code)] >> at) & 1 != 0  # type: ignore[no-any-return]
+    return data & words[U(code << 1)] == words[U((code << 1) + 1)]  # type: ignore[no-any-return]
 
 
 def hit(
     fmt: X86Format, shape: Shape, words: Int64s, tlb: Tlb, pcid: int, va: int, code: int
 ) -> tuple[Tlb, int, bool]:
-    """What `linuxmm.hardware.mmu.reference` does with an access that a first-level slot of a 4 KiB page serves:
-    the physical address, and whether one does; if not, nothing is done.
+    """What `linuxmm.hardware.mmu.reference` does with an access that a first-level slot of a 4 KiB page
+    serves: the physical address, and whether one does; if not, nothing is done.
 
     words  those of `permitted`
     """
@@ -297,12 +334,12 @@ def stretch(
     return tlb, at, checksum, address
 
 
-COMPILED: Final[dict[Function, Function]] = {
+COMPILED: Final[dict[Function, Function]] = ASKING | {
     hardware_tlb.find: find,
     hardware_tlb.room: room,
     hardware_tlb.use: use,
     near: _near,
-    ask_shared: _ask_shared,
+    ask_shared_at: _ask_shared_at,
     again: _again,
 }
 """What searches and orders sets in compiled code."""

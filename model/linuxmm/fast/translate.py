@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 
 from linuxmm.fast import parts, tlb_wide
 from linuxmm.fast.parts import kernel_of, part
-from linuxmm.fast.tlb_wide import LANES, MASK, ask_shared, lines_of, permitted, stretch, with_address
+from linuxmm.fast.tlb_wide import (
+    AHEAD,
+    LANES,
+    MASK,
+    ask_shared_at,
+    lines_of,
+    permitted,
+    stretch,
+    with_address,
+)
 from linuxmm.hardware import bus as hardware_bus
 from linuxmm.hardware import mmu, tables, x86_walk
 from linuxmm.hardware import tlb as hardware_tlb
@@ -176,8 +185,7 @@ def run(bus: Bus, tlb: Tlb, contexts: Int64s, words: Int64s, leaf: int, limit: i
             else:
                 tlb = invalidate(FORMAT, SHAPE, tlb, code - FLUSH, pcid, va)
             continue
-        if at + 4 < words.size:
-            ask_shared(FORMAT, SHAPE, tlb, words[U(at + 4)] >> 4)
+        ask_shared_at(FORMAT, SHAPE, tlb, words, at + AHEAD)
         kind = code & 3
         user = code & SUPERVISOR == 0
         tlb, bus, use = reference(FORMAT, SHAPE, CONTROL, tlb, bus, root, pcid, va, kind, user, LRU)

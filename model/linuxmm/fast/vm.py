@@ -15,6 +15,7 @@ from numpy import uintp as U  # noqa: N812
 from linuxmm.fast import tlb_wide
 from linuxmm.fast.arena import Int64s
 from linuxmm.fast.link import Linked
+from linuxmm.fast.tlb_wide import AHEAD, MASK, ask_shared_at, permitted, stretch, with_address
 from linuxmm.fast.translate import FLUSH
 from linuxmm.fast.vm_arena import (
     AREA_WORDS,
@@ -46,6 +47,7 @@ RULES: Final[PageRules] = page_rules(kernel("6.12"))
 FORMAT: X86Format = X86_64
 SHAPE: Shape = SKYLAKE
 CONTROL: Control = KERNEL_CONTROL
+PERMITTED: Int64s = permitted(CONTROL)
 
 # Cells of the state.
 CHECKSUM: Final = 0
@@ -55,7 +57,6 @@ UNTRANSLATABLE: Final = 13
 WRITTEN: Final = 14  # areas that were written for the first time
 LAST: Final = 15  # status, address, level, code of the last reference
 CELLS: Final = 19
-_MASK: Final = (1 << 46) - 1
 
 
 def run(
@@ -69,12 +70,22 @@ def run(
     checksum = state[CHECKSUM]
     hits = 0
     status = address = level = code_of = 0
-    for at in range(words.size):
+    at = 0
+    while at < words.size:
+        start = at
+        tlb, at, checksum, found = stretch(FORMAT, SHAPE, PERMITTED, tlb, pcid, words, at, checksum)
+        if at > start:
+            hits += at - start
+            status, address, level, code_of = TRANSLATED, found, 0, 0
+            if at == words.size:
+                break
+        ask_shared_at(FORMAT, SHAPE, tlb, words, at + AHEAD)
         word = words[U(at)]
         code = word & 15
         va = word >> 4
         if code >= FLUSH:
             tlb = invalidate(FORMAT, SHAPE, tlb, code - FLUSH, pcid, va)
+            at += 1
             continue
         while True:
             pages, tlb, use, outcome, number = attempt(
@@ -115,11 +126,12 @@ def run(
                 hits += 1
             else:
                 state[U(BY + use.by)] += 1
-            checksum = (checksum * 31 + (address >> 12) + 7) & _MASK
+            checksum = with_address(checksum, address)
         else:
             if status != PAGE_FAULT:
                 state[UNTRANSLATABLE] += 1
-            checksum = (checksum * 31 + status + code_of + 11) & _MASK
+            checksum = (checksum * 31 + status + code_of + 11) & MASK
+        at += 1
     finish(state, checksum, hits, status, address, level, code_of)
     return words.size
 
@@ -150,7 +162,7 @@ def linked(
     rules: PageRules, fmt: X86Format, shape: Shape, control: Control, compiled: bool = True
 ) -> Function:
     """The kernel of one machine; compiled=False leaves it to the interpreter."""
-    constants = {"FORMAT": fmt, "SHAPE": shape, "CONTROL": control}
+    constants = {"FORMAT": fmt, "SHAPE": shape, "CONTROL": control, "PERMITTED": permitted(control)}
     primitives = PRIMITIVES | tlb_wide.COMPILED if compiled else PRIMITIVES
     return Linked(rules, primitives, COLD, compiled=compiled, constants=constants).entry(run)
 
