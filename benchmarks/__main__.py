@@ -12,6 +12,7 @@ from rich.table import Table
 from benchmarks import (
     bench_allocator,
     bench_checker,
+    bench_faults,
     bench_reclaim,
     bench_slub,
     bench_traces,
@@ -26,7 +27,7 @@ AREAS: Final[dict[str, Callable[[], Mapping[str, Figures]]]] = {
     "reclaim": bench_reclaim.run,
     "traces": bench_traces.run,
     "checker": bench_checker.run,
-    "vm": bench_translate.run,
+    "vm": lambda: {**bench_translate.run(), **bench_faults.run()},
 }
 """What `--only` names."""
 

@@ -58,7 +58,7 @@ class _CTranslation:
         self._run = library.translate_run
         self._run.restype = ctypes.c_int64
         self.words = np.zeros(FRAMES * 512, np.int64)
-        self.slots = np.zeros_like(pack_tlb(Tlb()).slots)
+        self.slots = pack_tlb(Tlb()).slots
         self.contexts = np.array([FIRST, 0], np.int64)
         self.state = np.zeros(15, np.int64)
         self.state[FRESH], self.state[NEXT], self.state[CONTEXT] = FIRST + 4096, 1 << 32, 0

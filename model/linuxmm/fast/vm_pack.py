@@ -1,10 +1,13 @@
 """Address spaces as arrays when nothing is in them, and the model's form of what is there now."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from mmap import MADV_NOHUGEPAGE, mmap
 
 import numpy as np
 from immutables import Map
 
+from linuxmm.fast.arena import Int64s
 from linuxmm.fast.translate import FastBus, unpack_bus
 from linuxmm.fast.vm_arena import (
     ANON,
@@ -60,7 +63,7 @@ def fresh(fmt: X86Format, frames: int, first: int = 1) -> FastPages:
     st[FREED], st[UNUSED], st[NR_FRAMES] = NOTHING, 1, frames
     return FastPages(
         fmt,
-        np.zeros(frames << 9, np.int64),
+        sparse_words(frames << 9),
         first << 12,
         np.zeros(frames * FRAME_WORDS, np.int32),
         np.zeros(1, np.int32),
@@ -68,6 +71,20 @@ def fresh(fmt: X86Format, frames: int, first: int = 1) -> FastPages:
         st,
         first,
     )
+
+
+def sparse_words(count: int) -> Int64s:
+    """Words that are 0; a page of them takes memory when it is written, and no huge page does.
+
+    Errors    MemoryError
+    """
+    try:
+        room = mmap(-1, count << 3)
+    except OSError as error:
+        raise MemoryError(f"no room for {count} words: {error.strerror}") from error
+    with suppress(OSError):  # a kernel without huge pages
+        room.madvise(MADV_NOHUGEPAGE)
+    return np.frombuffer(room, np.int64)
 
 
 def with_object(pages: FastPages, number: int, size: int, shared_memory: bool) -> FastPages:
