@@ -245,6 +245,22 @@ def test_long_streams_give_the_same_compiled(version: str, fmt: X86Format) -> No
     assert np.array_equal(compiled.tlb.slots, plain.tlb.slots)
 
 
+def test_a_stream_is_its_references_one_by_one() -> None:
+    """One by one they are the model's; in a stream the page that was last used is not looked for again."""
+    rng = np.random.default_rng(11)
+    places = np.repeat(rng.choice(PLACES, 900), rng.integers(1, 5, 900))
+    words = stream(rng.choice((READ, WRITE, FETCH), places.size), places)
+    together, singly = (pair("6.12.117", X86_64, True)[1] for _ in range(2))
+    for one in (together, singly):
+        one.call(calls.Mmap(BASE, 0xC000, 3, 0x32))
+    together.run(words)
+    for at in range(words.size):
+        singly.run(words[at : at + 1])
+    assert together.state.tolist() == singly.state.tolist()
+    assert np.array_equal(together.tlb.slots, singly.tlb.slots)
+    assert unpack(together.layer.pages) == unpack(singly.layer.pages)
+
+
 def read_then_write(version: str) -> FastProcess:
     """Two anonymous pages and two of a file, each read and then written; a shared one written."""
     _, fast = pair(version, X86_64, False)

@@ -45,6 +45,7 @@ from linuxmm.spec.vm.x86_format import X86Format, is_canonical, page_number
 LANES: Final = 8
 FOUR: Final = 4
 """Slots that are looked at together."""
+NO_PAGE: Final = -1 << 60
 AHEAD: Final = 4
 """How many references ahead a set is asked for."""
 MASK: Final = (1 << 46) - 1
@@ -287,7 +288,7 @@ def hit(
     fmt: X86Format, shape: Shape, words: Int64s, tlb: Tlb, pcid: int, va: int, code: int
 ) -> tuple[Tlb, int, bool]:
     """What `linuxmm.hardware.mmu.reference` does with an access that a first-level slot of a 4 KiB page
-    serves: the physical address, and whether one does; if not, nothing is done.
+    serves: the slot's data, and whether one does; if not, nothing is done.
 
     words  those of `permitted`
     """
@@ -304,8 +305,7 @@ def hit(
     data = slot_data(tlb, first + rank)
     if not may_use(words, code, data):
         return tlb, 0, False
-    tlb = again(tlb, first, rank, slot_tag(tlb, first + rank), data)
-    return tlb, place_in(va, data, fmt, 0), True
+    return again(tlb, first, rank, slot_tag(tlb, first + rank), data), data, True
 
 
 def stretch(
@@ -319,16 +319,32 @@ def stretch(
     checksum: int,
 ) -> tuple[Tlb, int, int, int]:
     """Make the references from `at` on that `hit` makes: (TLB, the first that it does not make, checksum, the
-    last address)."""
+    last address).
+
+    The slot of the page that data, or code, was last in is the first of its set: it is used as it is.
+    """
     address = 0
+    data_page = code_page = NO_PAGE
+    data_slot = code_slot = 0
     while at < words.size:
         word = words[U(at)]
         if word & 8 != 0:
             break
-        tlb, found, served = hit(fmt, shape, permits, tlb, pcid, word >> 4, word & 15)
-        if not served:
-            break
-        address = found
+        code = word & 15
+        va = word >> 4
+        fetch = code & 3 == FETCH
+        slot = code_slot if fetch else data_slot
+        if va >> 12 != (code_page if fetch else data_page) or not may_use(permits, code, slot):
+            tlb, slot, served = hit(fmt, shape, permits, tlb, pcid, va, code)
+            if not served:
+                break
+            if fetch:
+                code_page = va >> 12
+                code_slot = slot
+            else:
+                data_page = va >> 12
+                data_slot = slot
+        address = place_in(va, slot, fmt, 0)
         checksum = with_address(checksum, address)
         at += 1
     return tlb, at, checksum, address
