@@ -72,7 +72,7 @@ def place_in(va: int, data: int, fmt: X86Format, level: int) -> int:
 
 def must_walk(kind: int, data: int) -> bool:
     """Whether an access that hits has to walk again: a write through a translation that is not dirty."""
-    return kind == WRITE and data & DIRTY == 0
+    return (kind == WRITE) & (data & DIRTY == 0)
 
 
 def held(fmt: X86Format, walk: Walk) -> int:

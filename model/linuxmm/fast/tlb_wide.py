@@ -7,6 +7,7 @@ each slot.
 
 from functools import reduce
 from operator import or_
+from types import FunctionType
 from typing import Any, Final
 
 import numpy as np
@@ -62,8 +63,8 @@ def _masks(builder: Any) -> Any:
 
     A table, so that lines are always stored whole: what is stored in part is slow to read again.
     """
-    rows = [[-1 if lane // 2 > rank else 0 for lane in range(LANES)] for rank in range(FOUR + 1)]
-    kind = ir.ArrayType(_LINE, FOUR + 1)
+    rows = [[-1 if lane // 2 > rank else 0 for lane in range(LANES)] for rank in range(FOUR)]
+    kind = ir.ArrayType(_LINE, FOUR)
     name = "linuxmm_slots_behind"
     if name not in builder.module.globals:
         table = ir.GlobalVariable(builder.module, kind, name)
@@ -71,11 +72,6 @@ def _masks(builder: Any) -> Any:
         table.global_constant = True
         table.initializer = ir.Constant(kind, [ir.Constant(_LINE, row) for row in rows])
     return builder.module.globals[name]
-
-
-def _at_most(builder: Any, rank: Any) -> Any:
-    most = _WORD(FOUR)
-    return builder.select(builder.icmp_signed("<", rank, most), rank, most)
 
 
 def lines_of(words: int) -> Int64s:
@@ -127,35 +123,57 @@ def lowest(typing: Any, mask: Any) -> Any:
     return types.int64(types.int64), emit
 
 
-def _moved_up(builder: Any, line: Any, pair: Any, rank: Any) -> Any:
-    """A line after a slot of two words came first and those before `rank` moved up by one."""
+def _shifted(builder: Any, line: Any, pair: Any) -> Any:
+    """A line after a slot of two words came first and the others moved up by one."""
     index = ir.IntType(32)
     spread = ir.Constant(ir.VectorType(index, LANES), [0, 1] * (LANES // 2))
     wide = builder.shuffle_vector(pair, pair, spread)
     order = ir.Constant(ir.VectorType(index, LANES), [LANES, LANES + 1, *range(LANES - 2)])
-    moved = builder.shuffle_vector(line, wide, order)
-    kept = builder.load(builder.gep(_masks(builder), [index(0), _at_most(builder, rank)]))
-    return builder.or_(builder.and_(line, kept), builder.and_(moved, builder.not_(kept)))
+    return builder.shuffle_vector(line, wide, order)
+
+
+def _moved_up(builder: Any, line: Any, pair: Any, rank: Any) -> Any:
+    """A line after a slot of two words came first and those before `rank`, below FOUR, moved up by one."""
+    kept = builder.load(builder.gep(_masks(builder), [ir.IntType(32)(0), rank]))
+    moved = builder.and_(_shifted(builder, line, pair), builder.not_(kept))
+    return builder.or_(builder.and_(line, kept), moved)
+
+
+def _pair(builder: Any, tag: Any, data: Any) -> Any:
+    index = ir.IntType(32)
+    pair = builder.insert_element(ir.Constant(_PAIR, ir.Undefined), tag, index(0))
+    return builder.insert_element(pair, data, index(1))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def push(typing: Any, slots: Any, at: Any, rank: Any, tag: Any, data: Any) -> Any:
-    """Put (tag, data) first of the four slots at word `at`, those before `rank` move up by one; the last one
-    as it was."""
+def shift(typing: Any, slots: Any, at: Any, tag: Any, data: Any) -> Any:
+    """Put (tag, data) first of the four slots at word `at`; the others move up by one, the last one out."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = _line(context, builder, signature.args[0], arguments[0], arguments[1])
         line = _load(builder, place)
-        index = ir.IntType(32)
-        pair = builder.insert_element(ir.Constant(_PAIR, ir.Undefined), arguments[3], index(0))
-        pair = builder.insert_element(pair, arguments[4], index(1))
-        stored = builder.store(_moved_up(builder, line, pair, arguments[2]), place)
+        stored = builder.store(_shifted(builder, line, _pair(builder, *arguments[2:])), place)
         stored.align = 8
+        index = ir.IntType(32)
         last = [builder.extract_element(line, index(lane)) for lane in (LANES - 2, LANES - 1)]
         return context.make_tuple(builder, signature.return_type, last)
 
     pair = types.UniTuple(types.int64, 2)
-    return pair(slots, types.int64, types.int64, types.int64, types.int64), emit
+    return pair(slots, types.int64, types.int64, types.int64), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def push(typing: Any, slots: Any, at: Any, rank: Any, tag: Any, data: Any) -> Any:
+    """Put (tag, data) first of the four slots at word `at`; those before `rank`, below FOUR, move up."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = _line(context, builder, signature.args[0], arguments[0], arguments[1])
+        pair = _pair(builder, *arguments[3:])
+        stored = builder.store(_moved_up(builder, _load(builder, place), pair, arguments[2]), place)
+        stored.align = 8
+        return context.get_dummy_value()
+
+    return types.void(slots, types.int64, types.int64, types.int64, types.int64), emit
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -221,12 +239,12 @@ def _ask_shared_at(fmt: X86Format, shape: Shape, tlb: Any, words: Int64s, at: in
 def use(tlb: Any, first: int, rank: int, tag: int, data: int) -> Any:
     tlb.held[first >> BANK_SHIFT] = 1
     at = first << 1
-    while True:
-        tag, data = push(tlb.slots, at, rank, tag, data)
-        if rank < FOUR:
-            return tlb
+    while rank >= FOUR:
+        tag, data = shift(tlb.slots, at, tag, data)
         rank -= FOUR
         at += LANES
+    push(tlb.slots, at, rank, tag, data)
+    return tlb
 
 
 def near(tlb: Any, first: int, ways: int, page: int, pcid: int) -> int:
@@ -348,6 +366,26 @@ def stretch(
         checksum = with_address(checksum, address)
         at += 1
     return tlb, at, checksum, address
+
+
+DENIED: Final = 0
+
+
+def _denied_by_table(control: Control, kind: int, user: bool, rights: int) -> bool:
+    return (DENIED >> ((user << 5) | (kind << 3) | rights)) & 1 != 0
+
+
+def without_branches(control: Control) -> dict[Function, Function]:
+    """What stands for `denied` in compiled code for these control bits: a table of its answers."""
+    table = 0
+    for at in range(64):
+        kind, user = (at >> 3) & 3, at >= 32
+        if kind <= FETCH and denied(control, kind, user, at & RIGHTS):
+            table |= 1 << at
+    namespace = {**_denied_by_table.__globals__, "DENIED": table}
+    made = FunctionType(_denied_by_table.__code__, namespace, "denied")
+    made.__module__, made.__qualname__ = __name__, f"denied_{table:x}"
+    return {denied: made}
 
 
 COMPILED: Final[dict[Function, Function]] = ASKING | {

@@ -265,7 +265,8 @@ class _Linked:
             "PERMITTED": permitted(control),
         }
         self._compiled = compiled
-        relink = Relinker(PRIMITIVES | tlb_wide.COMPILED if compiled else PRIMITIVES, wrap=self._wrap)
+        wide = tlb_wide.COMPILED | tlb_wide.without_branches(control) if compiled else {}
+        relink = Relinker(PRIMITIVES | wide, wrap=self._wrap)
         text = b"".join(Path(str(module.__file__)).read_bytes() for module in _COMPILED)
         self._tag = hashlib.sha256(text + repr(self._constants).encode()).hexdigest()[:16]
         assert isinstance(run, FunctionType)

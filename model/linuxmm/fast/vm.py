@@ -163,8 +163,8 @@ def linked(
 ) -> Function:
     """The kernel of one machine; compiled=False leaves it to the interpreter."""
     constants = {"FORMAT": fmt, "SHAPE": shape, "CONTROL": control, "PERMITTED": permitted(control)}
-    primitives = PRIMITIVES | tlb_wide.COMPILED if compiled else PRIMITIVES
-    return Linked(rules, primitives, COLD, compiled=compiled, constants=constants).entry(run)
+    wide = tlb_wide.COMPILED | tlb_wide.without_branches(control) if compiled else {}
+    return Linked(rules, PRIMITIVES | wide, COLD, compiled=compiled, constants=constants).entry(run)
 
 
 for _function in (attempt, serve, handle_fault, index_from):
