@@ -103,6 +103,9 @@ def test_areas_out_of_order_and_none_at_all(tmp_path: Path) -> None:
     path.write_text("".join(MAPS.splitlines(keepends=True)[1::-1]))
     with pytest.raises(BadEvidence, match="maps:2: expected areas in order, apart, and not empty"):
         from_maps(Arch.X86_64, path)
+    path.write_text(MAPS.replace("00001000 08:01", "10000000000 08:01"))
+    with pytest.raises(BadEvidence, match=r"maps:2: offset: expected files of up to 2\*\*40 bytes"):
+        from_maps(Arch.X86_64, path)
     path.write_text(MAPS.splitlines(keepends=True)[-1])
     with pytest.raises(BadEvidence, match="maps: expected areas; there are none"):
         from_maps(Arch.X86_64, path)

@@ -122,7 +122,7 @@ class Linked:
         if function.__name__ not in self._cold:
             return part(function, inline=True)
         outlined = part(function, inline=False)
-        same = _in_place(function, outlined)
+        same = in_place(function, outlined)
         if same is None:
             return outlined
         same.__qualname__ = f"{function.__qualname__}_in_place"
@@ -162,7 +162,7 @@ def _shown(value: object) -> str:
     return repr(value)
 
 
-def _in_place(function: FunctionType, outlined: Function) -> FunctionType | None:
+def in_place(function: FunctionType, outlined: Function) -> FunctionType | None:
     """A call of `outlined` that answers with the caller's zone, machine or cache, or None.
 
     Arrays change in place, so the state returned is the state passed; without this the compiler would have to

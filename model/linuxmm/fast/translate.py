@@ -19,6 +19,7 @@ from numpy import uintp as U  # noqa: N812
 from numpy.typing import NDArray
 
 from linuxmm.fast import parts, tlb_wide
+from linuxmm.fast.link import in_place
 from linuxmm.fast.parts import kernel_of, part
 from linuxmm.fast.tlb_wide import (
     AHEAD,
@@ -165,14 +166,16 @@ def run(bus: Bus, tlb: Tlb, contexts: Int64s, words: Int64s, leaf: int, limit: i
     hits = 0
     use = Use(0, 0, 0, 0, 0)
     at = 0
+    near = True  # the reference before was a first-level hit
     while at < words.size:
-        start = at
-        tlb, at, checksum, address = stretch(FORMAT, SHAPE, PERMITTED, tlb, pcid, words, at, checksum)
-        if at > start:
-            hits += at - start
-            use = Use(TRANSLATED, address, 0, 0, BY_FIRST)
-            if at == words.size:
-                break
+        if near:
+            start = at
+            tlb, at, checksum, address = stretch(FORMAT, SHAPE, PERMITTED, tlb, pcid, words, at, checksum)
+            if at > start:
+                hits += at - start
+                use = Use(TRANSLATED, address, 0, 0, BY_FIRST)
+                if at == words.size:
+                    break
         word = words[U(at)]
         at += 1
         code = word & 15
@@ -200,8 +203,9 @@ def run(bus: Bus, tlb: Tlb, contexts: Int64s, words: Int64s, leaf: int, limit: i
                 state[NEXT] += 4096
                 state[MAPPED] += 1
                 tlb, bus, use = reference(FORMAT, SHAPE, CONTROL, tlb, bus, root, pcid, va, kind, user, LRU)
+        near = use.status == TRANSLATED and use.by == BY_FIRST
         if use.status == TRANSLATED:
-            if use.by == BY_FIRST:
+            if near:
                 hits += 1
             else:
                 state[U(BY + use.by)] += 1
@@ -225,18 +229,8 @@ def finish(state: Int64s, checksum: int, hits: int, use: Use) -> None:
 
 # ---- compiling -------------------------------------------------------------------------------------------
 
-COLD: Final = frozenset({"invalidate"})
+COLD: Final = frozenset({"invalidate", "stretch"})
 """Functions compiled on their own instead of into their callers."""
-
-
-def _in_place(function: FunctionType, outlined: Function) -> FunctionType:
-    """A call of `outlined` that answers with the caller's TLB, which it has changed in place."""
-    names = ", ".join(function.__code__.co_varnames[: function.__code__.co_argcount])
-    namespace: dict[str, Function] = {"outlined": outlined}
-    exec(f"def {function.__name__}({names}):\n outlined({names})\n return tlb\n", namespace)
-    made = namespace[function.__name__]
-    assert isinstance(made, FunctionType)
-    return made
 
 
 _COMPILED: Final = (
@@ -287,7 +281,8 @@ class _Linked:
         function.__qualname__ += "_" + self._tag
         if function.__name__ not in COLD:
             return part(function, inline=True)
-        same = _in_place(function, part(function, inline=False))
+        same = in_place(function, part(function, inline=False))
+        assert same is not None
         same.__qualname__ = f"{function.__qualname__}_in_place"
         same.__module__ = function.__module__
         return part(same, inline=True)

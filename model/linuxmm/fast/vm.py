@@ -71,14 +71,16 @@ def run(
     hits = 0
     status = address = level = code_of = 0
     at = 0
+    near = True  # the reference before was a first-level hit
     while at < words.size:
-        start = at
-        tlb, at, checksum, found = stretch(FORMAT, SHAPE, PERMITTED, tlb, pcid, words, at, checksum)
-        if at > start:
-            hits += at - start
-            status, address, level, code_of = TRANSLATED, found, 0, 0
-            if at == words.size:
-                break
+        if near:
+            start = at
+            tlb, at, checksum, found = stretch(FORMAT, SHAPE, PERMITTED, tlb, pcid, words, at, checksum)
+            if at > start:
+                hits += at - start
+                status, address, level, code_of = TRANSLATED, found, 0, 0
+                if at == words.size:
+                    break
         ask_shared_at(FORMAT, SHAPE, tlb, words, at + AHEAD)
         word = words[U(at)]
         code = word & 15
@@ -121,8 +123,9 @@ def run(
         address = use.address
         level = use.level
         code_of = use.code
+        near = status == TRANSLATED and use.by == BY_FIRST
         if status == TRANSLATED:
-            if use.by == BY_FIRST:
+            if near:
                 hits += 1
             else:
                 state[U(BY + use.by)] += 1
@@ -154,7 +157,7 @@ def finish(state: Int64s, checksum: int, hits: int, status: int, address: int, l
     state[LAST + 3] = code
 
 
-COLD: Final = frozenset({"invalidate", "answer"})
+COLD: Final = frozenset({"invalidate", "answer", "stretch"})
 
 
 @lru_cache(maxsize=32)

@@ -96,8 +96,10 @@ def with_object(pages: FastPages, number: int, size: int, shared_memory: bool) -
     objects[: pages.objects.size] = pages.objects
     at = number * OBJECT_WORDS
     objects[at + SIZE], objects[at + SWAPS], objects[at + BASE] = size, shared_memory, pages.cache.size
-    room = np.zeros((size + 4095) >> 12, np.int32)
-    return pages._replace(objects=objects, cache=np.concatenate([pages.cache, room]))
+    cache = np.zeros(pages.cache.size + ((size + 4095) >> 12), np.int32)
+    used = np.flatnonzero(pages.cache)
+    cache[used] = pages.cache[used]
+    return pages._replace(objects=objects, cache=cache)
 
 
 def pack_areas(space: AddressSpace, number_of: Callable[[int | None], int]) -> FastAreas:

@@ -34,6 +34,7 @@ from linuxmm.spec.vocabulary import PAGE_SHIFT
 ARCHES: Final = {"i386": Arch.I386, "pae": Arch.I386_PAE}
 TASK_SIZE: Final = {Arch.I386: 0xC0000000, Arch.I386_PAE: 0xC0000000, Arch.X86_64: 0x7FFFFFFFF000}
 FIVE_LEVELS: Final = Version(4, 14)
+LARGEST_FILE: Final = 1 << 40
 _KINDS: Final = {"read": READ, "write": WRITE, "fetch": FETCH}
 _ALL: Final = vm.VM_READ | vm.VM_WRITE | vm.VM_EXEC | vm.VM_MAYREAD | vm.VM_MAYWRITE | vm.VM_MAYEXEC
 
@@ -106,7 +107,7 @@ def read_workload(path: Path) -> Workload:
 
 def _check(line: WorkloadLine, path: Path, number: int) -> None:
     """Refuse numbers out of range."""
-    if line.file is not None and not 0 <= line.file.size <= 1 << 40:
+    if line.file is not None and not 0 <= line.file.size <= LARGEST_FILE:
         raise BadEvidence(str(path), "expected a size of 0 to 2**40 bytes", line=number, where="size")
     if line.references is not None and line.references < 0:
         raise BadEvidence(str(path), "expected a number of references", line=number, where="references")
@@ -178,6 +179,8 @@ def from_maps(arch: Arch, path: Path) -> Beginning:
         if line.inode:
             number = numbers.setdefault((line.device, line.inode), FIRST_FILE + len(numbers))
             sizes[number] = max(sizes.get(number, 0), line.offset + line.end - line.start)
+            if sizes[number] > LARGEST_FILE:
+                raise BadEvidence(str(path), "expected files of up to 2**40 bytes", line=at, where="offset")
         areas.append(_area(line, number))
     if not areas:
         raise BadEvidence(str(path), "expected areas; there are none")
