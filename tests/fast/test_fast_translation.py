@@ -31,7 +31,7 @@ from linuxmm.hardware.bus import Bus, store_entry
 from linuxmm.hardware.memory import Range, physical_memory, poisoned
 from linuxmm.hardware.mmu import must_walk, reference
 from linuxmm.hardware.tables import map_leaf
-from linuxmm.hardware.tlb import LRU, SKYLAKE, TINY, Tlb, invalidate
+from linuxmm.hardware.tlb import LRU, NO_BANK, SKYLAKE, TINY, Tlb, invalidate, shape_of
 from linuxmm.hardware.x86_walk import PAGE_FAULT
 from linuxmm.spec.vm.x86_entry import DIRTY, FETCH, READ, WRITE, Control, denied
 from linuxmm.spec.vm.x86_format import FORMATS, I386, X86_64, X86_64_LA57, X86Format, canonical, level_shift
@@ -236,3 +236,34 @@ def test_what_an_access_may_use_is_what_it_is_permitted() -> None:
             kind, user = code & 3, code < SUPERVISOR
             expected = not denied(control, kind, user, rights) and not must_walk(kind, rights | dirty)
             assert may_use(words, code, rights | dirty | 0x7000) == expected
+
+
+ODD = shape_of(
+    data=((1, 6), (0, 5), (0, 3)),
+    code=((0, 7), (0, 1), NO_BANK),
+    shared=((1, 13), (0, 31), (0, 9)),
+    tables=((0, 9), (0, 3), (0, 2)),
+)
+"""Sets of which four slots at a time do not come out even."""
+
+
+def test_sets_of_any_size_are_searched_and_ordered_alike() -> None:
+    rng = np.random.default_rng(3)
+    count = 6000
+    codes = rng.choice([READ, WRITE, FETCH, FLUSH + 0, FLUSH + 2], count, p=[0.4, 0.3, 0.27, 0.028, 0.002])
+    words = stream(codes, (rng.random(count) ** 2 * 60).astype(np.int64) << 12)
+    machines = []
+    for compiled in (True, False):
+        bus = pack_bus(Bus(physical_memory((Range(0x1000, 0x41000),))))
+        tlb = pack_tlb(Tlb())
+        machines.append(
+            FastTranslation(
+                X86_64, ODD, CONTROL, bus, tlb, ((0x1000, 3),), leaf=7, fresh=0x2000, compiled=compiled
+            )
+        )
+        machines[-1].run(words)
+    one, two = machines
+    assert one.state.tolist() == two.state.tolist()
+    assert unpack_tlb(one.tlb) == unpack_tlb(two.tlb)
+    assert np.array_equal(one.bus.words, two.bus.words)
+    assert min(one.state[BY : BY + 4]) > 20
