@@ -12,6 +12,7 @@ from rich.table import Table
 from benchmarks import (
     bench_allocator,
     bench_checker,
+    bench_faults,
     bench_policies,
     bench_reclaim,
     bench_slub,
@@ -28,7 +29,7 @@ AREAS: Final[dict[str, Callable[[], Mapping[str, Figures]]]] = {
     "policies": bench_policies.run,
     "traces": bench_traces.run,
     "checker": bench_checker.run,
-    "vm": bench_translate.run,
+    "vm": lambda: {**bench_translate.run(), **bench_faults.run()},
 }
 """What `--only` names."""
 

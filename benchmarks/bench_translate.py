@@ -8,6 +8,8 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -43,12 +45,27 @@ def locality(count: int, share: float, working: int, seed: int = 1) -> Int64s:
     return stream((rng.random(count) < 1 / 3).astype(np.int64), address)
 
 
-STREAMS: Final = {
-    "translate, high locality": (0.995, 1 << 11),
-    "translate, two in five miss both levels": (0.5, 1 << 13),
-    "translate, nearly all miss": (0.0, 1 << 16),
+def program(count: int, seed: int = 1) -> Int64s:
+    """Three fetches to two loads or stores; each stays in a page for a while: 16 of code, 40 of data."""
+    rng = np.random.default_rng(seed)
+    fetch = rng.random(count) < 0.6
+    moves = rng.random(count) < np.where(fetch, 0.05, 0.25)
+    page = np.where(fetch, 4096 + rng.integers(0, 16, count), rng.integers(0, 40, count))
+    for own in (fetch, ~fetch):
+        at = np.flatnonzero(own)
+        last = np.maximum.accumulate(np.where(moves[at], np.arange(at.size), 0))
+        page[at] = page[at[last]]
+    kind = np.where(fetch, 2, rng.random(count) < 1 / 3)
+    return stream(kind, 0x5555_5555_0000 + (page << 12) + (rng.integers(0, 512, count) << 3))
+
+
+STREAMS: Final[dict[str, Callable[[int], Int64s]]] = {
+    "translate, a program": program,
+    "translate, high locality": partial(locality, share=0.995, working=1 << 11),
+    "translate, two in five miss both levels": partial(locality, share=0.5, working=1 << 13),
+    "translate, nearly all miss": partial(locality, share=0.0, working=1 << 16),
 }
-"""Share of references to the hot pages, and size of the working set in pages."""
+"""The words of so many references."""
 
 
 class _CTranslation:
@@ -58,7 +75,7 @@ class _CTranslation:
         self._run = library.translate_run
         self._run.restype = ctypes.c_int64
         self.words = np.zeros(FRAMES * 512, np.int64)
-        self.slots = np.zeros_like(pack_tlb(Tlb()).slots)
+        self.slots = pack_tlb(Tlb()).slots
         self.contexts = np.array([FIRST, 0], np.int64)
         self.state = np.zeros(15, np.int64)
         self.state[FRESH], self.state[NEXT], self.state[CONTEXT] = FIRST + 4096, 1 << 32, 0
@@ -113,9 +130,11 @@ def _agree(ours: FastTranslation, theirs: _CTranslation) -> None:
         raise RuntimeError(f"the C twin disagrees: {ours.state.tolist()} here, {theirs.state.tolist()} there")
 
 
-def rounds_of(share: float, working: int, count: int, rounds: int) -> tuple[list[float], list[float], Int64s]:
+def rounds_of(
+    make: Callable[[int], Int64s], count: int, rounds: int
+) -> tuple[list[float], list[float], Int64s]:
     """(seconds here, seconds in C, state here) of paired, interleaved rounds."""
-    words = np.split(locality(count * (rounds + 1), share, working), rounds + 1)
+    words = np.split(make(count * (rounds + 1)), rounds + 1)
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = _ours(), _CTranslation(_library(folder))
         mine, twin = [], []
@@ -132,8 +151,8 @@ def rounds_of(share: float, working: int, count: int, rounds: int) -> tuple[list
 def run(rounds: int = ROUNDS, count: int = REFERENCES) -> dict[str, dict[str, float]]:
     """{stream: figures}."""
     found = {}
-    for name, (share, working) in STREAMS.items():
-        ours, twin, state = rounds_of(share, working, count, rounds)
+    for name, make in STREAMS.items():
+        ours, twin, state = rounds_of(make, count, rounds)
         used = state[1:5] / state[1:5].sum()
         found[name] = {
             "ns_per_op": statistics.median(ours) / count * 1e9,

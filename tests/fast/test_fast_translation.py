@@ -1,15 +1,19 @@
 """Compiled TLBs and walks are the machine's own: equal results, slots, tables and marks after every step."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linuxmm.fast.tlb_wide import may_use, permitted
 from linuxmm.fast.translate import (
     BY,
     FAULTS,
     FLUSH,
     FRESH,
+    LAST,
     MAPPED,
     NEXT,
     REFUSED,
@@ -25,11 +29,11 @@ from linuxmm.fast.translate import (
 )
 from linuxmm.hardware.bus import Bus, store_entry
 from linuxmm.hardware.memory import Range, physical_memory, poisoned
-from linuxmm.hardware.mmu import reference
+from linuxmm.hardware.mmu import must_walk, reference
 from linuxmm.hardware.tables import map_leaf
-from linuxmm.hardware.tlb import LRU, SKYLAKE, TINY, Tlb, invalidate
+from linuxmm.hardware.tlb import LRU, NO_BANK, SKYLAKE, TINY, Tlb, invalidate, shape_of
 from linuxmm.hardware.x86_walk import PAGE_FAULT
-from linuxmm.spec.vm.x86_entry import FETCH, READ, WRITE, Control
+from linuxmm.spec.vm.x86_entry import DIRTY, FETCH, READ, WRITE, Control, denied
 from linuxmm.spec.vm.x86_format import FORMATS, I386, X86_64, X86_64_LA57, X86Format, canonical, level_shift
 
 CONTEXTS = ((0x1000, 1), (0x2000, 2))
@@ -181,3 +185,85 @@ def test_frames_for_tables_may_run_out() -> None:
 def test_memory_that_the_arrays_cannot_hold_is_refused() -> None:
     with pytest.raises(ValueError, match="expected memory of one writable range without poison"):
         pack_bus(Bus(poisoned(MEMORY, 3)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    steps=st.lists(st.tuples(st.integers(0, len(CODES) - 1), st.integers(0, 7)), min_size=20, max_size=120),
+    pages=st.integers(1, 8),
+    compiled=st.booleans(),
+)
+def test_a_stream_is_its_references_one_by_one(
+    steps: list[tuple[int, int]], pages: int, compiled: bool
+) -> None:
+    """One by one they are the model's, as the tests before this one show."""
+    places = addresses(X86_64)[:pages]
+    codes = np.array([CODES[kind] for kind, _ in steps])
+    where = [
+        at % 2 if code == SWITCH else signed(places[at % pages])
+        for code, (_, at) in zip(codes, steps, strict=True)
+    ]
+    words = stream(codes, np.array(where))
+    machines = [
+        FastTranslation(
+            X86_64,
+            TINY,
+            CONTROL,
+            pack_bus(start(X86_64)),
+            pack_tlb(Tlb()),
+            CONTEXTS,
+            leaf=7,
+            fresh=0x12000,
+            pages=0x0050_0000,
+            compiled=compiled,
+        )
+        for _ in range(2)
+    ]
+    together, singly = machines
+    together.run(words)
+    for at in range(words.size):
+        singly.run(words[at : at + 1])
+    assert together.state[:LAST].tolist() == singly.state[:LAST].tolist()
+    assert np.array_equal(together.tlb.slots, singly.tlb.slots)
+    assert np.array_equal(together.bus.words, singly.bus.words)
+
+
+def test_what_an_access_may_use_is_what_it_is_permitted() -> None:
+    flags = itertools.product((False, True), repeat=len(Control._fields))
+    for control in (Control(*each) for each in flags):
+        words = permitted(control)
+        for code, rights, dirty in itertools.product(range(7), range(8), (0, DIRTY)):
+            kind, user = code & 3, code < SUPERVISOR
+            expected = not denied(control, kind, user, rights) and not must_walk(kind, rights | dirty)
+            assert may_use(words, code, rights | dirty | 0x7000) == expected
+
+
+ODD = shape_of(
+    data=((1, 6), (0, 5), (0, 3)),
+    code=((0, 7), (0, 1), NO_BANK),
+    shared=((1, 13), (0, 31), (0, 9)),
+    tables=((0, 9), (0, 3), (0, 2)),
+)
+"""Sets of which four slots at a time do not come out even."""
+
+
+def test_sets_of_any_size_are_searched_and_ordered_alike() -> None:
+    rng = np.random.default_rng(3)
+    count = 6000
+    codes = rng.choice([READ, WRITE, FETCH, FLUSH + 0, FLUSH + 2], count, p=[0.4, 0.3, 0.27, 0.028, 0.002])
+    words = stream(codes, (rng.random(count) ** 2 * 60).astype(np.int64) << 12)
+    machines = []
+    for compiled in (True, False):
+        bus = pack_bus(Bus(physical_memory((Range(0x1000, 0x41000),))))
+        tlb = pack_tlb(Tlb())
+        machines.append(
+            FastTranslation(
+                X86_64, ODD, CONTROL, bus, tlb, ((0x1000, 3),), leaf=7, fresh=0x2000, compiled=compiled
+            )
+        )
+        machines[-1].run(words)
+    one, two = machines
+    assert one.state.tolist() == two.state.tolist()
+    assert unpack_tlb(one.tlb) == unpack_tlb(two.tlb)
+    assert np.array_equal(one.bus.words, two.bus.words)
+    assert min(one.state[BY : BY + 4]) > 20

@@ -72,7 +72,7 @@ def place_in(va: int, data: int, fmt: X86Format, level: int) -> int:
 
 def must_walk(kind: int, data: int) -> bool:
     """Whether an access that hits has to walk again: a write through a translation that is not dirty."""
-    return kind == WRITE and data & DIRTY == 0
+    return (kind == WRITE) & (data & DIRTY == 0)
 
 
 def held(fmt: X86Format, walk: Walk) -> int:
@@ -164,8 +164,7 @@ def reference(
             return invalidate(fmt, shape, tlb, ONE, pcid, va), bus, Use(PAGE_FAULT, 0, 0, code, by)
         if not must_walk(kind, data):
             tag = slot_tag(tlb, first + rank)
-            if rank > 0:
-                tlb = use(tlb, first, rank, tag, data)
+            tlb = use(tlb, first, rank, tag, data)
             if by == BY_SECOND:
                 page = page_number(fmt, va, level)
                 tlb = insert(tlb, shape, unit * SIZES + level, page, pcid, tag & 2 != 0, data, choice)

@@ -199,6 +199,11 @@ def levels_of(fmt: X86Format, unit: int) -> int:
     return min(SIZES, fmt.top if unit == TABLES else fmt.top + 1)
 
 
+def may_hold(tlb: Tlb, shape: Shape, bank: int) -> bool:
+    """Whether it is worth looking into a bank."""
+    return ways_of(shape, bank) != 0
+
+
 def lookup(fmt: X86Format, shape: Shape, tlb: Tlb, unit: int, va: int, pcid: int) -> tuple[int, int, int]:
     """(level, first slot of the set, rank) of what `unit` holds for an address; the level is MISS if nothing.
 
@@ -208,8 +213,8 @@ def lookup(fmt: X86Format, shape: Shape, tlb: Tlb, unit: int, va: int, pcid: int
     level = 0
     while level < end:
         bank = unit * SIZES + level
-        ways = ways_of(shape, bank)
-        if ways != 0:
+        if may_hold(tlb, shape, bank):
+            ways = ways_of(shape, bank)
             page = page_number(fmt, va, level + 1 if unit == TABLES else level)
             first = first_slot(shape, bank, page)
             rank = find(tlb, first, ways, page, pcid)

@@ -18,14 +18,17 @@ from linuxmm.model.alloc.rules import Rules
 from linuxmm.model.objects import slub
 from linuxmm.model.reclaim.plain import Policy
 from linuxmm.model.reclaim.rules import Rules as ReclaimRules
+from linuxmm.model.vm.page_rules import PageRules
 
+AnyRules = Rules | slub.Rules | ReclaimRules | Policy | PageRules
+"""What a kernel does in its own way, of an allocator that is compiled."""
 _serial: Final = count()
 
 
 class BoundRules:
     """One kernel's rules, of compiled functions; compiled code takes it for the algorithms' `Rules`."""
 
-    def __init__(self, rules: Rules | slub.Rules | ReclaimRules | Policy) -> None:
+    def __init__(self, rules: AnyRules) -> None:
         self.rules = rules
         self.type = RulesType(rules)
 
@@ -33,7 +36,7 @@ class BoundRules:
 class RulesType(types.Opaque):
     """The type of one BoundRules; every BoundRules has its own."""
 
-    def __init__(self, rules: Rules | slub.Rules | ReclaimRules | Policy) -> None:
+    def __init__(self, rules: AnyRules) -> None:
         super().__init__(f"Rules{next(_serial)}")
         self.rules = rules
 

@@ -8,23 +8,23 @@ another text.
 import hashlib
 import marshal
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Final, get_args
 
 from linuxmm.fast import bound, parts, prefetch
-from linuxmm.fast.bound import BoundRules
+from linuxmm.fast.bound import AnyRules, BoundRules
 from linuxmm.fast.parts import kernel_of, part
+from linuxmm.hardware.tlb import Tlb
 from linuxmm.model.alloc import request_2_4, request_2_4_0
 from linuxmm.model.alloc.freelist import Zone
 from linuxmm.model.alloc.machine import Machine
 from linuxmm.model.alloc.profile import rules_for
 from linuxmm.model.alloc.rules import Rules
-from linuxmm.model.objects import slub
 from linuxmm.model.objects.slub_state import Cache
-from linuxmm.model.reclaim.plain import Policy
-from linuxmm.model.reclaim.rules import Rules as ReclaimRules
 from linuxmm.model.reclaim.state import Lruvec
+from linuxmm.model.vm.state import Pages
 from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.relink import Function, Relinker, global_names
@@ -32,15 +32,15 @@ from linuxmm.spec.relink import Function, Relinker, global_names
 RULES: Final[Rules] = rules_for(kernel("6.12"))
 """What a compiled entry calls the rules of its kernel; not compiled, an entry runs with these."""
 
-AnyRules = Rules | slub.Rules | ReclaimRules | Policy
-"""What a kernel does in its own way, of an allocator that is compiled."""
-STATES: Final = (Zone, Machine, Cache, Lruvec)
+STATES: Final = (Zone, Machine, Cache, Lruvec, Pages, Tlb)
 """States that compiled functions change in place."""
 
 NOT_COMPILED: Final[frozenset[Function]] = frozenset(
     {request_2_4_0.walk_plenty, request_2_4.walk_adding_marks, request_2_4.walk_by_class_mark}
 )
 """Rules that are written for reading only: a kernel with one of them does not run compiled."""
+
+NO_CONSTANTS: Final[Mapping[str, object]] = {}
 
 _COMPILER: Final = hashlib.sha256(
     b"".join(
@@ -55,6 +55,7 @@ class Linked:
 
     cold: functions that are called rarely, compiled on their own instead of into their callers
     compiled: False leaves everything to the interpreter, for tests
+    constants: what an entry's globals of these names are, numbers or records of numbers
     Errors    Unmodelled, naming the rule, for a kernel of which a rule is not compiled
     """
 
@@ -65,6 +66,7 @@ class Linked:
         cold: frozenset[str] = frozenset(),
         *,
         compiled: bool = True,
+        constants: Mapping[str, object] = NO_CONSTANTS,
     ) -> None:
         refused = [name for name, value in rules._asdict().items() if value in NOT_COMPILED]
         if compiled and refused:
@@ -73,6 +75,7 @@ class Linked:
         self._seen: list[str] = []
         self._compiled = compiled
         self._cold = cold
+        self._constants = constants
         self._tag = _tag(rules, primitives, cold)
         self._relink = Relinker(primitives, wrap=self._compile)
         self.rules = type(rules)._make(
@@ -92,7 +95,7 @@ class Linked:
         """
         if not isinstance(function, FunctionType):
             raise TypeError(f"{function!r} is not a plain function")
-        namespace = dict(function.__globals__)
+        namespace = {**function.__globals__, **self._constants}
         for name in global_names(function):
             value = namespace.get(name)
             if name == "RULES":
@@ -106,6 +109,7 @@ class Linked:
 
     def _compile(self, function: Function) -> Function:
         assert isinstance(function, FunctionType)
+        _as_words(function)
         self._seen.append(f"{function.__module__}.{function.__qualname__}:{_text(function)}")
         if not self._compiled:
             return function
@@ -113,7 +117,7 @@ class Linked:
         if function.__name__ not in self._cold:
             return part(function, inline=True)
         outlined = part(function, inline=False)
-        same = _in_place(function, outlined)
+        same = in_place(function, outlined)
         if same is None:
             return outlined
         same.__qualname__ = f"{function.__qualname__}_in_place"
@@ -121,10 +125,19 @@ class Linked:
 
     def _fingerprint(self, function: FunctionType) -> str:
         text = [*sorted(self._seen), *sorted(self._cold), _text(function), _COMPILER]
+        text += [f"{name}={value!r}" for name, value in self._constants.items()]
         for name, value in self.rules._asdict().items():
             shown = value if isinstance(value, (int, bool)) else getattr(value, "__name__", "")
             text.append(f"{name}={shown}")
         return hashlib.sha256("\n".join(text).encode()).hexdigest()[:16]
+
+
+def _as_words(function: FunctionType) -> None:
+    """Give the constants that a function reads the form that a signed machine word has."""
+    for name in set(global_names(function)):
+        value = function.__globals__.get(name)
+        if isinstance(value, int) and not isinstance(value, Enum) and value >= 1 << 63:
+            function.__globals__[name] = value - (1 << 64)
 
 
 def _tag(rules: AnyRules, primitives: Mapping[Function, Function], cold: frozenset[str]) -> str:
@@ -144,7 +157,7 @@ def _shown(value: object) -> str:
     return repr(value)
 
 
-def _in_place(function: FunctionType, outlined: Function) -> FunctionType | None:
+def in_place(function: FunctionType, outlined: Function) -> FunctionType | None:
     """A call of `outlined` that answers with the caller's zone, machine or cache, or None.
 
     Arrays change in place, so the state returned is the state passed; without this the compiler would have to

@@ -18,8 +18,19 @@ from immutables import Map
 from numpy import uintp as U  # noqa: N812
 from numpy.typing import NDArray
 
-from linuxmm.fast import parts
+from linuxmm.fast import parts, tlb_wide
+from linuxmm.fast.link import in_place
 from linuxmm.fast.parts import kernel_of, part
+from linuxmm.fast.tlb_wide import (
+    AHEAD,
+    LANES,
+    MASK,
+    ask_shared_at,
+    lines_of,
+    permitted,
+    stretch,
+    with_address,
+)
 from linuxmm.hardware import bus as hardware_bus
 from linuxmm.hardware import mmu, tables, x86_walk
 from linuxmm.hardware import tlb as hardware_tlb
@@ -55,7 +66,6 @@ NEXT: Final = 9  # physical address of the next frame for a page
 CONTEXT: Final = 10
 LAST: Final = 11  # status, address, level, code of the last reference
 CELLS: Final = 15
-_MASK: Final = (1 << 46) - 1
 
 
 class FastBus(NamedTuple):
@@ -66,9 +76,13 @@ class FastBus(NamedTuple):
 
 
 class FastTlb(NamedTuple):
-    """Slots as pairs (tag, data), bank by bank."""
+    """Slots as pairs (tag, data), bank by bank; behind them room for the last look at four slots.
+
+    held  of each bank: whether it may hold anything
+    """
 
     slots: Int64s
+    held: Int64s
 
 
 # ---- primitives ------------------------------------------------------------------------------------------
@@ -112,7 +126,12 @@ def slot_data(tlb: FastTlb, slot: int) -> int:
 def put_slot(tlb: FastTlb, slot: int, tag: int, data: int) -> FastTlb:
     tlb.slots[U(slot << 1)] = tag
     tlb.slots[U((slot << 1) + 1)] = data
+    tlb.held[U(slot >> BANK_SHIFT)] = 1
     return tlb
+
+
+def may_hold(tlb: FastTlb, shape: Shape, bank: int) -> bool:
+    return tlb.held[U(bank)] != 0  # type: ignore[no-any-return]
 
 
 PRIMITIVES: Final[dict[Function, Function]] = {
@@ -122,6 +141,7 @@ PRIMITIVES: Final[dict[Function, Function]] = {
     hardware_tlb.slot_tag: slot_tag,
     hardware_tlb.slot_data: slot_data,
     hardware_tlb.put_slot: put_slot,
+    hardware_tlb.may_hold: may_hold,
 }
 
 # ---- the kernel ------------------------------------------------------------------------------------------
@@ -129,6 +149,7 @@ PRIMITIVES: Final[dict[Function, Function]] = {
 FORMAT: X86Format = X86_64
 SHAPE: Shape = SKYLAKE
 CONTROL: Control = Control()
+PERMITTED: Int64s = permitted(CONTROL)
 
 
 def run(bus: Bus, tlb: Tlb, contexts: Int64s, words: Int64s, leaf: int, limit: int, state: Int64s) -> int:
@@ -144,8 +165,19 @@ def run(bus: Bus, tlb: Tlb, contexts: Int64s, words: Int64s, leaf: int, limit: i
     checksum = state[CHECKSUM]
     hits = 0
     use = Use(0, 0, 0, 0, 0)
-    for at in range(words.size):
+    at = 0
+    near = True  # the reference before was a first-level hit
+    while at < words.size:
+        if near:
+            start = at
+            tlb, at, checksum, address = stretch(FORMAT, SHAPE, PERMITTED, tlb, pcid, words, at, checksum)
+            if at > start:
+                hits += at - start
+                use = Use(TRANSLATED, address, 0, 0, BY_FIRST)
+                if at == words.size:
+                    break
         word = words[U(at)]
+        at += 1
         code = word & 15
         va = word >> 4
         if code >= FLUSH:
@@ -156,6 +188,7 @@ def run(bus: Bus, tlb: Tlb, contexts: Int64s, words: Int64s, leaf: int, limit: i
             else:
                 tlb = invalidate(FORMAT, SHAPE, tlb, code - FLUSH, pcid, va)
             continue
+        ask_shared_at(FORMAT, SHAPE, tlb, words, at + AHEAD)
         kind = code & 3
         user = code & SUPERVISOR == 0
         tlb, bus, use = reference(FORMAT, SHAPE, CONTROL, tlb, bus, root, pcid, va, kind, user, LRU)
@@ -164,21 +197,22 @@ def run(bus: Bus, tlb: Tlb, contexts: Int64s, words: Int64s, leaf: int, limit: i
             if leaf != 0 and use.code & PF_PROT == 0:
                 if state[FRESH] + (FORMAT.top << 12) > limit:
                     finish(state, checksum, hits, use)
-                    return at
+                    return at - 1
                 bus, fresh = map_leaf(FORMAT, bus, root, va, state[NEXT] | leaf, 0, state[FRESH])
                 state[FRESH] = fresh
                 state[NEXT] += 4096
                 state[MAPPED] += 1
                 tlb, bus, use = reference(FORMAT, SHAPE, CONTROL, tlb, bus, root, pcid, va, kind, user, LRU)
+        near = use.status == TRANSLATED and use.by == BY_FIRST
         if use.status == TRANSLATED:
-            if use.by == BY_FIRST:
+            if near:
                 hits += 1
             else:
                 state[U(BY + use.by)] += 1
-            checksum = (checksum * 31 + (use.address >> 12) + 7) & _MASK
+            checksum = with_address(checksum, use.address)
         else:
             state[REFUSED] += 1
-            checksum = (checksum * 31 + use.status + use.code + 11) & _MASK
+            checksum = (checksum * 31 + use.status + use.code + 11) & MASK
     finish(state, checksum, hits, use)
     return -1
 
@@ -195,22 +229,13 @@ def finish(state: Int64s, checksum: int, hits: int, use: Use) -> None:
 
 # ---- compiling -------------------------------------------------------------------------------------------
 
-COLD: Final = frozenset({"invalidate"})
+COLD: Final = frozenset({"invalidate", "stretch"})
 """Functions compiled on their own instead of into their callers."""
-
-
-def _in_place(function: FunctionType, outlined: Function) -> FunctionType:
-    """A call of `outlined` that answers with the caller's TLB, which it has changed in place."""
-    names = ", ".join(function.__code__.co_varnames[: function.__code__.co_argcount])
-    namespace: dict[str, Function] = {"outlined": outlined}
-    exec(f"def {function.__name__}({names}):\n outlined({names})\n return tlb\n", namespace)
-    made = namespace[function.__name__]
-    assert isinstance(made, FunctionType)
-    return made
 
 
 _COMPILED: Final = (
     parts,
+    tlb_wide,
     sys.modules[__name__],
     hardware_tlb,
     mmu,
@@ -227,9 +252,15 @@ class _Linked:
     """`run` for one machine; machine code is linked by name, so every name carries the machine's digest."""
 
     def __init__(self, fmt: X86Format, shape: Shape, control: Control, compiled: bool) -> None:
-        self._constants = {"FORMAT": fmt, "SHAPE": shape, "CONTROL": control}
+        self._constants = {
+            "FORMAT": fmt,
+            "SHAPE": shape,
+            "CONTROL": control,
+            "PERMITTED": permitted(control),
+        }
         self._compiled = compiled
-        relink = Relinker(PRIMITIVES, wrap=self._wrap)
+        wide = tlb_wide.COMPILED | tlb_wide.without_branches(control) if compiled else {}
+        relink = Relinker(PRIMITIVES | wide, wrap=self._wrap)
         text = b"".join(Path(str(module.__file__)).read_bytes() for module in _COMPILED)
         self._tag = hashlib.sha256(text + repr(self._constants).encode()).hexdigest()[:16]
         assert isinstance(run, FunctionType)
@@ -250,7 +281,8 @@ class _Linked:
         function.__qualname__ += "_" + self._tag
         if function.__name__ not in COLD:
             return part(function, inline=True)
-        same = _in_place(function, part(function, inline=False))
+        same = in_place(function, part(function, inline=False))
+        assert same is not None
         same.__qualname__ = f"{function.__qualname__}_in_place"
         same.__module__ = function.__module__
         return part(same, inline=True)
@@ -292,15 +324,17 @@ def unpack_bus(fast: FastBus, memory: PhysicalMemory) -> PhysicalMemory:
 
 def pack_tlb(tlb: Tlb) -> FastTlb:
     """The slots as one array."""
-    slots = np.zeros(BANKS << (BANK_SHIFT + 1), np.int64)
+    slots = lines_of((BANKS << (BANK_SHIFT + 1)) + LANES)
+    held = np.zeros(BANKS, np.int64)
     for slot, (tag, data) in tlb.slots.items():
         slots[2 * slot], slots[2 * slot + 1] = tag, data
-    return FastTlb(slots)
+        held[slot >> BANK_SHIFT] = 1
+    return FastTlb(slots, held)
 
 
 def unpack_tlb(fast: FastTlb) -> Tlb:
     """The slots that are not empty."""
-    tags = fast.slots[::2]
+    tags = fast.slots[:-LANES:2]
     held = {at: (int(tags[at]), int(fast.slots[2 * at + 1])) for at in np.flatnonzero(tags != EMPTY).tolist()}
     return Tlb(Map(held))
 

@@ -33,11 +33,13 @@ class Relinker:
         self._packages = packages
         self._wrap = wrap
         self._done: dict[Function, Function] = {}
+        self._awaited: dict[Function, list[tuple[dict[str, Any], str]]] = {}
 
     def __call__(self, function: Function) -> Function:
         """The rebuilt function; the same object for the same argument.
 
-        Requires  no recursion among the rebuilt functions
+        Of functions that call each other in a circle, those called before they are rebuilt are put in place
+        when they are.
         """
         if function in self._done:
             return self._done[function]
@@ -45,12 +47,16 @@ class Relinker:
         if not isinstance(source, FunctionType):
             raise TypeError(f"{source!r} is not a plain function")
         namespace = dict(source.__globals__)
+        self._awaited.setdefault(function, [])
         for name in global_names(source):
             value = namespace.get(name)
             if (isinstance(value, FunctionType) and self._belongs(value)) or (
                 isinstance(value, type) and value in self._primitives
             ):
-                namespace[name] = self(value)
+                if value in self._awaited:
+                    self._awaited[value].append((namespace, name))
+                else:
+                    namespace[name] = self(value)
             elif isinstance(value, ModuleType) and value.__name__.startswith(self._packages):
                 raise TypeError(
                     f"{source.__module__}.{source.__qualname__} reads module {value.__name__}; "
@@ -63,6 +69,8 @@ class Relinker:
         rebuilt.__qualname__ = source.__qualname__
         rebuilt.__doc__ = source.__doc__
         self._done[function] = self._wrap(rebuilt)
+        for place, name in self._awaited.pop(function):
+            place[name] = self._done[function]
         return self._done[function]
 
     def _belongs(self, function: FunctionType) -> bool:

@@ -17,6 +17,8 @@ from linuxmm.model.vm.state import (
     count,
     count_swap,
     flushing,
+    mm_at,
+    page_at,
     take_zeroed,
     with_bytes,
     with_entry,
@@ -132,8 +134,8 @@ def copy_entry(
     """
     if not value & SPECIAL:
         frame = frame_of(value)
-        page = pages.pages[frame]
-        if page.anon and rules.fork_copies(pages.mms[space], page):
+        page = page_at(pages, frame)
+        if page.anon and rules.fork_copies(mm_at(pages, space), page):
             return _copy_at_once(rules, pages, child, area, there, frame)
         shared = page._replace(refs=page.refs + 1, maps=page.maps + 1, exclusive=False)
         pages = count(with_page(pages, frame, shared), child, shared, 1)

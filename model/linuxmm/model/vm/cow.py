@@ -15,6 +15,7 @@ from linuxmm.model.vm.state import (
     count,
     entry,
     flushing,
+    page_at,
     put_page,
     take_zeroed,
     with_bytes,
@@ -103,7 +104,7 @@ def do_wp_page(
     frame = frame_of(value)
     if value & SPECIAL:
         return (pages, frame) if unshare else wp_page_copy(rules, pages, space, area, address, at, False)
-    page = pages.pages[frame]
+    page = page_at(pages, frame)
     if page.anon and rules.may_reuse(page):
         pages = with_page(pages, frame, rules.owned(page))
         return (pages, frame) if unshare else (wp_page_reuse(pages, area, address, space, at), frame)
@@ -152,7 +153,7 @@ def unmapped(pages: Pages, space: int, frame: int, value: int) -> Pages:
 
     Source    mm/memory.c:zap_pte_range; mm/rmap.c:page_remove_rmap
     """
-    page = pages.pages[frame]
+    page = page_at(pages, frame)
     pages = count(pages, space, page, -1)
     dirty = page.dirty or value & DIRTY != 0
     pages = with_page(pages, frame, page._replace(maps=page.maps - 1, dirty=dirty))

@@ -14,13 +14,19 @@ from linuxmm.model.vm.state import (
     Page,
     Pages,
     bytes_of,
+    cached_frame,
     count,
     count_swap,
     entry,
+    page_at,
+    size_of,
+    swaps,
     take_zeroed,
     with_bytes,
+    with_cached,
     with_entry,
     with_page,
+    zeros,
 )
 from linuxmm.model.vm.table import find, provide
 from linuxmm.spec.kernel import behaviour
@@ -39,9 +45,9 @@ from linuxmm.spec.vm.pte import (
     page_protection,
     swap_slot,
 )
-from linuxmm.spec.vm.rights import copies_on_write
-from linuxmm.spec.vm.x86_entry import ACCESSED, DIRTY, PRESENT, WRITABLE
-from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
+from linuxmm.spec.vm.rights import copies_on_write, thread_may
+from linuxmm.spec.vm.x86_entry import ACCESSED, DIRTY, PRESENT, WRITABLE, WRITE
+from linuxmm.spec.vocabulary import PAGE_SHIFT
 
 
 class Served(IntEnum):
@@ -51,6 +57,7 @@ class Served(IntEnum):
     BROKEN  served; a write found its copy made (VM_FAULT_WRITE)
     BUS     VM_FAULT_SIGBUS
     OOM     VM_FAULT_OOM: no frame
+    DENIED  the area does not permit the access (SIGSEGV, SEGV_ACCERR)
     """
 
     MINOR = 0
@@ -58,6 +65,7 @@ class Served(IntEnum):
     BROKEN = 2
     BUS = 3
     OOM = 4
+    DENIED = 5
 
 
 @behaviour(
@@ -115,6 +123,20 @@ def around_sixteen() -> int:
     return 16
 
 
+def is_anonymous(area: Area) -> bool:
+    """Whether an area maps no object."""
+    return area.file is None
+
+
+def object_of(area: Area) -> int:
+    """Number of the object that an area maps.
+
+    Requires  it maps one
+    """
+    assert area.file is not None
+    return area.file
+
+
 def protection(pages: Pages, area: Area) -> int:
     """vm_page_prot: rights of a page that is mapped for reading.
 
@@ -122,7 +144,7 @@ def protection(pages: Pages, area: Area) -> int:
     Source    mm/mmap.c:vma_wants_writenotify; 2.6.19 to 6.12
     """
     flags = area.flags
-    if area.file is not None and not pages.objects[area.file].swaps:
+    if not is_anonymous(area) and not swaps(pages, object_of(area)):
         flags &= ~VM_SHARED
     return page_protection(pages.format, flags)
 
@@ -135,23 +157,18 @@ def cached(pages: Pages, number: int, index: int) -> tuple[Pages, int, bool]:
 
     Source    mm/filemap.c:filemap_fault, mm/shmem.c:shmem_get_folio
     """
-    frame = pages.cache.get((number, index), NOTHING)
+    frame = cached_frame(pages, number, index)
     if frame != NOTHING:
         return pages, frame, False
     pages, frame = take_zeroed(pages)
     if frame == NOTHING:
         return pages, NOTHING, False
-    backing = pages.objects[number]
-    stored = backing.stored.get(index)
-    if stored is not None:
-        pages = with_bytes(pages, frame, stored)
-    pages = with_page(pages, frame, Page(1, 0, False, place=(number, index)))
-    return replace(pages, cache=pages.cache.set((number, index), frame)), frame, not backing.swaps
+    return with_cached(pages, number, index, frame), frame, not swaps(pages, number)
 
 
 def is_beyond(pages: Pages, number: int, index: int) -> bool:
     """Whether no byte of a page lies in its object."""
-    return index << PAGE_SHIFT >= pages.objects[number].size
+    return index << PAGE_SHIFT >= size_of(pages, number)
 
 
 # ---- mapping ---------------------------------------------------------------------------------------------
@@ -162,7 +179,7 @@ def map_page(pages: Pages, space: int, at: int, frame: int, value: int) -> Pages
 
     Source    mm/memory.c:do_set_pte, mm/rmap.c:page_add_file_rmap
     """
-    page = pages.pages[frame]
+    page = page_at(pages, frame)
     pages = with_page(pages, frame, page._replace(refs=page.refs + 1, maps=page.maps + 1))
     return with_entry(count(pages, space, page, 1), at, value)
 
@@ -200,7 +217,7 @@ def handle_fault(
         return pages, Served.OOM
     value = entry(pages, at)
     if is_none(value):
-        if area.file is None:
+        if is_anonymous(area):
             return do_anonymous_page(rules, pages, space, area, at, write)
         return do_fault(rules, pages, space, area, address, at, write)
     if is_swapped(value):
@@ -214,6 +231,19 @@ def handle_fault(
     return with_entry(pages, at, touched), Served.MINOR
 
 
+@verb("F001", "F059", source="arch/x86/mm/fault.c:do_user_addr_fault, access_error; 2.6.11 to 6.12")
+def serve(
+    rules: PageRules, pages: Pages, space: int, area: Area, address: int, kind: int
+) -> tuple[Pages, Served]:
+    """Serve a fault of the thread itself at an address of an area, or refuse it by the area's rights.
+
+    kind  READ, WRITE or FETCH
+    """
+    if not thread_may(area.flags, kind):
+        return pages, Served.DENIED
+    return handle_fault(rules, pages, space, area, address, kind == WRITE)
+
+
 def do_anonymous_page(
     rules: PageRules, pages: Pages, space: int, area: Area, at: int, write: bool
 ) -> tuple[Pages, Served]:
@@ -224,7 +254,7 @@ def do_anonymous_page(
     if not write and rules.reads_zero_page():
         value = page_entry(pages.zero, page_protection(pages.format, area.flags)) | SPECIAL
         return with_entry(pages, at, value), Served.MINOR
-    return map_new(rules, pages, space, area, at, bytes(PAGE_SIZE))
+    return map_new(rules, pages, space, area, at, zeros())
 
 
 def do_fault(
@@ -234,11 +264,11 @@ def do_fault(
 
     Source    mm/memory.c:do_fault, do_read_fault, do_cow_fault, do_shared_fault
     """
-    assert area.file is not None
+    number = object_of(area)
     index = index_in(area, address >> PAGE_SHIFT)
-    if is_beyond(pages, area.file, index):
+    if is_beyond(pages, number, index):
         return pages, Served.BUS
-    pages, frame, major = cached(pages, area.file, index)
+    pages, frame, major = cached(pages, number, index)
     if frame == NOTHING:
         return pages, Served.OOM
     outcome = Served.MAJOR if major else Served.MINOR
@@ -247,8 +277,7 @@ def do_fault(
         return pages, outcome if done == Served.MINOR else done
     value = page_entry(frame, protection(pages, area))
     if write:
-        page = pages.pages[frame]
-        pages = with_page(pages, frame, page._replace(dirty=True))
+        pages = with_page(pages, frame, page_at(pages, frame)._replace(dirty=True))
         value = made_writable(value | DIRTY, area.flags)
     pages = map_page(pages, space, at, frame, value)
     return pages if write else map_around(rules, pages, space, area, address), outcome
@@ -259,15 +288,15 @@ def map_around(rules: PageRules, pages: Pages, space: int, area: Area, address: 
 
     Source    mm/memory.c:do_fault_around, mm/filemap.c:filemap_map_pages
     """
-    assert area.file is not None
+    number = object_of(area)
     first, last = area.start >> PAGE_SHIFT, area.end >> PAGE_SHIFT
     start, end = around(
         address >> PAGE_SHIFT, first, last, rules.fault_around(), 1 << pages.format.index_bits
     )
     for page in range(start, end):
         index = index_in(area, page)
-        frame = pages.cache.get((area.file, index), NOTHING)
-        if frame == NOTHING or is_beyond(pages, area.file, index):
+        frame = cached_frame(pages, number, index)
+        if frame == NOTHING or is_beyond(pages, number, index):
             continue
         at = find(pages, space, page << PAGE_SHIFT)
         if is_none(entry(pages, at)):

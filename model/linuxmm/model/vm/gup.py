@@ -17,6 +17,7 @@ from linuxmm.model.vm.state import (
     Pages,
     entry,
     get_page,
+    page_at,
     put_page,
     with_entry,
     with_mm,
@@ -189,7 +190,7 @@ def follow_page(
     frame = frame_of(value)
     if value & SPECIAL:
         return Look(NOTHING if request.write else frame)
-    page = pages.pages[frame]
+    page = page_at(pages, frame)
     if request.write and value & WRITABLE == 0:
         forced = request.forced and area.flags & VM_WRITE == 0 and value & DIRTY != 0
         if not (forced and rules.may_write_forced(page, request.broken)):
@@ -266,6 +267,6 @@ def release(rules: PageRules, pages: Pages, handle: int) -> Pages:
     if held.frame == pages.zero:
         return pages
     if held.write:
-        page = pages.pages[held.frame]
+        page = page_at(pages, held.frame)
         pages = with_page(pages, held.frame, page._replace(dirty=True, lazy=False))
     return put_page(pages, held.frame, rules.pin_refs(held.pin))

@@ -13,11 +13,20 @@ from linuxmm.hardware.bus import Bus
 from linuxmm.hardware.table_format import Access, PageFault, Translated, X86Tables
 from linuxmm.model.vm import zap as zapping
 from linuxmm.model.vm.copy import copy
-from linuxmm.model.vm.fault import Served, handle_fault
+from linuxmm.model.vm.fault import Served, serve
 from linuxmm.model.vm.gup import Request, get_user_page
 from linuxmm.model.vm.move import move
 from linuxmm.model.vm.page_rules import PageRules
-from linuxmm.model.vm.state import NOTHING, Backing, PageFaultUser, Pages, bytes_of, with_bytes, with_page
+from linuxmm.model.vm.state import (
+    NOTHING,
+    Backing,
+    PageFaultUser,
+    Pages,
+    bytes_of,
+    page_at,
+    with_bytes,
+    with_page,
+)
 from linuxmm.model.vm.table import create, destroy
 from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.registry import verb
@@ -59,10 +68,11 @@ def touch(
         fault = PageFaultUser(space, address, walked.result.code)
         pages = replace(pages, log=(*pages.log, fault))
         area = find(address)
-        signal = refused(area, address, kind, Accessor.THREAD)
-        if signal is not None or area is None:
-            return pages, signal or Signal(SIGSEGV, SEGV_MAPERR, address)
-        pages, outcome = handle_fault(rules, pages, space, area, address, kind == WRITE)
+        if area is None:
+            return pages, Signal(SIGSEGV, SEGV_MAPERR, address)
+        pages, outcome = serve(rules, pages, space, area, address, kind)
+        if outcome == Served.DENIED:
+            return pages, Signal(SIGSEGV, SEGV_ACCERR, address)
         if outcome == Served.BUS:
             return pages, Signal(SIGBUS, BUS_ADRERR, address)
         if outcome == Served.OOM:
@@ -102,7 +112,7 @@ def reach(
     if frame == NOTHING:
         return pages, Signal(SIGBUS, BUS_ADRERR, address)
     if kind == WRITE:
-        page = pages.pages[frame]
+        page = page_at(pages, frame)
         pages = with_page(pages, frame, page._replace(dirty=True, lazy=False))
     return pages, (frame << PAGE_SHIFT) | (address & (PAGE_SIZE - 1))
 

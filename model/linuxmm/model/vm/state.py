@@ -185,7 +185,20 @@ def small_pages(count: int, fmt: X86Format = X86_64, first: int = 1) -> Pages:
     return Pages(fmt, memory, FrameStack(tuple(range(first + count - 1, first, -1))), first)
 
 
+# What follows is all that faults, copies and releases know of this representation; compiled code and proofs
+# put their own in its place.
+
 # ---- entries ---------------------------------------------------------------------------------------------
+
+
+def bus_of(pages: Pages) -> Bus:
+    """Memory as a walk sees it."""
+    return Bus(pages.memory)
+
+
+def with_bus(pages: Pages, bus: Bus) -> Pages:
+    """The pages after a walk or a change of tables."""
+    return replace(pages, memory=bus.memory)
 
 
 def entry(pages: Pages, at: int) -> int:
@@ -221,6 +234,11 @@ def with_bytes(pages: Pages, frame: int, data: bytes) -> Pages:
     return replace(pages, memory=replace(pages.memory, frames=frames))
 
 
+def zeros() -> bytes:
+    """The bytes of a page of zeros."""
+    return bytes(PAGE_SIZE)
+
+
 def take_zeroed(pages: Pages) -> tuple[Pages, int]:
     """A zeroed frame from the allocator, or NOTHING."""
     frames, frame = pages.frames.take()
@@ -228,6 +246,26 @@ def take_zeroed(pages: Pages) -> tuple[Pages, int]:
         return pages, NOTHING
     pages = replace(pages, frames=frames)
     return with_bytes(pages, frame, bytes(PAGE_SIZE)), frame
+
+
+def give_frame(pages: Pages, frame: int) -> Pages:
+    """Give a frame back to the allocator."""
+    return replace(pages, frames=pages.frames.give(frame))
+
+
+def page_at(pages: Pages, frame: int) -> Page:
+    """What struct page says of a frame."""
+    return pages.pages[frame]
+
+
+def drop_page(pages: Pages, frame: int) -> Pages:
+    """Forget what struct page says of a frame, and give the frame back."""
+    return give_frame(replace(pages, pages=pages.pages.delete(frame)), frame)
+
+
+def emptied(pages: Pages, frame: int) -> Pages:
+    """The pages with zeros in a frame that was a table."""
+    return with_bytes(pages, frame, zeros())
 
 
 def with_page(pages: Pages, frame: int, page: Page) -> Pages:
@@ -240,7 +278,7 @@ def get_page(pages: Pages, frame: int, refs: int = 1) -> Pages:
 
     Source    include/linux/mm.h:get_page, try_grab_page
     """
-    page = pages.pages[frame]
+    page = page_at(pages, frame)
     return with_page(pages, frame, page._replace(refs=page.refs + refs))
 
 
@@ -249,13 +287,48 @@ def put_page(pages: Pages, frame: int, refs: int = 1) -> Pages:
 
     Source    include/linux/mm.h:put_page
     """
-    page = pages.pages[frame]
+    page = page_at(pages, frame)
     if page.refs > refs:
         return with_page(pages, frame, page._replace(refs=page.refs - refs))
-    return replace(pages, pages=pages.pages.delete(frame), frames=pages.frames.give(frame))
+    return drop_page(pages, frame)
+
+
+# ---- objects ---------------------------------------------------------------------------------------------
+
+
+def swaps(pages: Pages, number: int) -> bool:
+    """Whether an object is shared memory."""
+    return pages.objects[number].swaps
+
+
+def size_of(pages: Pages, number: int) -> int:
+    """Bytes of an object."""
+    return pages.objects[number].size
+
+
+def cached_frame(pages: Pages, number: int, index: int) -> int:
+    """Frame of a page of an object in the page cache, or NOTHING."""
+    return pages.cache.get((number, index), NOTHING)
+
+
+def with_cached(pages: Pages, number: int, index: int, frame: int) -> Pages:
+    """The pages with a frame in the page cache that holds what the medium has of an object's page.
+
+    Requires  the frame is zeroed and used by nothing
+    """
+    stored = pages.objects[number].stored.get(index)
+    if stored is not None:
+        pages = with_bytes(pages, frame, stored)
+    pages = with_page(pages, frame, Page(1, 0, False, place=(number, index)))
+    return replace(pages, cache=pages.cache.set((number, index), frame))
 
 
 # ---- address spaces --------------------------------------------------------------------------------------
+
+
+def mm_at(pages: Pages, space: int) -> Mm:
+    """An address space's root and counters."""
+    return pages.mms[space]
 
 
 def with_mm(pages: Pages, space: int, mm: Mm) -> Pages:
@@ -277,6 +350,31 @@ def count(pages: Pages, space: int, page: Page, by: int) -> Pages:
     else:
         counters = counters._replace(file=counters.file + by)
     return with_mm(pages, space, mm._replace(counters=counters))
+
+
+def count_table(pages: Pages, space: int, level: int, by: int) -> Pages:
+    """Count a table of a generic level.
+
+    Source    include/linux/mm.h:pgtable_pte_page_ctor, mm_inc_nr_ptes, mm_inc_nr_pmds, mm_inc_nr_puds
+    """
+    mm = pages.mms[space]
+    tables = list(mm.counters.tables)
+    tables[level] += by
+    counted = mm.counters._replace(tables=(tables[0], tables[1], tables[2], tables[3]))
+    return replace(with_mm(pages, space, mm._replace(counters=counted)), tables=pages.tables + by)
+
+
+def new_mm(pages: Pages, space: int, root: int) -> Pages:
+    """The pages with an address space whose top table is at `root`.
+
+    Requires  the table is zeroed and used by nothing
+    """
+    return replace(with_mm(pages, space, Mm(root)), tables=pages.tables + 1)
+
+
+def forget_mm(pages: Pages, space: int) -> Pages:
+    """The pages without an address space; its top table is no more."""
+    return replace(pages, mms=pages.mms.delete(space), tables=pages.tables - 1)
 
 
 def count_swap(pages: Pages, space: int, by: int) -> Pages:

@@ -8,20 +8,24 @@ Linux: mm/memory.c (free_pgtables, __pte_alloc), include/linux/pgtable.h.  Seed 
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from linuxmm.hardware.bus import Bus, load_entry, store_entry
 from linuxmm.hardware.tables import split_leaf
 from linuxmm.model.vm.state import (
     NOTHING,
-    Mm,
     Pages,
+    bus_of,
+    count_table,
+    emptied,
     entry,
     flushing,
+    forget_mm,
+    give_frame,
+    mm_at,
+    new_mm,
     take_zeroed,
-    with_bytes,
+    with_bus,
     with_entry,
-    with_mm,
 )
 from linuxmm.spec.registry import verb
 from linuxmm.spec.vm.folding import PGD, PMD, PTE, boundary, hardware_level, is_folded, is_table_free
@@ -89,7 +93,7 @@ def link(fmt: X86Format, bus: Bus, at: int, level: int, frame: int) -> Bus:
 @verb("F040", "F059", source="include/linux/pgtable.h:pgd_offset to pte_offset_kernel; mm/pagewalk.c")
 def find(pages: Pages, space: int, va: int, level: int = PTE) -> int:
     """Address of the entry of a generic level for `va`; NOTHING where a table on the way is missing."""
-    return generic_find(pages.format, Bus(pages.memory), pages.mms[space].root, va, level)[1]
+    return generic_find(pages.format, bus_of(pages), mm_at(pages, space).root, va, level)[1]
 
 
 def create(pages: Pages, space: int) -> tuple[Pages, bool]:
@@ -100,8 +104,7 @@ def create(pages: Pages, space: int) -> tuple[Pages, bool]:
     pages, frame = take_zeroed(pages)
     if frame == NOTHING:
         return pages, False
-    pages = with_mm(pages, space, Mm(frame * PAGE_SIZE))
-    return replace(pages, tables=pages.tables + 1), True
+    return new_mm(pages, space, frame * PAGE_SIZE), True
 
 
 @verb("F040", "F059", source="mm/memory.c:__p4d_alloc, __pud_alloc, __pmd_alloc, __pte_alloc")
@@ -111,7 +114,7 @@ def provide(pages: Pages, space: int, va: int, level: int = PTE) -> tuple[Pages,
     Ensures   tables that were there stay; those added are zeroed, and counted; they stay when frames run out
     """
     fmt = pages.format
-    at = pgd_offset(fmt, pages.mms[space].root, va)
+    at = pgd_offset(fmt, mm_at(pages, space).root, va)
     for below in range(PGD - 1, level - 1, -1):
         if is_folded(fmt, below):
             continue
@@ -120,29 +123,17 @@ def provide(pages: Pages, space: int, va: int, level: int = PTE) -> tuple[Pages,
             pages, frame = take_zeroed(pages)
             if frame == NOTHING:
                 return pages, NOTHING
-            pages = replace(pages, memory=link(fmt, Bus(pages.memory), at, below, frame).memory)
+            pages = with_bus(pages, link(fmt, bus_of(pages), at, below, frame))
             pages = count_table(pages, space, below, 1)
             above = entry(pages, at)
         at = entry_address(fmt, table_base(above), va, below)
     return pages, at
 
 
-def count_table(pages: Pages, space: int, level: int, by: int) -> Pages:
-    """Count a table of a generic level.
-
-    Source    include/linux/mm.h:pgtable_pte_page_ctor, mm_inc_nr_ptes, mm_inc_nr_pmds, mm_inc_nr_puds
-    """
-    mm = pages.mms[space]
-    tables = list(mm.counters.tables)
-    tables[level] += by
-    counted = mm.counters._replace(tables=(tables[0], tables[1], tables[2], tables[3]))
-    return replace(with_mm(pages, space, mm._replace(counters=counted)), tables=pages.tables + by)
-
-
 def leaves(pages: Pages, space: int, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """(address, address of its entry, entry) of the page-table entries of a range that say something."""
     if start < end:
-        yield from _leaves_below(pages, pages.mms[space].root, PGD, start, end)
+        yield from _leaves_below(pages, mm_at(pages, space).root, PGD, start, end)
 
 
 def _leaves_below(
@@ -202,7 +193,7 @@ def free_tables(pages: Pages, space: int, start: int, end: int, floor: int = 0, 
     if start >= end:
         return pages
     unlinked: list[tuple[int, int]] = []
-    pages = _unlink_below(pages, pages.mms[space].root, PGD, (start, end), (floor, ceiling), unlinked)
+    pages = _unlink_below(pages, mm_at(pages, space).root, PGD, (start, end), (floor, ceiling), unlinked)
     if unlinked:
         pages = flushing(pages, space, start, end)
     for table, level in unlinked:
@@ -237,9 +228,8 @@ def _unlink_below(
 
 
 def _give_table(pages: Pages, space: int, table: int, level: int) -> Pages:
-    pages = with_bytes(pages, table // PAGE_SIZE, bytes(PAGE_SIZE))
-    pages = replace(pages, frames=pages.frames.give(table // PAGE_SIZE))
-    return count_table(pages, space, level, -1)
+    pages = emptied(pages, table // PAGE_SIZE)
+    return count_table(give_frame(pages, table // PAGE_SIZE), space, level, -1)
 
 
 def destroy(pages: Pages, space: int) -> Pages:
@@ -247,14 +237,11 @@ def destroy(pages: Pages, space: int) -> Pages:
 
     Source    kernel/fork.c:__mmdrop
     """
-    mm = pages.mms[space]
+    mm = mm_at(pages, space)
     if any(mm.counters.tables):
         raise ValueError(f"address space {space} still has tables: {mm.counters.tables}")
     frame = mm.root // PAGE_SIZE
-    pages = with_bytes(pages, frame, bytes(PAGE_SIZE))
-    return replace(
-        pages, mms=pages.mms.delete(space), frames=pages.frames.give(frame), tables=pages.tables - 1
-    )
+    return forget_mm(give_frame(emptied(pages, frame), frame), space)
 
 
 # ---- large leaves ----------------------------------------------------------------------------------------
@@ -270,8 +257,8 @@ def split(pages: Pages, space: int, va: int, level: int = PMD) -> tuple[Pages, b
     pages, frame = take_zeroed(pages)
     if frame == NOTHING:
         return pages, False
-    bus = split_leaf(pages.format, Bus(pages.memory), at, hardware_level(pages.format, level), frame << 12)
-    return count_table(replace(pages, memory=bus.memory), space, level - 1, 1), True
+    bus = split_leaf(pages.format, bus_of(pages), at, hardware_level(pages.format, level), frame << 12)
+    return count_table(with_bus(pages, bus), space, level - 1, 1), True
 
 
 @verb("F040", "F056", source="mm/khugepaged.c:collapse_huge_page")

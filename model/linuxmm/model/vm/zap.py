@@ -6,9 +6,20 @@ Linux: mm/memory.c:zap_pte_range, mm/mprotect.c:change_pte_range, mm/madvise.c. 
 from dataclasses import replace
 
 from linuxmm.model.vm.cow import unmapped
-from linuxmm.model.vm.fault import protection
+from linuxmm.model.vm.fault import is_anonymous, object_of, protection
 from linuxmm.model.vm.page_rules import PageRules
-from linuxmm.model.vm.state import Page, Pages, count_swap, entry, flushing, with_entry, with_page
+from linuxmm.model.vm.state import (
+    NOTHING,
+    Page,
+    Pages,
+    cached_frame,
+    count_swap,
+    entry,
+    flushing,
+    page_at,
+    with_entry,
+    with_page,
+)
 from linuxmm.model.vm.table import find, free_tables, leaves
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import verb
@@ -108,7 +119,7 @@ def free_lazily(pages: Pages, space: int, start: int, end: int) -> Pages:
         if value & SPECIAL:
             continue
         frame = frame_of(value)
-        page = pages.pages[frame]
+        page = page_at(pages, frame)
         if not page.anon or page.maps != 1:
             continue
         pages = with_page(pages, frame, page._replace(lazy=True, dirty=False))
@@ -130,7 +141,7 @@ def protect(rules: PageRules, pages: Pages, space: int, area: Area, start: int, 
             continue
         new = modified(value, rights)
         if area.flags & VM_WRITE and new & WRITABLE == 0 and not value & SPECIAL:
-            page = pages.pages[frame_of(value)]
+            page = page_at(pages, frame_of(value))
             dirty = value & DIRTY != 0
             if rules.may_write_now(page, dirty) if page.anon else dirty and area.flags & VM_SHARED:
                 new = made_writable(new, area.flags)
@@ -145,8 +156,8 @@ def is_resident(pages: Pages, space: int, area: Area, address: int) -> bool:
     Source    mm/mincore.c:mincore_pte_range
     """
     at = find(pages, space, address)
-    value = entry(pages, at) if at != -1 else 0
+    value = entry(pages, at) if at != NOTHING else 0
     if value:
         return is_mapped(value)
     index = ((address - area.start) >> 12) + area.pgoff
-    return area.file is not None and (area.file, index) in pages.cache
+    return not is_anonymous(area) and cached_frame(pages, object_of(area), index) != NOTHING

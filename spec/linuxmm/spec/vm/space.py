@@ -3,7 +3,6 @@
 Linux: include/linux/mm_types.h:struct mm_struct.  Seed 2.8 (F059).  2.4 to 6.18.
 """
 
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,24 +95,45 @@ class AddressSpace:
     may_lock: bool = False
 
 
-def _start(area: Vma) -> int:
-    return area.start
+def nr_areas(space: AddressSpace) -> int:
+    """How many areas there are."""
+    return len(space.areas)
+
+
+def start_at(space: AddressSpace, number: int) -> int:
+    """Where an area starts."""
+    return space.areas[number].start
+
+
+def end_at(space: AddressSpace, number: int) -> int:
+    """Where an area ends."""
+    return space.areas[number].end
 
 
 def index_from(space: AddressSpace, address: int) -> int:
-    """The number of the first area that ends above `address`; the number of areas when none does."""
-    at = bisect_right(space.areas, address, key=_start)
-    if at and space.areas[at - 1].end > address:
-        return at - 1
-    return at
+    """The number of the first area that ends above `address`; the number of areas when none does.
+
+    Source    mm/mmap.c:find_vma; 2.4 to 6.18
+    """
+    low, high = 0, nr_areas(space)
+    while low < high:
+        middle = (low + high) >> 1
+        if end_at(space, middle) > address:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def is_in(space: AddressSpace, number: int, address: int) -> bool:
+    """Whether the area that `index_from` names for `address` holds it; else it lies in the hole below."""
+    return number < nr_areas(space) and start_at(space, number) <= address
 
 
 def area_at(space: AddressSpace, address: int) -> Vma | None:
     """The area that holds `address`."""
     at = index_from(space, address)
-    if at < len(space.areas) and space.areas[at].start <= address:
-        return space.areas[at]
-    return None
+    return space.areas[at] if is_in(space, at, address) else None
 
 
 def overlapping(space: AddressSpace, start: int, end: int) -> tuple[Vma, ...]:
