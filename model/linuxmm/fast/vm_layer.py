@@ -23,6 +23,7 @@ from linuxmm.spec.step import Err, Errno
 from linuxmm.spec.vm.page_layer import Area, Find, Read, Signal, Written
 from linuxmm.spec.vm.rights import Accessor, may
 from linuxmm.spec.vm.x86_entry import READ, WRITE
+from linuxmm.spec.vm.x86_format import user_end
 from linuxmm.spec.vocabulary import PAGE_SIZE
 
 
@@ -132,7 +133,7 @@ class ArrayLayer:
 
     def drop(self, space: int) -> "ArrayLayer":
         """Forget the address space."""
-        end = 1 << (self.pages.format.va_bits - 1)
+        end = user_end(self.pages.format)
         self.pages = self._do(zap.unmap)(self.pages, space, 0, end)
         self.pages = self._do(table.destroy)(self.pages, space)
         return self

@@ -12,10 +12,9 @@ from linuxmm.lab.ram import Unmapped
 from linuxmm.oracle.formats.areas import Leaves
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.vm.x86_entry import PHYSICAL, PRESENT, Control, is_leaf, table_base
-from linuxmm.spec.vm.x86_format import PAE, X86_64, X86_64_LA57, X86Format, level_shift
+from linuxmm.spec.vm.x86_format import PAE, X86_64, X86_64_LA57, X86Format, level_shift, user_end
 
 NAMES: Final = {X86_64: "x86-64", X86_64_LA57: "x86-64-la57", PAE: "pae"}
-_KERNEL_32: Final = 0xC000_0000
 _CONTROL: Final = Control()
 
 
@@ -42,8 +41,7 @@ def user_tables(memory: KernelMemory, root: int) -> Tables:
     """
     fmt = format_of(memory)
     found = Tables(tables=[0] * fmt.top)
-    most = _KERNEL_32 if fmt is PAE else 1 << fmt.va_bits - 1
-    _walk(memory, fmt, root, fmt.top, 0, most, found)
+    _walk(memory, fmt, root, fmt.top, 0, user_end(fmt), found)
     return found
 
 

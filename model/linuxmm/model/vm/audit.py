@@ -29,6 +29,7 @@ from linuxmm.spec.vm.page_layer import Area
 from linuxmm.spec.vm.pte import SPECIAL, frame_of, is_swapped
 from linuxmm.spec.vm.rights import copies_on_write
 from linuxmm.spec.vm.x86_entry import LARGE, PRESENT, WRITABLE, table_base
+from linuxmm.spec.vm.x86_format import user_end
 from linuxmm.spec.vocabulary import PAGE_SIZE
 
 ALWAYS: Final[dict[str, Callable[[Use], bool]]] = {
@@ -124,7 +125,7 @@ def _miscounted(pages: Pages) -> list[Refusal]:
     found = []
     for space, mm in sorted(pages.mms.items()):
         seen: Counter[str] = Counter()
-        for _, _, value in leaves(pages, space, 0, 1 << (pages.format.va_bits - 1)):
+        for _, _, value in leaves(pages, space, 0, user_end(pages.format)):
             if is_swapped(value):
                 seen["swap"] += 1
             elif not value & SPECIAL:

@@ -23,13 +23,14 @@ from linuxmm.model.vm.table import leaves
 from linuxmm.spec.registry import verb
 from linuxmm.spec.vm.pte import SPECIAL, frame_of, is_mapped, swap_entry
 from linuxmm.spec.vm.x86_entry import DIRTY, WRITABLE
+from linuxmm.spec.vm.x86_format import user_end
 from linuxmm.spec.vocabulary import PAGE_SIZE
 
 
 def mappings(pages: Pages, frame: int) -> Iterator[tuple[int, int, int, int]]:
     """(address space, address, address of the entry, entry) of whatever maps a frame (the reverse map)."""
     for space in sorted(pages.mms):
-        for address, at, value in leaves(pages, space, 0, 1 << (pages.format.va_bits - 1)):
+        for address, at, value in leaves(pages, space, 0, user_end(pages.format)):
             if is_mapped(value) and not value & SPECIAL and frame_of(value) == frame:
                 yield space, address, at, value
 

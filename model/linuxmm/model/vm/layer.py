@@ -46,6 +46,7 @@ from linuxmm.spec.vm.page_layer import (
 )
 from linuxmm.spec.vm.rights import Accessor, may
 from linuxmm.spec.vm.x86_entry import READ, WRITE
+from linuxmm.spec.vm.x86_format import user_end
 from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
 
 
@@ -200,7 +201,7 @@ class TableLayer:
         """Forget the address space."""
         if space not in self.pages.mms:
             return self
-        pages = zapping.unmap(self.pages, space, 0, 1 << (self.pages.format.va_bits - 1))
+        pages = zapping.unmap(self.pages, space, 0, user_end(self.pages.format))
         return self._with(destroy(pages, space))
 
     def reach(

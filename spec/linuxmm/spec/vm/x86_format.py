@@ -80,6 +80,15 @@ def is_canonical(fmt: X86Format, va: int) -> bool:
     return above == 0 or above == copies
 
 
+@formula("F040", source="arch/x86/include/asm/page_32_types.h, page_64_types.h:TASK_SIZE_MAX; 2.6.24 to 6.12")
+def user_end(fmt: X86Format) -> int:
+    """The end of the addresses that user space can have.
+
+    With 32 bits up to 3 GiB, for the kernel has the rest (CONFIG_VMSPLIT_3G); else the lower half.
+    """
+    return 0xC000_0000 if fmt.va_bits == 32 else 1 << (fmt.va_bits - 1)
+
+
 @formula("F001", "F040", source="arch/x86/include/asm/page.h:__canonical_address")
 def canonical(fmt: X86Format, low: int) -> int:
     """The canonical address whose translated bits are `low`, as an unsigned word.
