@@ -20,6 +20,7 @@ from linuxmm.fast.link import Linked
 from linuxmm.fast.lru_arena import PRIMITIVES, FastLruvec, ask_frame
 from linuxmm.fast.lru_gens import GENERATIONS, WITHOUT
 from linuxmm.fast.lru_pack import counters_of, fresh, unpack
+from linuxmm.fast.lru_spaces import SPACES
 from linuxmm.fast.parts import kernel_of
 from linuxmm.fast.prefetch import COMPILED, ask
 from linuxmm.model.reclaim.eviction import shrink_generations
@@ -132,7 +133,7 @@ _COLD: Final = frozenset(
 
 def primitives_of(rules: Rules) -> dict[Function, Function]:
     """The model's primitives -> their form over arrays; generations only where the kernel has them."""
-    return PRIMITIVES | (GENERATIONS if rules.generations else WITHOUT)
+    return PRIMITIVES | SPACES | (GENERATIONS if rules.generations else WITHOUT)
 
 
 @lru_cache(maxsize=32)

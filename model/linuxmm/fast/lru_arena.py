@@ -13,11 +13,10 @@ from numpy import uintp as U  # noqa: N812
 
 from linuxmm.fast.arena import Int32s, Int64s
 from linuxmm.fast.prefetch import ask
-from linuxmm.model.reclaim import events, reclaimers, shrinkers, spaces, state, workload
+from linuxmm.model.reclaim import events, reclaimers, shrinkers, state, workload
 from linuxmm.model.reclaim.counters import NAMES
 from linuxmm.model.reclaim.outside import PAGE_SYNCED, UNMAPPED, References
 from linuxmm.model.reclaim.rules import Control
-from linuxmm.model.reclaim.spaces import END_OF_SPACES
 from linuxmm.model.reclaim.state import DIRTY, LRU, NOTHING, SWAPCACHE, TAKEN, WAITING, Recent, ZoneMarks
 from linuxmm.spec.reclaim.daemon import ZoneLook
 from linuxmm.spec.reclaim.lists import FILE
@@ -71,7 +70,7 @@ WALK: Final = ENTERING + 1
 COUNTERS: Final = WALK + 1
 WORDS: Final = COUNTERS + len(NAMES)
 
-_HELD: Final = -2
+HELD: Final = -2
 """A place whose content frame n holds has the word -2 - n."""
 
 
@@ -168,8 +167,8 @@ def remove(v: FastLruvec, page: int, lru: int) -> FastLruvec:
 def ask_frame(v: FastLruvec, slot: int) -> None:
     """Have the frame brought in that holds the content of a place."""
     held = v.keys[U(slot)]
-    if held <= _HELD:
-        ask(v.frames, (_HELD - held) * RECORD)
+    if held <= HELD:
+        ask(v.frames, (HELD - held) * RECORD)
 
 
 def push(v: FastLruvec, queue: int, page: int) -> FastLruvec:
@@ -232,7 +231,7 @@ def mapped(v: FastLruvec, page: int) -> int:
 
 def holder(v: FastLruvec, slot: int) -> int:
     held = v.keys[U(slot)]
-    return _HELD - held if held <= _HELD else NOTHING
+    return HELD - held if held <= HELD else NOTHING
 
 
 def free_page(v: FastLruvec, slot: int) -> int:
@@ -247,13 +246,13 @@ def add_page(v: FastLruvec, page: int, flags: int, slot: int, zone: int) -> Fast
     v.st[U(FREE_PAGES)] -= 1
     v.st[U(ENTERING)] = page
     if v.keys[U(slot)] == NOTHING:
-        v.keys[U(slot)] = _HELD - page
+        v.keys[U(slot)] = HELD - page
     return v
 
 
 def forget(v: FastLruvec, page: int) -> FastLruvec:
     slot = frame_word(v, page, SLOT)
-    if v.keys[U(slot)] == _HELD - page:
+    if v.keys[U(slot)] == HELD - page:
         v.keys[U(slot)] = NOTHING
     v.frames[U(page * RECORD + FLAGS)] = FREE
     link_head(v, page, FREE_LIST)
@@ -268,7 +267,7 @@ def shadow_at(v: FastLruvec, slot: int) -> int:
 
 def set_shadow(v: FastLruvec, slot: int, shadow: int) -> FastLruvec:
     """A shadow is taken away only for the page that enters in its place."""
-    v.keys[U(slot)] = shadow if shadow != NOTHING else _HELD - word(v, ENTERING)
+    v.keys[U(slot)] = shadow if shadow != NOTHING else HELD - word(v, ENTERING)
     return v
 
 
@@ -426,52 +425,6 @@ def unmap(v: FastLruvec, page: int) -> tuple[FastLruvec, int]:
     return v, UNMAPPED
 
 
-def nr_spaces(v: FastLruvec) -> int:
-    return 1
-
-
-def entry_from(v: FastLruvec) -> int:
-    place = word(v, WALK)
-    while place < v.keys.size:
-        held = v.keys[U(place)]
-        if held <= _HELD and frame_word(v, _HELD - held, FLAGS) & MAPPED:
-            return place
-        place += 1
-    return NOTHING
-
-
-def page_at(v: FastLruvec, address: int) -> int:
-    return holder(v, address)
-
-
-def start_space(v: FastLruvec) -> FastLruvec:
-    if word(v, WALK) == END_OF_SPACES:
-        v.st[U(WALK)] = 0
-    return v
-
-
-def walk_on(v: FastLruvec, address: int) -> FastLruvec:
-    v.st[U(WALK)] = address + 1
-    return v
-
-
-def finish_space(v: FastLruvec) -> FastLruvec:
-    v.st[U(WALK)] = END_OF_SPACES
-    return v
-
-
-def used_at(v: FastLruvec, address: int) -> tuple[FastLruvec, bool]:
-    page = page_at(v, address)
-    used = frame_word(v, page, FLAGS) & YOUNG != 0
-    v.frames[U(page * RECORD + FLAGS)] = frame_word(v, page, FLAGS) & ~YOUNG
-    return v, used
-
-
-def unmap_at(v: FastLruvec, address: int) -> FastLruvec:
-    v, _ = unmap(v, page_at(v, address))
-    return v
-
-
 def swap_free(v: FastLruvec) -> int:
     return word(v, SWAP)
 
@@ -508,12 +461,6 @@ PRIMITIVES: Final[dict[Function, Function]] = {
             leave_batch, forget, set_shadow, set_clock, add_recent, set_recent, set_cost, set_saved,
             set_fruitless, set_failures, set_tail_dirty, note_refault, end_reclaim, count, trace, references,
             unmap, take_slot, give_slot, pageout, swap_free,
-        )
-    },
-    **{
-        getattr(spaces, own.__name__): own
-        for own in (
-            nr_spaces, entry_from, page_at, start_space, walk_on, finish_space, used_at, unmap_at,
         )
     },
     state.unmap_lazyfree: unmap,
