@@ -5,7 +5,7 @@ from typing import Annotated
 from linuxmm.proofs.domain import Truth, Word, each
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, theorem
-from linuxmm.spec.debug.slub_layout import AskedSize, SlubOptions, slub_layout
+from linuxmm.spec.debug.slub_layout import AskedSize, SlotForm, SlubOptions, slub_layout
 
 Size = Annotated[int, Word(64, below=1 << 32)]
 Flag = Annotated[bool, Truth()]
@@ -14,14 +14,15 @@ Flag = Annotated[bool, Truth()]
 @theorem(
     "debug.slub.layout",
     "The parts of a slot follow each other without sharing a byte; object and slot are aligned; with red "
-    "zones there is at least one red byte on each side of the object, and a free pointer that lies outside "
-    "it does not touch what is behind.",
+    "zones there is at least one red byte behind the object, and before it since there is a red zone on the "
+    "left, and a free pointer that lies outside the object does not touch what is behind.",
     proves=(slub_layout,),
     features=("F077",),
-    bounds="objects of 1 byte to 4 GiB, alignments of 8 to 4096, every option, every kept size asked for",
+    bounds="objects of 1 byte to 4 GiB, alignments of 8 to 4096, every option, every form of slot",
     witness={
         "size": 40, "align": 8, "red_zone": True, "poison": True, "store_user": True, "keeps": False,
         "kmalloc": False, "asked": 4, "asked_red": False,
+        "left": True, "middle": True, "small": True, "track": 32,
     },
     mutants=(
         Mutant(slub_layout, "adds no red zone behind whole words", "used += WORD", "used += 0"),
@@ -41,12 +42,16 @@ def parts_are_disjoint(
     kmalloc: Flag,
     asked: Annotated[int, each((0, 4, 8))],
     asked_red: Flag,
+    left: Flag,
+    middle: Flag,
+    small: Flag,
+    track: Annotated[int, Word(64, below=1 << 10)],
 ) -> bool:
-    assume(size > 0)
-    slot = slub_layout(
-        size, align, SlubOptions(red_zone, poison, store_user, keeps, kmalloc), AskedSize(asked, asked_red)
-    )
-    moved = (size < 8) | (store_user & kmalloc & asked_red & (asked > 0))
+    assume((size > 0) & (track & 7 == 0))
+    options = SlubOptions(red_zone, poison, store_user, keeps, kmalloc)
+    form = SlotForm(left, middle, small, track, 0)
+    slot = slub_layout(size, align, options, AskedSize(asked, asked_red), form)
+    moved = (small & (size < 8)) | (store_user & kmalloc & asked_red & (asked > 0))
     outside = keeps | poison | (red_zone & moved)
     ordered = (
         (slot.right_red_zone == slot.object + size)
@@ -64,8 +69,9 @@ def parts_are_disjoint(
             outside, (slot.right_red_zone <= slot.free_pointer) & (slot.free_pointer + 8 == slot.tracks)
         )
         & implies(red_zone & outside, slot.right_red_zone < slot.free_pointer)
+        & implies(red_zone & left, slot.object > 0)
         & implies(
             red_zone,
-            (slot.object > 0) & (slot.right_red_zone < slot.tracks) & (slot.padding + 8 <= slot.size),
+            (slot.right_red_zone < slot.tracks) & (slot.padding + 8 <= slot.size),
         )
     )
