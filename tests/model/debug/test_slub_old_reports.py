@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from immutables import Map
 
-from linuxmm.model.debug.slub import alloc, check_object, discard, free, remaining, validate
+from linuxmm.model.debug.slub import alloc, discard, free, remaining, validate
 from linuxmm.model.debug.slub_slab import DebugCache, DebugSlab, Names, Track, link, new_slab, write
 from linuxmm.spec.debug.slub_layout import SlubOptions
 from linuxmm.spec.debug.slub_words import STACK

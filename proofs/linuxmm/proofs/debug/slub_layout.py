@@ -9,6 +9,15 @@ from linuxmm.spec.debug.slub_layout import AskedSize, SlotForm, SlubOptions, slu
 
 Size = Annotated[int, Word(64, below=1 << 32)]
 Flag = Annotated[bool, Truth()]
+KINDS = (
+    (False, False, False, 0),
+    (True, False, False, 0),
+    (True, True, False, 0),
+    (True, True, True, 0),
+    (True, True, True, 4),
+    (True, True, True, 8),
+)
+"""Every form of slot that kernels had: left red zone, pointer in the middle, small objects too, asked size."""
 
 
 @theorem(
@@ -21,8 +30,7 @@ Flag = Annotated[bool, Truth()]
     bounds="objects of 1 byte to 4 GiB, alignments of 8 to 4096, every option, every form of slot",
     witness={
         "size": 40, "align": 8, "red_zone": True, "poison": True, "store_user": True, "keeps": False,
-        "kmalloc": False, "asked": 4, "asked_red": False,
-        "left": True, "middle": True, "small": True, "track": 32,
+        "kmalloc": False, "kind": 4, "asked_red": False, "track": 32,
     },
     mutants=(
         Mutant(slub_layout, "adds no red zone behind whole words", "used += WORD", "used += 0"),
@@ -40,18 +48,17 @@ def parts_are_disjoint(
     store_user: Flag,
     keeps: Flag,
     kmalloc: Flag,
-    asked: Annotated[int, each((0, 4, 8))],
+    kind: Annotated[int, each(tuple(range(len(KINDS))))],
     asked_red: Flag,
-    left: Flag,
-    middle: Flag,
-    small: Flag,
     track: Annotated[int, Word(64, below=1 << 10)],
 ) -> bool:
     assume((size > 0) & (track & 7 == 0))
+    left, middle, small, asked = KINDS[kind]
     options = SlubOptions(red_zone, poison, store_user, keeps, kmalloc)
     form = SlotForm(left, middle, small, track, 0)
     slot = slub_layout(size, align, options, AskedSize(asked, asked_red), form)
-    moved = (small & (size < 8)) | (store_user & kmalloc & asked_red & (asked > 0))
+    kept = asked_red if asked else False
+    moved = ((size < 8) if small else False) | (store_user & kmalloc & kept)
     outside = keeps | poison | (red_zone & moved)
     ordered = (
         (slot.right_red_zone == slot.object + size)
@@ -69,7 +76,7 @@ def parts_are_disjoint(
             outside, (slot.right_red_zone <= slot.free_pointer) & (slot.free_pointer + 8 == slot.tracks)
         )
         & implies(red_zone & outside, slot.right_red_zone < slot.free_pointer)
-        & implies(red_zone & left, slot.object > 0)
+        & implies(red_zone, (slot.object > 0) == left)
         & implies(
             red_zone,
             (slot.right_red_zone < slot.tracks) & (slot.padding + 8 <= slot.size),
