@@ -98,22 +98,25 @@ def test_a_torn_event_names_its_line() -> None:
 # ---- planted in states -------------------------------------------------------------------------------------
 
 
-def entries(**files: tuple[int, tuple[Extent, ...]]) -> Judgement:
+Files = dict[int, tuple[int, tuple[Extent, ...]]]
+
+
+def entries(files: Files) -> Judgement:
     judgement = Judgement()
-    table = {int(name[1:]): told for name, told in files.items()}
-    judge_files(judgement, "mark", table, DEVICE, ((0x6800, 512),))
+    judge_files(judgement, "mark", files, DEVICE, ((0x6800, 512),))
     return judgement
 
 
 def test_entries_of_files() -> None:
     good = (2, (Extent(0, 0xA000, 1), Extent(8, 0xA010, 1)))
-    assert entries(f1=good, f2=(512, (Extent(512, 0x6800, 512),))).verdict is Verdict.CONFORMS
-    for clause, files in {
-        "device": {"f1": (1, (Extent(0, 0x1234, 1),))},
-        "counted": {"f1": (3, good[1])},
-        "one-place": {"f1": good, "f2": (1, (Extent(4, 0xA010, 1),))},
-    }.items():
-        assert [each.clause for each in entries(**files).divergences] == [f"pmem.dax.{clause}"]
+    assert entries({1: good, 2: (512, (Extent(512, 0x6800, 512),))}).verdict is Verdict.CONFORMS
+    wrong: dict[str, Files] = {
+        "device": {1: (1, (Extent(0, 0x1234, 1),))},
+        "counted": {1: (3, good[1])},
+        "one-place": {1: good, 2: (1, (Extent(4, 0xA010, 1),))},
+    }
+    for clause, files in wrong.items():
+        assert [each.clause for each in entries(files).divergences] == [f"pmem.dax.{clause}"]
 
 
 def test_what_a_mapping_shows() -> None:

@@ -17,7 +17,7 @@ KINDS = (
     (True, True, True, 4),
     (True, True, True, 8),
 )
-"""Every form of slot that kernels had: left red zone, pointer in the middle, small objects too, asked size."""
+"""Forms of slot that kernels had: left red zone, pointer in the middle, small objects too, asked size."""
 
 
 @theorem(

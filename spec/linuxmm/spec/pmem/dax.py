@@ -7,6 +7,7 @@ it has been, the page is entered writable.
 Linux: fs/dax.c.  Seed 2.12.2 (F074).  6.1 to 6.12.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -40,7 +41,8 @@ Spans = tuple[tuple[int, int], ...]
 """First frame and number of frames of each range."""
 
 
-class Extent(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Extent:
     """`count` pages of a file in a row: indices and frames rise together."""
 
     index: int
