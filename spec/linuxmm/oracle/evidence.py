@@ -42,6 +42,7 @@ for _capture, _features in JUDGED.items():
 
 SLABS: Final = (
     "objects-slub-6.1",
+    "objects-slub-6.12",
     "vm-space-6.1",
     "vm-space-6.12",
     "debug-leak-6.12",
