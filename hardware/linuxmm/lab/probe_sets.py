@@ -1,6 +1,7 @@
 """Tables of probes by area: what is recorded at which function (rendered for a kernel by `probes`).
 
-Linux: mm/page_alloc.c, mm/compaction.c, mm/vmscan.c, mm/swap.c, mm/workingset.c, mm/readahead.c; 6.1 to 6.12.
+Linux: mm/page_alloc.c, mm/compaction.c, mm/vmscan.c, mm/swap.c, mm/workingset.c, mm/readahead.c,
+mm/slub.c; 6.1 to 6.12.
 """
 
 from collections.abc import Mapping
@@ -260,6 +261,11 @@ READAHEAD: Final = (
     _p("force", "force_page_cache_ra", "index=ractl->_index:u64 pages=nr_to_read:u64"),
 )
 
+OBJECTS: Final = (
+    # Objects that come back many at once, for which there is no kmem event.
+    _p("freebulk", "kmem_cache_free_bulk", "cache=s:x64 number=size:u64", "s size p"),
+)
+
 SETS: Final[Mapping[str, tuple[Probe, ...]]] = MappingProxyType(
-    {"alloc": ALLOC, "lru": LRU, "readahead": READAHEAD}
+    {"alloc": ALLOC, "lru": LRU, "readahead": READAHEAD, "objects": OBJECTS}
 )

@@ -23,6 +23,7 @@ from linuxmm.oracle.formats import (
 from linuxmm.oracle.large_evidence import has_large, judge_large
 from linuxmm.oracle.memcg_evidence import has_memcg, judge_groups_of
 from linuxmm.oracle.object_evidence import has_objects, judge_objects
+from linuxmm.oracle.pmem_evidence import has_pmem, judge_pmem
 from linuxmm.oracle.reclaim_evidence import has_reclaim, judge_reclaim
 from linuxmm.spec.errors import BadEvidence, LinuxmmError, Unmodelled
 from linuxmm.spec.kernel import parse_version
@@ -89,6 +90,7 @@ _BESIDE_PAGES: Final[dict[str, Area]] = {
     "defrag": Area(has_defrag, judge_defrag),
     "memcg": Area(has_memcg, judge_groups_of),
     "debug": Area(has_debug, judge_debug),
+    "pmem": Area(has_pmem, judge_pmem),
 }
 """Areas judged beside the page allocator, wherever a capture shows them; a new one is a line here."""
 

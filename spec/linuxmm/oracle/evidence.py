@@ -42,6 +42,7 @@ for _capture, _features in JUDGED.items():
 
 SLABS: Final = (
     "objects-slub-6.1",
+    "objects-slub-6.12",
     "vm-space-6.1",
     "vm-space-6.12",
     "debug-leak-6.12",
@@ -64,10 +65,14 @@ GENERATIONS: Final = ("reclaim-mglru-6.1", "reclaim-mglru-6.12")
 GROUPS: Final = ("memcg-v1-6.12", "memcg-v2-6.12")
 """Captures whose groups and swap are judged: test_memcg_evidence.py, test_swap_evidence.py."""
 
+PERSISTENT: Final = ("pmem-dax-6.12",)
+"""Captures whose files on persistent memory are judged: test_pmem_evidence.py."""
+
 _BESIDE: Final = (
     ("F033", SLABS),
     ("F035", LARGE),
     ("F077", REPORTS),
+    ("F074", PERSISTENT),
     ("F060", GROUPS),
     ("F004", GROUPS),
     *((feature, RECLAIM) for feature in ("F008", "F043", "F046")),

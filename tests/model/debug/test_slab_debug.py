@@ -25,7 +25,7 @@ from linuxmm.spec.debug.slab_layout import (
     poisoned,
     slab_layout,
 )
-from linuxmm.spec.debug.slub_bytes import STACK
+from linuxmm.spec.debug.slub_words import STACK
 from linuxmm.spec.errors import LinuxmmError
 
 BASE, WHO = 0xFFFF_8880_0000_0000, 0x1234

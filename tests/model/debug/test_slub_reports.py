@@ -10,8 +10,8 @@ from immutables import Map
 
 from linuxmm.model.debug.slub import alloc, discard, free, remaining, validate
 from linuxmm.model.debug.slub_slab import DebugCache, DebugSlab, Names, Track, new_slab, write
-from linuxmm.spec.debug.slub_bytes import STACK, WARNING
 from linuxmm.spec.debug.slub_layout import SlubOptions
+from linuxmm.spec.debug.slub_words import STACK, WARNING
 from linuxmm.spec.kernel import kernel
 
 REAL = Path(__file__).parents[2] / "real" / "areas"

@@ -21,7 +21,7 @@ SPACE = AREA_CAPTURES / "vm-space-6.12"
 
 
 def test_objects_are_an_area_with_a_judge() -> None:
-    assert AREAS == ("alloc", "objects", "large", "reclaim", "defrag", "memcg", "debug")
+    assert AREAS == ("alloc", "objects", "large", "reclaim", "defrag", "memcg", "debug", "pmem")
     names = ", ".join(AREAS)
     with pytest.raises(LinuxmmError, match=f"area 'vm' has no judge yet; built: {names}"):
         check(SLUB, only="vm")

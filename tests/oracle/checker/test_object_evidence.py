@@ -15,7 +15,7 @@ from linuxmm.spec.kernel import kernel
 from linuxmm.spec.verdict import Judgement, Verdict
 
 REAL = Path(__file__).parents[2] / "real"
-STATES = ("vm-space-6.1", "vm-space-6.12", "debug-leak-6.12", "objects-slub-debug-6.12")
+STATES = ("vm-space-6.1", "vm-space-6.12", "debug-leak-6.12", "objects-slub-debug-6.12", "objects-slub-6.12")
 KMEM = Path(__file__).parent / "kmem-6.1.txt.gz"
 
 
@@ -53,6 +53,30 @@ def test_events_of_a_real_kernel_hand_out_once_and_grant_classes() -> None:
     assert (judgement.verdict, judgement.divergences) == (Verdict.CONFORMS, [])
     assert judgement.clauses["objects.kmalloc.class"].checked > 20
     assert judgement.clauses["objects.handed-out-once"].checked > 200
+
+
+BULKY = REAL / "areas" / "objects-slub-6.12" / "trace" / "slub.txt.gz"
+
+
+def bulky(lines: list[str]) -> Judgement:
+    judgement = Judgement()
+    judge_kmem(judgement, lines, kernel("6.12.117"))
+    return judgement
+
+
+def test_objects_that_come_back_in_bulk_may_be_handed_out_again_so_many_times() -> None:
+    lines = gzip.decompress(BULKY.read_bytes()).decode().splitlines()
+    released = [line for line in lines if "kmem_cache_free_bulk" in line]
+    assert len(released) == 56
+    assert bulky(lines).verdict is Verdict.CONFORMS
+    silent = bulky([line for line in lines if "kmem_cache_free_bulk" not in line])
+    assert {each.clause for each in silent.divergences} == {"objects.handed-out-once"}
+    again = silent.clauses["objects.handed-out-once"].broken
+    told = sum(int(line.rpartition("number=")[2]) for line in released)
+    assert 0 < again <= told
+    fewer = bulky([line.replace("number=3", "number=0").replace("number=2", "number=0") for line in lines])
+    assert fewer.verdict is Verdict.DIVERGES
+    assert bulky([line.partition(" number=")[0] for line in lines]).verdict is Verdict.CONFORMS
 
 
 def test_planted_faults_are_found() -> None:

@@ -158,6 +158,7 @@ static void hello(void)
 	static const int more[] = { 100, 101, 102, 103 };
 	struct utsname name;
 	unsigned long start_stack = 0, start_data = 0, end_data = 0, start_brk = 0, ram = 0, swap = 0, floor;
+	unsigned long limit_kb = 0, committed_kb = 0;
 	int file = open("/proc/self/stat", O_RDONLY), field = 2, n_key;
 	char *at;
 
@@ -198,6 +199,10 @@ static void hello(void)
 	sscanf(strstr(text, "MemTotal:") + 9, "%lu", &ram);
 	sscanf(strstr(text, "SwapTotal:") + 10, "%lu", &swap);
 	say("tunable overcommit %lx\n", number_in("/proc/sys/vm/overcommit_memory"));
+	sscanf(strstr(text, "CommitLimit:") + 12, "%lu", &limit_kb);
+	sscanf(strstr(text, "Committed_AS:") + 13, "%lu", &committed_kb);
+	say("tunable commit_pages %lx\ntunable committed %lx\n", limit_kb / 4, committed_kb / 4);
+	say("tunable user_reserve %lx\n", number_in("/proc/sys/vm/user_reserve_kbytes") / 4);
 	say("tunable max_map_count %lx\n", number_in("/proc/sys/vm/max_map_count"));
 	say("tunable min_address %lx\n", number_in("/proc/sys/vm/mmap_min_addr"));
 	say("tunable legacy_layout %lx\n", number_in("/proc/sys/vm/legacy_va_layout"));

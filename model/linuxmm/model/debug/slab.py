@@ -22,7 +22,8 @@ from linuxmm.spec.debug.slab_layout import (
     verdict_at_alloc,
     verdict_at_free,
 )
-from linuxmm.spec.debug.slub_bytes import POISON_FREE, POISON_INUSE, STACK, dump_row, overwrite
+from linuxmm.spec.debug.slub_bytes import POISON_FREE, POISON_INUSE, overwrite
+from linuxmm.spec.debug.slub_words import STACK, dump_row
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.registry import verb
 from linuxmm.spec.vocabulary import PAGE_SIZE

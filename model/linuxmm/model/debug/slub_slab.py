@@ -3,7 +3,7 @@
 Everything that a check looks at lies in the slab's memory: patterns, links of free objects, who allocated
 and freed an object.  So misuse is a plain `write`, and what becomes of it follows from the bytes.
 
-Linux: mm/slub.c:init_object, allocate_slab.  Seed 2.13.2 (F077).  5.14 to 6.12.
+Linux: mm/slub.c:init_object, allocate_slab.  Seed 2.13.2 (F077).  2.6.28 to 6.12.
 """
 
 import struct
@@ -19,28 +19,59 @@ from linuxmm.spec.debug.slub_bytes import (
     POISON_INUSE,
     RED_ACTIVE,
     RED_INACTIVE,
-    ReportStyle,
     overwrite,
 )
-from linuxmm.spec.debug.slub_layout import TRACK_SIZE, AskedSize, SlubLayout, SlubOptions, slub_layout
+from linuxmm.spec.debug.slub_eras import BrokenFree, Counted
+from linuxmm.spec.debug.slub_layout import AskedSize, SlotForm, SlubLayout, SlubOptions, slub_layout
+from linuxmm.spec.debug.slub_words import DumpStyle, ReportStyle
 from linuxmm.spec.kernel import Kernel
 from linuxmm.spec.objects.hardening import LINK_ENCODE
 from linuxmm.spec.vocabulary import PAGE_SIZE
 
-TRACK: Final = struct.Struct("<QIIi4xQ")
-"""struct track: address, stack depot handle, CPU, pid, jiffies."""
+_DEPOT: Final = struct.Struct("<QIIi4xQ")
+"""struct track with a number of the stack depot, CPU, pid, jiffies."""
+_STACK: Final = struct.Struct("<Q16QIiQ")
+"""struct track with sixteen return addresses."""
+_PLAIN: Final = struct.Struct("<QIiQ")
 _WORD: Final = struct.Struct("<Q")
 MAX_OBJECTS: Final = 32767
 
 
 class Track(NamedTuple):
-    """Who allocated or freed an object: return address, stack, CPU, pid, and when in jiffies."""
+    """Who allocated or freed an object: return address, CPU, pid, and when in jiffies.
+
+    handle  of the stack in the depot; stack: the return addresses themselves, where kernels keep those (at
+            most 16)
+    """
 
     address: int
     handle: int = 1
     cpu: int = 0
     pid: int = 1
     when: int = 0
+    stack: tuple[int, ...] = ()
+
+    def pack(self, form: SlotForm) -> bytes:
+        """The record in the slot."""
+        who = (self.cpu, self.pid, self.when)
+        if form.stack:
+            addresses = (*self.stack[: form.stack], *(0,) * (form.stack - len(self.stack)))
+            return _STACK.pack(self.address, *addresses, *who)
+        if form.track == _PLAIN.size:
+            return _PLAIN.pack(self.address, *who)
+        return _DEPOT.pack(self.address, self.handle, *who)
+
+
+def read_track(memory: bytes, form: SlotForm) -> Track:
+    """A record in a slot; a stack ends before its first zero."""
+    if form.stack:
+        address, *stack, cpu, pid, when = _STACK.unpack(memory)
+        ends = stack.index(0) if 0 in stack else len(stack)
+        return Track(address, 0, cpu, pid, when, tuple(stack[:ends]))
+    if form.track == _PLAIN.size:
+        address, cpu, pid, when = _PLAIN.unpack(memory)
+        return Track(address, 0, cpu, pid, when)
+    return Track(*_DEPOT.unpack(memory))
 
 
 class Names(NamedTuple):
@@ -85,7 +116,12 @@ class DebugCache(NamedTuple):
     @property
     def layout(self) -> SlubLayout:
         """Where the parts of a slot lie."""
-        return slub_layout(self.object_size, self.align, self.options, self.asked)
+        return slub_layout(self.object_size, self.align, self.options, self.asked, self.form)
+
+    @property
+    def form(self) -> SlotForm:
+        """How this kernel lays out slots."""
+        return self.kernel.behaviour("debug.slub.slot").function()  # type: ignore[return-value]
 
     @property
     def objects(self) -> int:
@@ -98,9 +134,33 @@ class DebugCache(NamedTuple):
         return self.kernel.behaviour("debug.slub.report").function()  # type: ignore[return-value]
 
     @property
+    def dumps(self) -> DumpStyle:
+        """How this kernel shows bytes."""
+        return self.kernel.behaviour("debug.slub.dump").function()  # type: ignore[return-value]
+
+    @property
+    def broken_free(self) -> BrokenFree:
+        """What becomes of the free of a broken object."""
+        return self.kernel.behaviour("debug.slub.broken-free").function()  # type: ignore[return-value]
+
+    @property
+    def counted(self) -> Counted:
+        """What a slab's fields are while an object is checked that is handed out."""
+        return self.kernel.behaviour("debug.slub.counted").function()  # type: ignore[return-value]
+
+    def rest(self, start: int, length: int, fault: int, end: int) -> tuple[int, int]:
+        """First byte shown, and first put right, of the bytes behind the last slot."""
+        rule = self.kernel.behaviour("debug.slub.rest").function
+        return rule(start, length, fault, end)  # type: ignore[return-value]
+
+    def rule(self, name: str) -> bool:
+        """Whether a yes-or-no behaviour of debug.slub holds."""
+        return bool(self.kernel.behaviour(f"debug.slub.{name}").function())
+
+    @property
     def padding_breaks(self) -> bool:
         """Whether every part counts and is checked."""
-        return bool(self.kernel.behaviour("debug.slub.parts-break").function())
+        return self.rule("parts-break")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +262,7 @@ def with_asked(slab: DebugSlab, pointer: int, size: int) -> DebugSlab:
 def init_object(slab: DebugSlab, pointer: int, in_use: bool) -> DebugSlab:
     """Set red zones and poison.
 
-    Source    mm/slub.c:init_object; 6.1, 6.12
+    Source    mm/slub.c:init_object; 3.0, 3.10, 4.9, 4.19, 5.10, 6.1, 6.12
     """
     cache, value = slab.cache, RED_ACTIVE if in_use else RED_INACTIVE
     layout, options, size = cache.layout, cache.options, cache.object_size
@@ -222,8 +282,9 @@ def with_track(slab: DebugSlab, pointer: int, freed: bool, track: Track) -> Debu
     """The slab with who allocated or freed an object, where that is kept."""
     if not slab.cache.options.store_user:
         return slab
-    place = slot_of(slab, pointer) + slab.cache.layout.tracks + (TRACK_SIZE if freed else 0)
-    return write(slab, place, TRACK.pack(*track))
+    form = slab.cache.form
+    place = slot_of(slab, pointer) + slab.cache.layout.tracks + (form.track if freed else 0)
+    return write(slab, place, track.pack(form))
 
 
 def new_slab(cache: DebugCache, base: int, names: Names) -> DebugSlab:
@@ -240,7 +301,7 @@ def new_slab(cache: DebugCache, base: int, names: Names) -> DebugSlab:
     for pointer in reversed(list(objects_of(slab))):
         slab = init_object(slab, pointer, in_use=False)
         if cache.options.store_user:
-            slab = filled(slab, slot_of(slab, pointer) + cache.layout.tracks, 2 * TRACK_SIZE, 0)
+            slab = filled(slab, slot_of(slab, pointer) + cache.layout.tracks, 2 * cache.form.track, 0)
             slab = with_asked(slab, pointer, 0)
         slab = with_link(slab, pointer, following)
         following = pointer

@@ -5,23 +5,32 @@ from typing import Annotated
 from linuxmm.proofs.domain import Truth, Word, each
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, theorem
-from linuxmm.spec.debug.slub_layout import AskedSize, SlubOptions, slub_layout
+from linuxmm.spec.debug.slub_layout import AskedSize, SlotForm, SlubOptions, slub_layout
 
 Size = Annotated[int, Word(64, below=1 << 32)]
 Flag = Annotated[bool, Truth()]
+KINDS = (
+    (False, False, False, 0),
+    (True, False, False, 0),
+    (True, True, False, 0),
+    (True, True, True, 0),
+    (True, True, True, 4),
+    (True, True, True, 8),
+)
+"""Forms of slot that kernels had: left red zone, pointer in the middle, small objects too, asked size."""
 
 
 @theorem(
     "debug.slub.layout",
     "The parts of a slot follow each other without sharing a byte; object and slot are aligned; with red "
-    "zones there is at least one red byte on each side of the object, and a free pointer that lies outside "
-    "it does not touch what is behind.",
+    "zones there is at least one red byte behind the object, and before it since there is a red zone on the "
+    "left, and a free pointer that lies outside the object does not touch what is behind.",
     proves=(slub_layout,),
     features=("F077",),
-    bounds="objects of 1 byte to 4 GiB, alignments of 8 to 4096, every option, every kept size asked for",
+    bounds="objects of 1 byte to 4 GiB, alignments of 8 to 4096, every option, every form of slot",
     witness={
         "size": 40, "align": 8, "red_zone": True, "poison": True, "store_user": True, "keeps": False,
-        "kmalloc": False, "asked": 4, "asked_red": False,
+        "kmalloc": False, "kind": 4, "asked_red": False, "track": 32,
     },
     mutants=(
         Mutant(slub_layout, "adds no red zone behind whole words", "used += WORD", "used += 0"),
@@ -39,14 +48,17 @@ def parts_are_disjoint(
     store_user: Flag,
     keeps: Flag,
     kmalloc: Flag,
-    asked: Annotated[int, each((0, 4, 8))],
+    kind: Annotated[int, each(tuple(range(len(KINDS))))],
     asked_red: Flag,
+    track: Annotated[int, Word(64, below=1 << 10)],
 ) -> bool:
-    assume(size > 0)
-    slot = slub_layout(
-        size, align, SlubOptions(red_zone, poison, store_user, keeps, kmalloc), AskedSize(asked, asked_red)
-    )
-    moved = (size < 8) | (store_user & kmalloc & asked_red & (asked > 0))
+    assume((size > 0) & (track & 7 == 0))
+    left, middle, small, asked = KINDS[kind]
+    options = SlubOptions(red_zone, poison, store_user, keeps, kmalloc)
+    form = SlotForm(left, middle, small, track, 0)
+    slot = slub_layout(size, align, options, AskedSize(asked, asked_red), form)
+    kept = asked_red if asked else False
+    moved = ((size < 8) if small else False) | (store_user & kmalloc & kept)
     outside = keeps | poison | (red_zone & moved)
     ordered = (
         (slot.right_red_zone == slot.object + size)
@@ -64,8 +76,9 @@ def parts_are_disjoint(
             outside, (slot.right_red_zone <= slot.free_pointer) & (slot.free_pointer + 8 == slot.tracks)
         )
         & implies(red_zone & outside, slot.right_red_zone < slot.free_pointer)
+        & implies(red_zone, (slot.object > 0) == left)
         & implies(
             red_zone,
-            (slot.object > 0) & (slot.right_red_zone < slot.tracks) & (slot.padding + 8 <= slot.size),
+            (slot.right_red_zone < slot.tracks) & (slot.padding + 8 <= slot.size),
         )
     )

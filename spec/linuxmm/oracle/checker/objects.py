@@ -159,6 +159,7 @@ _EVENT: Final = re.compile(
 )
 BULK: Final = ("kmem_cache_free_bulk", "rcu_invoke_kfree_bulk_callback")
 """Events and probes that say that many objects came back at once, without saying which."""
+_MANY: Final = re.compile(r"\b(?:number|nr_records)=(\d+)")
 _FIELD: Final = re.compile(r"\b(ptr|bytes_req|bytes_alloc)=([0-9a-fx]+)")
 
 
@@ -168,11 +169,13 @@ _LOST: Final = re.compile(r"^CPU:\d+ \[LOST (?:\d+ )?EVENTS\]")
 def judge_kmem(judgement: Judgement, lines: Iterable[str], kernel: Kernel, *, bulk_seen: bool = True) -> None:
     """Whether the kmem events of an ftrace text hand every object out once, and kmalloc grants classes.
 
-    What was handed out before the trace began may come back in it.
+    What was handed out before the trace began may come back in it.  A release in bulk tells how many objects
+    came back and not which: so many may be handed out again.
     bulk_seen  releases in bulk, which have no kmem event, would show in the trace; if not, an object that is
                handed out twice may have come back by one of them: a gap
     """
     live: dict[str, int] = {}
+    unnamed = 0  # objects that came back in bulk and were not handed out again
     largest = _ask(kernel, "objects.slub-kmalloc-largest", TOP_ORDER)
     for number, line in enumerate(lines, 1):
         if _LOST.match(line):
@@ -181,7 +184,10 @@ def judge_kmem(judgement: Judgement, lines: Iterable[str], kernel: Kernel, *, bu
         event = _EVENT.search(line)
         if event is None:
             if any(probe in line for probe in BULK):
-                live.clear()
+                many = _MANY.search(line)
+                unnamed += int(many[1]) if many else 0
+                if many is None:
+                    live.clear()
             continue
         fields = dict(_FIELD.findall(line))
         judgement.events += 1
@@ -192,7 +198,9 @@ def judge_kmem(judgement: Judgement, lines: Iterable[str], kernel: Kernel, *, bu
         if not pointer:
             continue
         judgement.checked(HANDED_OUT_ONCE.id)
-        if pointer in live and not bulk_seen:
+        if pointer in live and unnamed:
+            unnamed -= 1
+        elif pointer in live and not bulk_seen:
             judgement.gap("an object was handed out again, and releases in bulk have no event")
         elif pointer in live:
             why = f"{pointer} was handed out at line {live[pointer]}"

@@ -29,6 +29,9 @@ def live_command(
     kernel: Annotated[
         str | None, typer.Option(help="Have a guest of the lab with this kernel make the calls.")
     ] = None,
+    overcommit: Annotated[
+        int | None, typer.Option(min=0, max=2, help="vm.overcommit_memory of the guest.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     program: Annotated[
         Path | None, typer.Option(help="Write the reproducer of a divergence, in C, to this file.")
@@ -41,19 +44,23 @@ def live_command(
     if area != "vm":
         raise typer.BadParameter(f"{area!r}: expected vm")
     if kernel is not None:
-        _in_guest(kernel, ops, seed, as_json, program)
+        _in_guest(kernel, ops, seed, overcommit or 0, as_json, program)
+    if overcommit is not None:
+        raise typer.BadParameter("--overcommit is set in a guest: name its --kernel")
     report(
         lambda progress: live(ops, seed, seconds=seconds, progress=progress), replay, ops, as_json, program
     )
 
 
-def _in_guest(kernel: str, ops: int, seed: int, as_json: bool, program: Path | None) -> NoReturn:
+def _in_guest(
+    kernel: str, ops: int, seed: int, overcommit: int, as_json: bool, program: Path | None
+) -> NoReturn:
     from linuxmm.oracle.live.guest import live_in_guest, shrink_in_guest
 
     console = Console(stderr=True)
     note = console.print if sys.stderr.isatty() else _silent
-    outcome = live_in_guest(kernel, ops, seed, note)
-    found = tuple(shrink_in_guest(kernel, each) for each in outcome.divergences[:1])
+    outcome = live_in_guest(kernel, ops, seed, note, overcommit)
+    found = tuple(shrink_in_guest(kernel, each, overcommit=overcommit) for each in outcome.divergences[:1])
     _end(outcome, found, as_json, program)
 
 

@@ -19,16 +19,21 @@ from linuxmm.spec.errors import LinuxmmError
 
 WORKLOAD: Final = "vm-areas"
 _LIST: Final = "etc/areas.calls"
+_OVERCOMMIT: Final = "etc/overcommit"
 _LOG: Final = "data/areas.log"
 
 
-def run_list(kernel: KernelImage, text: str, note: Callable[[str], None] = lambda _: None) -> bytes:
+def run_list(
+    kernel: KernelImage, text: str, note: Callable[[str], None] = lambda _: None, overcommit: int = 0
+) -> bytes:
     """The log of a list of calls that a guest with this kernel made.
 
+    overcommit  vm.overcommit_memory in the guest: 0 guess, 1 always, 2 never
     Errors    LinuxmmError when the guest does not come up or sends no log
     """
     workload = find_workload(WORKLOAD)
-    archive = build(kernel, workload=workload.script, files={_LIST: text.encode()})
+    files = {_LIST: text.encode(), _OVERCOMMIT: f"{overcommit}\n".encode()}
+    archive = build(kernel, workload=workload.script, files=files)
     with tempfile.TemporaryDirectory(prefix="linuxmm-live-") as name:
         sink = FolderSink(Path(name))
         outcome = boot(kernel, workload.machine, archive, sink, note=note, limit=workload.seconds)
@@ -39,7 +44,11 @@ def run_list(kernel: KernelImage, text: str, note: Callable[[str], None] = lambd
 
 
 def live_in_guest(
-    name: str, operations: int, seed: int, note: Callable[[str], None] = lambda _: None
+    name: str,
+    operations: int,
+    seed: int,
+    note: Callable[[str], None] = lambda _: None,
+    overcommit: int = 0,
 ) -> Outcome:
     """Draw calls for a kernel of the lab, have a guest make them, and judge its log.
 
@@ -49,7 +58,7 @@ def live_in_guest(
     began = time.monotonic()
     kernel = find_kernel(name)
     note("first boot: what a process looks like")
-    first = sections_of(run_list(kernel, "new\n", note))
+    first = sections_of(run_list(kernel, "new\n", note, overcommit))
     if not first:
         raise LinuxmmError(f"{kernel.name}: the guest said nothing of itself")
     start = read_start(first[0], "first.log")
@@ -57,12 +66,12 @@ def live_in_guest(
     note("drawing calls")
     drawn = draw(start, operations, seed, seen)
     note("second boot: making the calls")
-    log = sections_of(run_list(kernel, list_text(drawn), note))
+    log = sections_of(run_list(kernel, list_text(drawn), note, overcommit))
     events, found = judge_log(drawn, log)
     return Outcome(start.kernel, events, seen, found, time.monotonic() - began)
 
 
-def shrink_in_guest(name: str, found: Divergence, seconds: float = 300.0) -> Divergence:
+def shrink_in_guest(name: str, found: Divergence, seconds: float = 300.0, overcommit: int = 0) -> Divergence:
     """A shorter run that breaks the same clause; each boot tries many at once.
 
     Errors   LinuxmmError
@@ -72,7 +81,9 @@ def shrink_in_guest(name: str, found: Divergence, seconds: float = 300.0) -> Div
     while size and time.monotonic() < end:
         last = len(best.calls) - 1
         tries = tuple(best.calls[:at] + best.calls[min(at + size, last) :] for at in range(0, last, size))
-        shorter = _first_like(best, tries, sections_of(run_list(kernel, list_text(tries))))
+        shorter = _first_like(
+            best, tries, sections_of(run_list(kernel, list_text(tries), overcommit=overcommit))
+        )
         if shorter is not None:
             best = shorter
         elif size == 1:

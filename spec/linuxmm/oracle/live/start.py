@@ -125,6 +125,9 @@ def _space(said: Said, found: Kernel, task_size: int) -> AddressSpace:
     system = System(
         overcommit=tunables["overcommit"],
         total_pages=tunables["total_pages"],
+        commit_pages=tunables.get("commit_pages", 1 << 40),
+        committed=tunables.get("committed", 0),
+        user_reserve=tunables.get("user_reserve", 0),
         max_map_count=tunables["max_map_count"],
         min_address=tunables["min_address"],
         hint_floor=tunables["hint_floor"],

@@ -4,7 +4,7 @@ The red zones of a free object hold 0xbb, those of one in use 0xcc; a free objec
 holds 0x6b and ends with 0xa5; padding holds 0x5a.  A check finds the first and the last byte that differ,
 reports them, and puts the pattern back.
 
-Linux: mm/slub.c:check_bytes_and_report, check_object, print_trailer.  Seed 2.13.2 (F077).  5.14 to 6.12.
+Linux: mm/slub.c:check_bytes_and_report, check_object, print_trailer.  Seed 2.13.2 (F077).  2.6.28 to 6.12.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,6 @@ RED_ACTIVE: Final = 0xCC
 POISON_INUSE: Final = 0x5A
 POISON_FREE: Final = 0x6B
 POISON_END: Final = 0xA5
-
-STACK: Final = "(the stack of who is running)"
-"""Stands for the lines of a stack dump."""
-WARNING: Final = "(a warning with the stack of who is running)"
-"""Stands for the lines of a warning, which may end the run (panic_on_warn)."""
 
 
 class Part(NamedTuple):
@@ -74,10 +69,10 @@ def first_and_last(memory: Sequence[int], value: int) -> tuple[int, int] | None:
 
 @behaviour(
     "debug.slub.parts-break",
-    since="5.14",
+    since="2.6.28",
     until="6.10",
     features=("F077",),
-    source="mm/slub.c:check_object; 6.1 (5.14 to 6.0, 6.2 to 6.10 unconfirmed)",
+    source="mm/slub.c:check_object; 3.0, 3.10, 4.9, 4.19, 5.10, 6.1 (6.2 to 6.10 unconfirmed)",
 )
 def padding_is_forgiven() -> bool:
     """Whether changed padding makes an object broken: no; and the first broken part ends the check."""
@@ -161,10 +156,22 @@ RIGHT_OWNER: Final = clause(
 
 @behaviour(
     "debug.slub.free-unlinks",
-    since="5.14",
+    since="2.6.28",
+    until="5.2",
+    features=("F077",),
+    source="mm/slub.c:__slab_free; 3.0, 3.10 (4.17 to 5.2 unconfirmed)",
+)
+def old_free_keeps_link() -> bool:
+    """Whether a link is cleared before an object that is freed is checked: no."""
+    return False
+
+
+@behaviour(
+    "debug.slub.free-unlinks",
+    since="5.3",
     until="6.7",
     features=("F077",),
-    source="mm/slub.c:slab_free_freelist_hook; 6.1 (5.14 to 6.0, 6.2 to 6.7 unconfirmed)",
+    source="mm/slub.c:slab_free_freelist_hook; 5.10, 6.1 (5.3 to 5.9, 6.2 to 6.7 unconfirmed)",
 )
 def free_unlinks() -> bool:
     """Whether a link is cleared before an object that is freed is checked: yes.
@@ -188,15 +195,6 @@ def free_keeps_link() -> bool:
 # ---- words -----------------------------------------------------------------------------------------------
 
 
-def dump_row(row: bytes) -> str:
-    """Up to 16 bytes in hexadecimal and, where they print, as characters.
-
-    Source    lib/hexdump.c:hex_dump_to_buffer
-    """
-    text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
-    return f"{row.hex(' '):<47}  {text}"
-
-
 def overwrite(memory: bytes, base: int, address: int, value: bytes) -> bytes:
     """The bytes of a slab at `base` after somebody wrote there, rightly or not.
 
@@ -208,77 +206,29 @@ def overwrite(memory: bytes, base: int, address: int, value: bytes) -> bytes:
     return memory[:at] + value + memory[at + len(value) :]
 
 
-@formula("F077", source="lib/hexdump.c:print_hex_dump; mm/slub.c:print_section")
-def section(name: str, address: int, memory: bytes) -> tuple[str, ...]:
-    """Memory as a report shows it: 16 bytes a line, in hexadecimal and, where they print, as characters.
-
-    Source    print_section; 6.1, 6.12
-    """
-    starts = range(0, len(memory), 16)
-    return tuple(f"{name}{address + at:016x}: {dump_row(memory[at : at + 16])}" for at in starts)
-
-
 def bug(name: str, tainted: str, message: str) -> tuple[str, ...]:
-    """The head of a report.
+    """The head of a report; `tainted` is empty where kernels do not tell it.
 
-    Source    mm/slub.c:slab_bug; 6.1, 6.12
+    Source    mm/slub.c:slab_bug; 3.0, 3.10, 4.9, 4.19, 5.10, 6.1, 6.12
     """
-    return "=" * 77, f"BUG {name} ({tainted}): {message}", "-" * 77, ""
+    taint = f" ({tainted})" if tainted else ""
+    return "=" * 77, f"BUG {name}{taint}: {message}", "-" * 77, ""
 
 
-def pointer_text(address: int) -> str:
-    """An address as %p prints it with no_hash_pointers, behind 0x."""
-    return f"0x{address:016x}"
+def pointer_text(address: int, null: str = "0" * 16) -> str:
+    """An address as %p prints it where addresses are not hashed, behind 0x."""
+    return f"0x{address:016x}" if address else f"0x{null}"
 
 
-def bytes_line(base: int, slot: int, found: Overwritten, byte: int) -> str:
+def bytes_line(base: int, slot: int, found: Overwritten, byte: int, offset: bool) -> str:
     """The line that says which bytes differ; `slot` is the address of the slot, `base` that of the slab."""
     first, last = slot + found.first, slot + found.end - 1
+    where = f" @offset={first - base}" if offset else ""
     expected = f"First byte {byte:#x} instead of {found.part.value:#x}"
-    return f"{pointer_text(first)}-{pointer_text(last)} @offset={first - base}. {expected}"
+    return f"{pointer_text(first)}-{pointer_text(last)}{where}. {expected}"
 
 
-def restoring_line(slot: int, found: Overwritten) -> str:
-    """What is put right."""
-    span = f"{pointer_text(slot + found.first)}-{pointer_text(slot + found.end - 1)}"
-    return f"Restoring {found.part.what} {span}={found.part.value:#x}"
-
-
-class ReportStyle(NamedTuple):
-    """How kernels differ in the same report.
-
-    what_first  the changed bytes are named before the head, which says "Object corrupt"; and reports end with
-                a warning instead of a stack
-    """
-
-    what_first: bool
-
-    @property
-    def end(self) -> str:
-        """What ends the dump of an object."""
-        return WARNING if self.what_first else STACK
-
-
-@behaviour(
-    "debug.slub.report",
-    since="5.14",
-    until="6.14",
-    features=("F077",),
-    source="mm/slub.c:check_bytes_and_report, print_trailer; 6.1 (5.14 to 6.0, 6.2 to 6.14 unconfirmed)",
-    replaced_in=("6.12.117",),
-)
-def head_says_what() -> ReportStyle:
-    """The head names the part that was overwritten."""
-    return ReportStyle(what_first=False)
-
-
-@behaviour(
-    "debug.slub.report",
-    since="6.15",
-    features=("F077",),
-    source="mm/slub.c:check_bytes_and_report, object_err; 6.12.117 (6.15 unconfirmed)",
-    backports=("6.12.117",),
-)
-def what_before_head() -> ReportStyle:
-    """A line before the head names it."""
-    return ReportStyle(what_first=True)
+def restoring_line(first: int, end: int, value: int, what: str) -> str:
+    """What is put right: the bytes from `first` to before `end`."""
+    name = f"{what} " if what else ""
+    return f"Restoring {name}{pointer_text(first)}-{pointer_text(end - 1)}={value:#x}"

@@ -2,10 +2,12 @@
 # title: SLUB: caches, their slabs and free lists before and after churn
 # memory: 192M
 # append: cgroup_disable=memory slab_nomerge
+# probes: objects
 # dump: slab
 quiet
 trace_buffer 40000
 trace_events kmem:kmalloc kmem:kfree kmem:kmem_cache_alloc kmem:kmem_cache_free kmem:mm_page_alloc kmem:mm_page_free
+trace_probes objects
 settle 1
 trace_on
 mark A

@@ -4,4 +4,5 @@
 # append: transparent_hugepage=never no5lvl
 # seconds: 600
 ulimit -c 0
+[ -s /etc/overcommit ] && cat /etc/overcommit > /proc/sys/vm/overcommit_memory
 guest areas /etc/areas.calls | keep areas.log

@@ -1,0 +1,1 @@
+"""Persistent memory: files that are mapped without a page cache (F074)."""

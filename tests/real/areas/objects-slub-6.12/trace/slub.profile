@@ -1,0 +1,1 @@
+  freebulk                                                  57               0
