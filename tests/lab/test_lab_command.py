@@ -80,7 +80,8 @@ def test_verdicts_of_captures(monkeypatch: pytest.MonkeyPatch) -> None:
     from linuxmm.oracle.check import check as judged
 
     monkeypatch.setattr(lab_check, "check", lambda path, exact, only: judged(REAL, exact=False))
-    names = ("good", "absent", "broken", "poor")
+    monkeypatch.setattr(lab_check, "shows", lambda path, area: path.name != "mute")
+    names = ("good", "absent", "broken", "poor", "mute")
     rows = {row.workload: row for row in check_kernel(KERNEL, [workload(name) for name in names])}
     assert (rows["good"].verdict, rows["good"].events, rows["good"].why) == ("conforms", 157737, "")
     assert (rows["absent"].verdict, rows["absent"].why) == (
@@ -89,6 +90,10 @@ def test_verdicts_of_captures(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert (rows["broken"].verdict, rows["broken"].why) == ("incomplete", "QEMU has ended")
     assert (rows["poor"].verdict, rows["poor"].why) == ("incomplete", "mark A: the state could not be read")
+    assert (rows["mute"].verdict, rows["mute"].why) == (
+        "no judge yet",
+        "the capture shows nothing that is judged of area 'alloc'",
+    )
 
 
 def test_the_worst_verdict_is_the_areas() -> None:

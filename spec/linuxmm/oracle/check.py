@@ -98,6 +98,17 @@ AREAS: Final = ("alloc", *_BESIDE_PAGES)
 """Areas whose judge is built."""
 
 
+def shows(path: Path, area: str) -> bool:
+    """Whether a capture has anything that the judge of an area looks at.
+
+    Requires  the area has a judge
+    """
+    evidence = open_evidence(path)
+    return area not in _BESIDE_PAGES or (
+        isinstance(evidence, Capture) and _BESIDE_PAGES[area].shows(evidence)
+    )
+
+
 def check(
     path: Path | str,
     *,

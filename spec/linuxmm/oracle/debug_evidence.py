@@ -1,23 +1,21 @@
-"""Judge what a capture shows of the tools that find misuse: reports of KASAN, the list of kmemleak.
+"""Judge what a capture shows of the tools that find misuse: reports of slub_debug and KASAN, kmemleak's list.
 
-Linux: mm/kasan, mm/kmemleak.c.  Seed 2.13.4, 2.13.5 (F080, F081).
+Linux: mm/slub.c, mm/kasan, mm/kmemleak.c.  Seed 2.13.2, 2.13.4, 2.13.5 (F077, F080, F081).
 """
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from linuxmm.oracle.checker.kasan import judge_kasan
 from linuxmm.oracle.checker.kmemleak import judge_kmemleak, read_list
+from linuxmm.oracle.checker.slub_reports import judge_slub
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.trace_lines import text_of
 from linuxmm.spec.kernel import parse_version
 from linuxmm.spec.verdict import Judgement
 
-_HEAD = "BUG: KASAN:"
-
-
-def reports_file(capture: Capture) -> Path:
-    """Where a workload kept what the kernel said of each misuse."""
-    return capture.file("data/reports.txt")
+_SIGNS: Final = ("BUG: KASAN:", "First byte 0x")
 
 
 def leaks_file(capture: Capture) -> Path:
@@ -25,17 +23,18 @@ def leaks_file(capture: Capture) -> Path:
     return capture.file("data/kmemleak.txt")
 
 
-def logs_of(capture: Capture) -> tuple[str, ...]:
-    """Lines in which reports may stand: the file that was kept of them, else the kernel's log."""
-    for file in (reports_file(capture), capture.file("logs/dmesg.txt")):
-        if file.is_file():
-            return tuple(text_of(file).splitlines())
-    return ()
+def logs_of(capture: Capture) -> Iterator[tuple[str, ...]]:
+    """Lines in which reports may stand: the files that were kept of them, else the kernel's log."""
+    kept = sorted(capture.file("data").glob("report*.txt"))
+    log = capture.file("logs/dmesg.txt")
+    for file in kept or ([log] if log.is_file() else []):
+        yield tuple(text_of(file).splitlines())
 
 
 def has_debug(capture: Capture) -> bool:
-    """Whether a capture shows a report of KASAN or a list of kmemleak."""
-    return leaks_file(capture).is_file() or any(_HEAD in line for line in logs_of(capture))
+    """Whether a capture shows a report of overwritten bytes, one of KASAN, or a list of kmemleak."""
+    reports = (sign in line for lines in logs_of(capture) for line in lines for sign in _SIGNS)
+    return leaks_file(capture).is_file() or any(reports)
 
 
 def judge_debug(judgement: Judgement, capture: Capture, version: str) -> None:
@@ -43,8 +42,10 @@ def judge_debug(judgement: Judgement, capture: Capture, version: str) -> None:
 
     Errors    BadEvidence for a file that is not what its name says
     """
-    lines = logs_of(capture)
-    judge_kasan(judgement, lines, parse_version(version))
+    for lines in logs_of(capture):
+        judge_slub(judgement, lines)
+        judge_kasan(judgement, lines, parse_version(version))
     leaks = leaks_file(capture)
     if leaks.is_file():
-        judge_kmemleak(judgement, read_list(text_of(leaks).splitlines(), str(leaks)), lines)
+        log = [line for lines in logs_of(capture) for line in lines]
+        judge_kmemleak(judgement, read_list(text_of(leaks).splitlines(), str(leaks)), log)

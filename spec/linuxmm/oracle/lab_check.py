@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from linuxmm.lab.capture import NotOnThisKernel, capture
 from linuxmm.lab.kernels import KernelImage
 from linuxmm.lab.workload import Workload
-from linuxmm.oracle.check import AREAS, Report, check
+from linuxmm.oracle.check import AREAS, Report, check, shows
 from linuxmm.spec.errors import LinuxmmError, Unmodelled
 from linuxmm.spec.verdict import Verdict
 
@@ -100,6 +100,9 @@ def _row(kernel: KernelImage, workload: Workload, target: Path, note: Note) -> R
     except LinuxmmError as error:
         return Row(workload.name, workload.area, Verdict.INCOMPLETE.value, why=str(error))
     captured = time.monotonic()
+    if not shows(target, workload.area):
+        why = f"the capture shows nothing that is judged of area {workload.area!r}"
+        return Row(workload.name, workload.area, NO_JUDGE, capture_seconds=captured - began, why=why)
     note(f"{workload.name}: judging")
     try:
         exact = workload.area == "alloc" and bool(taken.capture.marks)

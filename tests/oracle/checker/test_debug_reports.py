@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from linuxmm.oracle.check import check
+from linuxmm.oracle.check import check, shows
 from linuxmm.oracle.checker.kasan import EARLY, judge_kasan, read_kasan
 from linuxmm.oracle.checker.kmemleak import crc_of, judge_kmemleak, read_list
+from linuxmm.oracle.checker.slub_reports import judge_slub
 from linuxmm.spec.debug.kasan_report import (
     KasanReport,
     Placed,
@@ -15,6 +16,7 @@ from linuxmm.spec.debug.kasan_report import (
     is_closed,
     shown_name,
 )
+from linuxmm.spec.debug.slub_found import patterns_of
 from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.kernel import parse_version
 from linuxmm.spec.verdict import Judgement, Verdict
@@ -224,6 +226,102 @@ def test_checksums_of_whole_objects_are_checked() -> None:
     assert leaks(text, "").verdict is Verdict.CONFORMS
     planted = leaks(text.replace("(crc ", "(crc 1"), "")
     assert [d.permitted for d in planted.divergences] == [f"crc {crc_of(data):x}"]
+
+
+# ---- slub_debug --------------------------------------------------------------------------------------------
+
+SLUB_6_1 = "".join(
+    (AREAS / f"debug-slub-6.1/data/report_{number}.txt").read_text() for number in (1, 2, 5, 8)
+)
+SLUB_6_12 = (AREAS / "objects-slub-debug-6.12/data/reports.txt").read_text()
+
+
+def slub(text: str) -> Judgement:
+    judgement = Judgement()
+    judge_slub(judgement, text.splitlines())
+    return judgement
+
+
+@pytest.mark.parametrize(("text", "reports"), [(SLUB_6_1, 8), (SLUB_6_12, 3)], ids=["6.1", "6.12"])
+def test_reports_of_overwritten_bytes_conform(text: str, reports: int) -> None:
+    judgement = slub(text)
+    assert (judgement.verdict, judgement.events, judgement.gaps) == (Verdict.CONFORMS, reports, {})
+    assert {clause: tally.checked for clause, tally in judgement.clauses.items()} == dict.fromkeys(
+        ("debug.slub.first-byte", "debug.slub.where", "debug.slub.pattern", "debug.slub.restored"), reports
+    )
+
+
+def test_captures_of_slub_debug_have_a_judge() -> None:
+    assert shows(AREAS / "debug-slub-6.1", "debug")
+    assert not shows(AREAS / "objects-slub-6.1", "debug")
+    report = check(AREAS / "objects-slub-debug-6.12", only="debug")
+    assert (report.verdict, report.judgement.events) == (Verdict.CONFORMS, 3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "clause", "observed", "permitted"),
+    [
+        (
+            "First byte 0x11 instead",
+            "First byte 0x12 instead",
+            "debug.slub.first-byte",
+            "0x11 dumped",
+            "0x12",
+        ),
+        (
+            "[Right Redzone overwritten]",
+            "[Left Redzone overwritten]",
+            "debug.slub.where",
+            "0xff11000002a41048-0xff11000002a41048",
+            "Left Redzone of 64 bytes at 0xff11000002a41008",
+        ),
+        (
+            "@offset=72.",
+            "@offset=80.",
+            "debug.slub.where",
+            "0xff11000002a41048-0xff11000002a41048",
+            "Right Redzone of 64 bytes at 0xff11000002a41008",
+        ),
+        (
+            "0x11 instead of 0xcc",
+            "0x11 instead of 0x6b",
+            "debug.slub.pattern",
+            "0x6b",
+            "0xbb or 0xcc",
+        ),
+        (
+            "Redzone  ff11000002a41048: 11 cc cc",
+            "Redzone  ff11000002a41048: 11 cc 00",
+            "debug.slub.pattern",
+            "0xcc, 0x00 at 0xff11000002a4104a",
+            "0xbb or 0xcc",
+        ),
+        (
+            "0xff11000002a41048-0xff11000002a41048=0xcc",
+            "0xff11000002a41048-0xff11000002a41049=0xcc",
+            "debug.slub.restored",
+            "0xff11000002a41048-0xff11000002a41049=0xcc",
+            "0xff11000002a41048-0xff11000002a41048=0xcc",
+        ),
+    ],
+)
+def test_a_fault_in_a_report_is_found(old: str, new: str, clause: str, observed: str, permitted: str) -> None:
+    assert old in SLUB_6_12
+    found = [(d.clause, d.observed, d.permitted) for d in slub(SLUB_6_12.replace(old, new, 1)).divergences]
+    assert (clause, observed, permitted) in found
+
+
+def test_a_report_without_its_dump_is_a_gap() -> None:
+    lines = SLUB_6_12.splitlines()
+    cut = next(at for at, line in enumerate(lines) if line.startswith("Redzone"))
+    judgement = slub("\n".join(lines[:cut]))
+    assert judgement.gaps == {"SLUB reports whose dump does not show the blamed bytes": 1}
+
+
+def test_the_patterns_of_places() -> None:
+    assert patterns_of("Left Redzone") == (0xBB, 0xCC)
+    assert patterns_of("Object padding") == (0x5A,)
+    assert patterns_of("Poison") == (0x6B, 0xA5)
 
 
 def test_a_list_begins_with_an_object() -> None:
