@@ -8,7 +8,7 @@ import pytest
 from linuxmm.fast import lru
 from linuxmm.model.reclaim.profile import rules_for
 from linuxmm.model.reclaim.rules import Rules
-from linuxmm.oracle.eras import TRACES, VERSIONS, Record, curves, page, run
+from linuxmm.oracle.eras import BASELINES, TRACES, VERSIONS, Record, curves, page, run
 from linuxmm.spec.kernel import Kernel, kernel
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"
@@ -23,7 +23,7 @@ def record() -> Record:
 def test_the_page_shows_the_record(record: Record) -> None:
     assert (GUIDE / "eras.md").read_text() == page(record)
     assert tuple(record) == tuple(TRACES)
-    assert all(tuple(rows) == VERSIONS for rows in record.values())
+    assert all(tuple(rows) == (*VERSIONS, *BASELINES) for rows in record.values())
     assert len(curves(record)) == 2 * len(TRACES)
 
 
