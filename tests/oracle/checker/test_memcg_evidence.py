@@ -93,6 +93,15 @@ def test_memory_with_swap_below_memory_is_found() -> None:
     assert [found.clause for found in judged(planted).divergences] == ["memcg.memsw"]
 
 
+@pytest.mark.parametrize(("again", "broken"), [(20480, []), (24576, ["memcg.memsw"])])
+def test_a_group_may_shrink_while_its_files_are_read_in_turn(again: int, broken: list[str]) -> None:
+    """Seen on 6.1: the counters of children that were just removed are given back between two reads."""
+    files = {"usage_in_bytes": 90112, "memsw.usage_in_bytes": 20480}
+    lines = [f"/cg1/p/memory.{name}:{figure}" for name, figure in files.items()]
+    text = "\n".join(["## end", *lines, f"/cg1/p/memory.usage_in_bytes:{again}"])
+    assert [found.clause for found in judged(text).divergences] == broken
+
+
 def groups(parent: int, child: int, watermark: int, events: int) -> tuple[Group, ...]:
     return (
         Group("/", {"memory": Counted(100, 1000, 100)}, {"max": 0}),

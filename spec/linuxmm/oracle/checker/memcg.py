@@ -24,13 +24,16 @@ from linuxmm.spec.verdict import Divergence, Judgement
 
 Figures = dict[str, int]
 _LINE: Final = re.compile(r"/cg1?/(\S+?)/memory\.([\w.]+):(.*)")
+_AGAIN: Final = "again"
+"""The figure of a file that is read a second time: files are read in turn, while a group may shrink."""
 _ABOVE: Final = "counters above their limit: by force, or lowered while in use"
 
 
 class Snapshot(NamedTuple):
     """What the files of all groups said at one moment.
 
-    groups  path -> file without `memory.` -> name -> figure; a file with one figure has it under ""
+    groups  path -> file without `memory.` -> name -> figure; a file with one figure has it under "", and
+            when it is read again after the others, under "again"
     """
 
     title: str
@@ -55,7 +58,7 @@ def read_snapshots(lines: Iterable[str], file: str) -> tuple[Snapshot, ...]:
         if value != "max" and not value.isdigit():
             raise BadEvidence(file, f"expected a figure or max: {line!r}", line=number)
         figures = found[-1].groups.setdefault(seen[1], {}).setdefault(seen[2], {})
-        figures[name] = 1 << 62 if value == "max" else int(value)
+        figures[_AGAIN if name in figures else name] = 1 << 62 if value == "max" else int(value)
     return tuple(found)
 
 
@@ -110,7 +113,7 @@ def _judge_files(judgement: Judgement, line: int, where: str, files: dict[str, F
             _require(judgement, "memcg.counter.watermark", watermark_kept(usage, 0, most), line, text)
     for memory in ("usage_in_bytes", "limit_in_bytes"):
         if memory in files and "memsw." + memory in files:
-            one, both = files[memory][""], files["memsw." + memory][""]
+            one, both = min(files[memory].values()), files["memsw." + memory][""]
             text = f"{where}: {memory} {one}, with swap {both}"
             _require(judgement, "memcg.memsw", memsw_above(one, both), line, text)
 

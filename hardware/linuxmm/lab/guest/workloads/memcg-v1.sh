@@ -20,6 +20,8 @@ state() {
 			memsw.limit_in_bytes memsw.failcnt kmem.usage_in_bytes stat; do
 			[ -f /cg/$g/memory.$f ] && grep -H '' /cg/$g/memory.$f
 		done
+		# Once more: a group that just lost its children shrinks while its files are read in turn.
+		[ -d /cg/$g ] && grep -H '' /cg/$g/memory.usage_in_bytes
 	done
 }
 inside() { g=$1; shift; sh -c "echo \$\$ > /cg/$g/cgroup.procs; exec $*"; }
