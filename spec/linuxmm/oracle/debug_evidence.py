@@ -42,10 +42,11 @@ def judge_debug(judgement: Judgement, capture: Capture, version: str) -> None:
 
     Errors    BadEvidence for a file that is not what its name says
     """
-    for lines in logs_of(capture):
+    logs = tuple(logs_of(capture))
+    for lines in logs:
         judge_slub(judgement, lines)
         judge_kasan(judgement, lines, parse_version(version))
     leaks = leaks_file(capture)
     if leaks.is_file():
-        log = [line for lines in logs_of(capture) for line in lines]
+        log = [line for lines in logs for line in lines]
         judge_kmemleak(judgement, read_list(text_of(leaks).splitlines(), str(leaks)), log)

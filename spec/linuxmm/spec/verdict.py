@@ -85,6 +85,22 @@ class Judgement:
         if len(self.divergences) < self.limit:
             self.divergences.append(divergence)
 
+    def require(
+        self,
+        clause: str,
+        holds: bool,
+        observed: str,
+        permitted: str,
+        why: str,
+        *,
+        event: int = -1,
+        line: int = -1,
+    ) -> None:
+        """Note that a clause was looked at, and that it was broken unless it holds."""
+        self.checked(clause)
+        if not holds:
+            self.broken(Divergence(clause, event, line, observed, permitted, why))
+
     def gap(self, why: str, times: int = 1) -> None:
         """Note something that the evidence does not show."""
         self.gaps[why] = self.gaps.get(why, 0) + times

@@ -49,12 +49,9 @@ class _Judge:
         self.line, self.text = 0, ""
 
     def require(self, clause: str, holds: bool, permitted: str) -> None:
-        self.judgement.checked(clause)
-        if not holds:
-            event = self.judgement.events - 1
-            self.judgement.broken(
-                Divergence(clause, event, self.line, self.text, permitted, f"event {event}")
-            )
+        event = self.judgement.events - 1
+        why = f"event {event}"
+        self.judgement.require(clause, holds, self.text, permitted, why, event=event, line=self.line)
 
     def begin(self, task: str, words: dict[str, str]) -> None:
         run = _Run(int(words["zone_start"], 16), int(words["zone_end"], 16))

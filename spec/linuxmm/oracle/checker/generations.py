@@ -15,7 +15,7 @@ from linuxmm.spec.reclaim.generation_eras import counts_every_return
 from linuxmm.spec.reclaim.generation_rules import MAX_BATCH, counts_as_active
 from linuxmm.spec.reclaim.generations import REFS_WIDTH, Window, generation_of, window_is_valid
 from linuxmm.spec.reclaim.workingset import Layout, unpack
-from linuxmm.spec.verdict import Divergence, Judgement
+from linuxmm.spec.verdict import Judgement
 
 _EVENT: Final = re.compile(r"^.{16}-\s*\d+\s.*?\d+\.\d+: (\w+): (.*)$")
 _PAIR: Final = re.compile(r"(\w+)=(-?\d+)\b")
@@ -182,10 +182,8 @@ class _Mark:
 
     def require(self, id: str, holds: bool, observed: str, permitted: str) -> None:
         """Note a clause, and that it is broken unless it holds."""
-        self.judgement.checked(id)
-        if not holds:
-            text = f"{self.where}: {observed}"
-            self.judgement.broken(Divergence(id, -1, -1, text, permitted, "the machine stood still"))
+        text = f"{self.where}: {observed}"
+        self.judgement.require(id, holds, text, permitted, "the machine stood still")
 
 
 # ---- between marks -----------------------------------------------------------------------------------------
@@ -322,10 +320,8 @@ class GenerationCheck:
         )
 
     def _require(self, id: str, holds: bool, observed: str, permitted: str, line: int = -1) -> None:
-        self.judgement.checked(id)
-        if not holds:
-            place = self.judgement.events - 1 if line >= 0 else -1
-            self.judgement.broken(Divergence(id, place, line, observed, permitted, "the figures above"))
+        event = self.judgement.events - 1 if line >= 0 else -1
+        self.judgement.require(id, holds, observed, permitted, "the figures above", event=event, line=line)
 
 
 def text_lines(text: str) -> Iterator[tuple[int, int, int]]:

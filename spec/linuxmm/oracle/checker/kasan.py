@@ -4,9 +4,11 @@ Linux: mm/kasan/report.c, report_generic.c.  Seed 2.13.5 (F081).  6.1 to 6.12, g
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Final
 
+from linuxmm.oracle.checker.log import log_lines
 from linuxmm.spec.debug.kasan import GRANULE, GRANULE_SHIFT
 from linuxmm.spec.debug.kasan_report import (
     CLOSED,
@@ -23,9 +25,8 @@ from linuxmm.spec.debug.kasan_report import (
     place_of,
 )
 from linuxmm.spec.kernel import Version
-from linuxmm.spec.verdict import Divergence, Judgement
+from linuxmm.spec.verdict import Judgement
 
-_STAMP: Final = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
 _HEAD: Final = re.compile(r"^BUG: KASAN: (\S+) in ")
 _ACCESS: Final = re.compile(r"^(Read|Write) of size (\d+) at addr ([0-9a-f]+) by ")
 _FREE: Final = re.compile(r"^(Free) of()? addr ([0-9a-f]+) by ")
@@ -45,8 +46,7 @@ def read_kasan(lines: Iterable[str], judgement: Judgement) -> Iterator[KasanRepo
     placed: Placed | None = None
     shadow: dict[int, int] = {}
     marked, digits, pointed = -1, 0, -1
-    for number, raw in enumerate(lines, 1):
-        line = _STAMP.sub("", raw.rstrip("\r\n"))
+    for number, line in log_lines(lines):
         begins, blames = _HEAD.match(line), _ACCESS.match(line) or _FREE.match(line)
         located, region, row = _LOCATED.search(line), _REGION.match(line), _SHADOW.match(line)
         if begins or line.startswith(_END):
@@ -80,36 +80,31 @@ def judge_kasan(judgement: Judgement, lines: Iterable[str], version: Version) ->
     for report in read_kasan(lines, judgement):
         event = judgement.events
         judgement.events += 1
+        require = partial(
+            judgement.require,
+            why=f"the report of {report.kind} at line {report.line}",
+            event=event,
+            line=report.line,
+        )
         closed, name = is_closed(report), name_of(report, version)
-        what = f"{report.action.lower()} of {report.size} bytes at {report.address:#x}"
         if closed is None or name is None:
             judgement.gap("KASAN reports whose shadow does not cover the access")
         else:
-            _hold(judgement, CLOSED.id, event, report, (what, closed), "memory that is closed")
-            _hold(judgement, NAMED.id, event, report, (report.kind, report.kind == name), name)
+            what = f"{report.action.lower()} of {report.size} bytes at {report.address:#x}"
+            require(CLOSED.id, closed, what, "memory that is closed")
+            require(NAMED.id, report.kind == name, report.kind, name)
         if report.placed is not None:
-            _judge_place(judgement, event, report, report.placed)
-        caret = caret_at(report) * GRANULE
-        shown = report.pointed * GRANULE
-        _hold(judgement, PLACED.id, event, report, (f"caret at {shown:#x}", shown == caret), f"at {caret:#x}")
+            _judge_place(require, report, report.placed)
+        caret, shown = caret_at(report) * GRANULE, report.pointed * GRANULE
+        require(PLACED.id, shown == caret, f"caret at {shown:#x}", f"at {caret:#x}")
 
 
-def _judge_place(judgement: Judgement, event: int, report: KasanReport, place: Placed) -> None:
+def _judge_place(require: Callable[[str, bool, str, str], None], report: KasanReport, place: Placed) -> None:
     distance, side = place_of(report.address, place.start, place.end)
     said = f"{place.distance} bytes {place.side} the object"
     true = f"{distance} bytes {side} the object"
-    _hold(judgement, PLACED.id, event, report, (said, said == true), true)
+    require(PLACED.id, said == true, said, true)
     bad = bad_granules(report)
     found = ", ".join(f"{at * GRANULE:#x}: {report.shadow[at]:#04x}" for at in bad[:4])
     state = place.state or "freed"
-    _hold(judgement, REGION.id, event, report, (f"shadow {found}", not bad), f"the shadow of {state} memory")
-
-
-def _hold(
-    judgement: Judgement, clause: str, event: int, report: KasanReport, seen: tuple[str, bool], permitted: str
-) -> None:
-    judgement.checked(clause)
-    observed, holds = seen
-    if not holds:
-        why = f"the report of {report.kind} at line {report.line}"
-        judgement.broken(Divergence(clause, event, report.line, observed, permitted, why))
+    require(REGION.id, not bad, f"shadow {found}", f"the shadow of {state} memory")

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from linuxmm.spec.debug.kmemleak import DUMPED, FOUND, LISTED, dumped_bytes
 from linuxmm.spec.errors import BadEvidence
-from linuxmm.spec.verdict import Divergence, Judgement
+from linuxmm.spec.verdict import Judgement
 
 _OBJECT: Final = re.compile(r"^unreferenced object (?:0x)?([0-9a-f]+) \(size (\d+)\):$")
 _HEX: Final = re.compile(r"^ {4}((?:[0-9a-f]{2} )+) *(.{1,16})$")
@@ -18,6 +18,7 @@ _FIRST: Final = re.compile(r"^  hex dump \(first (\d+) bytes")
 _CRC: Final = re.compile(r"^  backtrace \(crc ([0-9a-f]+)\):$")
 _NEW: Final = re.compile(r"kmemleak: (\d+) new suspected memory leaks")
 _LOST: Final = re.compile(r"misuse: lost of object ([0-9a-f]+)$")
+_WHY: Final = "kmemleak's list"
 _ONES: Final = 0xFFFF_FFFF
 
 
@@ -70,32 +71,29 @@ def judge_kmemleak(judgement: Judgement, found: tuple[Listed, ...], log: Iterabl
     for one in sorted(found, key=lambda one: one.address):
         text = f"{one.address:#x} of {one.size} bytes"
         apart = one.address >= end
-        _hold(judgement, LISTED.id, one.line, (text, apart), f"an object behind {before}")
+        judgement.require(LISTED.id, apart, text, f"an object behind {before}", _WHY, line=one.line)
         end, before = one.address + one.size, text
         _judge_bytes(judgement, one)
     log = tuple(log)
     judgement.events += len(found)
     news = sum(int(match[1]) for match in map(_NEW.search, log) if match)
     if news:
-        _hold(judgement, FOUND.id, -1, (f"{len(found)} objects listed", len(found) == news), f"{news}")
+        judgement.require(FOUND.id, len(found) == news, f"{len(found)} objects listed", f"{news}", _WHY)
     listed = {one.address for one in found}
     for lost in (int(match[1], 16) for match in map(_LOST.search, log) if match):
-        _hold(judgement, FOUND.id, -1, (f"{lost:#x} lost, not listed", lost in listed), "every lost object")
+        text = f"{lost:#x} lost, not listed"
+        judgement.require(FOUND.id, lost in listed, text, "every lost object", _WHY)
 
 
 def _judge_bytes(judgement: Judgement, one: Listed) -> None:
     room = dumped_bytes(one.size)
     shown = f"{len(one.data)} of {one.first} bytes shown"
-    _hold(judgement, DUMPED.id, one.line, (shown, one.first == len(one.data) == room), f"{room} bytes")
+    whole = one.first == len(one.data) == room
+    judgement.require(DUMPED.id, whole, shown, f"{room} bytes", _WHY, line=one.line)
     text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in one.data)
-    _hold(judgement, DUMPED.id, one.line, (f"text {one.text!r}", one.text == text), repr(text))
+    seen = f"text {one.text!r}"
+    judgement.require(DUMPED.id, one.text == text, seen, repr(text), _WHY, line=one.line)
     if one.crc is not None and one.size == len(one.data):
         crc = crc_of(one.data)
-        _hold(judgement, DUMPED.id, one.line, (f"crc {one.crc:x}", one.crc == crc), f"crc {crc:x}")
-
-
-def _hold(judgement: Judgement, clause: str, line: int, seen: tuple[str, bool], permitted: str) -> None:
-    judgement.checked(clause)
-    observed, holds = seen
-    if not holds:
-        judgement.broken(Divergence(clause, -1, line, observed, permitted, "kmemleak's list"))
+        seen = f"crc {one.crc:x}"
+        judgement.require(DUMPED.id, one.crc == crc, seen, f"crc {crc:x}", _WHY, line=one.line)

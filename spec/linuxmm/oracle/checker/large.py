@@ -276,13 +276,9 @@ def bitmap_of(words: str) -> int:
 
 
 def _event(judgement: Judgement, id: str, holds: bool, number: int, line: str, permitted: str) -> None:
-    judgement.checked(id)
-    if not holds:
-        place = judgement.events - 1
-        judgement.broken(Divergence(id, place, number, line.strip(), permitted, f"event {place}"))
+    event = judgement.events - 1
+    judgement.require(id, holds, line.strip(), permitted, f"event {event}", event=event, line=number)
 
 
 def _require(judgement: Judgement, id: str, holds: bool, where: str, observed: str) -> None:
-    judgement.checked(id)
-    if not holds:
-        judgement.broken(Divergence(id, -1, -1, f"{where}: {observed}", "the clause", where))
+    judgement.require(id, holds, f"{where}: {observed}", "the clause", where)

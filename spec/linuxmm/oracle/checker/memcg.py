@@ -20,7 +20,7 @@ from linuxmm.spec.memcg.files import (
     stolen_were_scanned,
     sums_right,
 )
-from linuxmm.spec.verdict import Divergence, Judgement
+from linuxmm.spec.verdict import Judgement
 
 Figures = dict[str, int]
 _LINE: Final = re.compile(r"/cg1?/(\S+?)/memory\.([\w.]+):(.*)")
@@ -155,6 +155,5 @@ def _parent(path: str) -> str:
 
 
 def _require(judgement: Judgement, id: str, holds: bool, line: int, text: str) -> None:
-    judgement.checked(id)
-    if not holds:
-        judgement.broken(Divergence(id, judgement.events - 1, line, text, "what the clause says", text))
+    event = judgement.events - 1
+    judgement.require(id, holds, text, "what the clause says", text, event=event, line=line)

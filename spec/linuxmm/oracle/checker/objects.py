@@ -226,9 +226,7 @@ def judge_kmem(judgement: Judgement, lines: Iterable[str], kernel: Kernel, *, bu
 def _require(
     judgement: Judgement, id: str, holds: bool, where: str, observed: str, permitted: str = "the clause"
 ) -> None:
-    judgement.checked(id)
-    if not holds:
-        judgement.broken(Divergence(id, -1, -1, f"{where}: {observed}", permitted, where))
+    judgement.require(id, holds, f"{where}: {observed}", permitted, where)
 
 
 def _ask(kernel: Kernel, rule: str, *arguments: int) -> int:

@@ -29,7 +29,7 @@ from linuxmm.spec.pmem.dax import (
     index_at,
     may_be_huge,
 )
-from linuxmm.spec.verdict import Divergence, Judgement
+from linuxmm.spec.verdict import Judgement
 from linuxmm.spec.vocabulary import PAGE_SHIFT
 
 _IN_DEVICE: Final = "pmem.dax.device"
@@ -45,10 +45,8 @@ class _Held:
 
     def require(self, clause: str, good: bool, observed: str, permitted: str) -> None:
         """Note one look at a clause."""
-        self.judgement.checked(clause)
-        if not good:
-            event = self.judgement.events - 1 if self.line >= 0 else -1
-            self.judgement.broken(Divergence(clause, event, self.line, observed, permitted, self.where))
+        event = self.judgement.events - 1 if self.line >= 0 else -1
+        self.judgement.require(clause, good, observed, permitted, self.where, event=event, line=self.line)
 
 
 def device_frames(text: str, file: str) -> Spans:

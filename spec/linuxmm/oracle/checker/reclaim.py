@@ -13,7 +13,7 @@ from linuxmm.spec.kernel import Kernel, Version
 from linuxmm.spec.reclaim.lists import DEF_PRIORITY
 from linuxmm.spec.reclaim.shrinker import BATCH, Asked, Quota
 from linuxmm.spec.reclaim.workingset import Layout, unpack
-from linuxmm.spec.verdict import Divergence, Judgement
+from linuxmm.spec.verdict import Judgement
 
 _EVENT: Final = re.compile(r"^.{16}-\s*(\d+)\s.*?\d+\.\d+: (\w+): (.*)$")
 _PAIR: Final = re.compile(r"(\w+)=(-?\w+)")
@@ -321,12 +321,12 @@ class ReclaimCheck:
             self._require(CLOCK, grown == known, f"{known} steps", observed=what)
 
     def _require(self, id: str, holds: bool, permitted: str, observed: str = "") -> None:
-        self.judgement.checked(id)
-        if not holds:
-            text = observed or self._line.strip()
-            place = -1 if observed else self.judgement.events - 1
-            line = -1 if observed else self._number
-            self.judgement.broken(Divergence(id, place, line, text, permitted, "the figures above"))
+        why = "the figures above"
+        if observed:
+            self.judgement.require(id, holds, observed, permitted, why)
+        else:
+            event, line = self.judgement.events - 1, self._number
+            self.judgement.require(id, holds, self._line.strip(), permitted, why, event=event, line=line)
 
 
 def _numbers(rest: str) -> dict[str, int]:

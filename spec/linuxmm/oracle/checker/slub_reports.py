@@ -5,8 +5,10 @@ Linux: mm/slub.c:check_bytes_and_report, print_trailer.  Seed 2.13.2 (F077).  2.
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Final
 
+from linuxmm.oracle.checker.log import log_lines
 from linuxmm.spec.debug.slub_found import (
     FIRST,
     PATTERN,
@@ -20,9 +22,8 @@ from linuxmm.spec.debug.slub_found import (
     patterns_of,
     strange_bytes,
 )
-from linuxmm.spec.verdict import Divergence, Judgement
+from linuxmm.spec.verdict import Judgement
 
-_STAMP: Final = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
 _BUG: Final = re.compile(r"^BUG \S+ \(.*\): (.+)$|^BUG \S+: (.+)$")
 _BLAMED: Final = re.compile(
     r"^(?:\[(.+) overwritten\] |INFO: )?0x([0-9a-f]+)-0x([0-9a-f]+) @offset=(\d+)\. "
@@ -38,8 +39,7 @@ def read_slub(lines: Iterable[str]) -> Iterator[SlubReport]:
     """Every report of a log that blames bytes of an object."""
     title = ""
     report: SlubReport | None = None
-    for number, raw in enumerate(lines, 1):
-        line = _STAMP.sub("", raw.rstrip("\r\n"))
+    for number, line in log_lines(lines):
         bug, blamed, found = _BUG.match(line), _BLAMED.match(line), _OBJECT.match(line)
         row, mended = _ROW.match(line), _RESTORING.match(line)
         if report and (blamed or (_NEXT.match(line) and report.rows)):
@@ -85,37 +85,23 @@ def judge_slub(judgement: Judgement, lines: Iterable[str]) -> None:
             continue
         shown = report.rows[span.first][1]
         blamed = f"{span.first:#x}-{span.last:#x}"
+        require = partial(
+            judgement.require,
+            why=f"the report of {report.what} at line {report.line}",
+            event=event,
+            line=report.line,
+        )
         first = shown == report.found != report.wanted
-        _hold(judgement, FIRST.id, event, report, (f"{shown:#04x} dumped", first), f"{report.found:#04x}")
+        require(FIRST.id, first, f"{shown:#04x} dumped", f"{report.found:#04x}")
         there = lies_there(report.what, span.first, span.last, report.start, size) and one_slab(report)
-        place = f"{report.what} of {size} bytes at {report.start:#x}"
-        _hold(judgement, WHERE.id, event, report, (blamed, there), place)
-        permitted = patterns_of(report.what)
-        strange = strange_bytes(report)
-        text = f"{report.wanted:#04x}" + "".join(
-            f", {report.rows[at][1]:#04x} at {at:#x}" for at in strange[:3]
+        require(WHERE.id, there, blamed, f"{report.what} of {size} bytes at {report.start:#x}")
+        permitted, strange = patterns_of(report.what), strange_bytes(report)
+        text = ", ".join(
+            [f"{report.wanted:#04x}", *(f"{report.rows[at][1]:#04x} at {at:#x}" for at in strange[:3])]
         )
         right = report.wanted in permitted and not strange
-        _hold(
-            judgement,
-            PATTERN.id,
-            event,
-            report,
-            (text, right),
-            " or ".join(f"{byte:#04x}" for byte in permitted),
-        )
+        require(PATTERN.id, right, text, " or ".join(f"{byte:#04x}" for byte in permitted))
         if report.restored is not None:
             low, high, byte = report.restored
             same = report.restored == (span.first, span.last, report.wanted)
-            wanted = f"{blamed}={report.wanted:#04x}"
-            _hold(judgement, RESTORED.id, event, report, (f"{low:#x}-{high:#x}={byte:#04x}", same), wanted)
-
-
-def _hold(
-    judgement: Judgement, clause: str, event: int, report: SlubReport, seen: tuple[str, bool], permitted: str
-) -> None:
-    judgement.checked(clause)
-    observed, holds = seen
-    if not holds:
-        why = f"the report of {report.what} at line {report.line}"
-        judgement.broken(Divergence(clause, event, report.line, observed, permitted, why))
+            require(RESTORED.id, same, f"{low:#x}-{high:#x}={byte:#04x}", f"{blamed}={report.wanted:#04x}")
