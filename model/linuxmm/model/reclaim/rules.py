@@ -71,8 +71,10 @@ def control_of(order: int, kswapd: bool, reclaim_idx: int, swappiness: int) -> C
     )
 
 
-def control_at(was: Control, priority: int, target: int, scanned: int, reclaimed: int) -> Control:
-    """The same control, at a priority, with a target and what was done so far."""
+def _control(
+    was: Control, priority: int, target: int, scanned: int, reclaimed: int, ages: bool, walks: bool
+) -> Control:
+    """The same control but for what a pass changes; spelled out, for compiled code knows no `_replace`."""
     return Control(
         priority,
         target,
@@ -87,39 +89,24 @@ def control_at(was: Control, priority: int, target: int, scanned: int, reclaimed
         was.swappiness,
         scanned,
         reclaimed,
-        was.ages,
-        was.walks,
-    )
-
-
-def _with_flags(was: Control, ages: bool, walks: bool) -> Control:
-    return Control(
-        was.priority,
-        was.target,
-        was.order,
-        was.kswapd,
-        was.writes,
-        was.unmaps,
-        was.swaps,
-        was.io,
-        was.fs,
-        was.reclaim_idx,
-        was.swappiness,
-        was.scanned,
-        was.reclaimed,
         ages,
         walks,
     )
 
 
+def control_at(was: Control, priority: int, target: int, scanned: int, reclaimed: int) -> Control:
+    """The same control, at a priority, with a target and what was done so far."""
+    return _control(was, priority, target, scanned, reclaimed, was.ages, was.walks)
+
+
 def with_ageing(was: Control, ages: bool) -> Control:
     """The same control, for a daemon that ages before its next pass, or does not."""
-    return _with_flags(was, ages, was.walks)
+    return _control(was, was.priority, was.target, was.scanned, was.reclaimed, ages, was.walks)
 
 
 def with_walk(was: Control, walks: bool) -> Control:
     """The same control, for a pass that walks page tables, or does not."""
-    return _with_flags(was, was.ages, walks)
+    return _control(was, was.priority, was.target, was.scanned, was.reclaimed, was.ages, walks)
 
 
 def with_done(was: Control, scanned: int, reclaimed: int) -> Control:

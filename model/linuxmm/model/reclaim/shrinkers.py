@@ -79,8 +79,10 @@ def shrink_slab(rules: Rules, v: Lruvec, control: Control, scanned: int) -> tupl
         v = replace(v, shrinkers=(*v.shrinkers[:at], step.state, *v.shrinkers[at + 1 :]))
         for event in step.events:
             v = trace(v, event)
-            scan = event.total_scan if isinstance(event, MmShrinkSlabStart | MmShrinkSlabEnd) else 0
-            v = count(v, SLABS_SCANNED, scan if isinstance(event, MmShrinkSlabStart) else -scan)
+            if isinstance(event, MmShrinkSlabStart):
+                v = count(v, SLABS_SCANNED, event.total_scan)
+            elif isinstance(event, MmShrinkSlabEnd):  # what is left of it
+                v = count(v, SLABS_SCANNED, -event.total_scan)
         control = with_done(control, 0, pages)
     return v, control
 
