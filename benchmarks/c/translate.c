@@ -32,7 +32,7 @@ static inline struct slot *set_of(struct slot *tlb, int bank, int64_t page)
 
 static inline int find(const struct slot *set, int bank, int64_t page, int64_t pcid)
 {
-	int64_t mine = page << 14 | pcid << 2 | 1, shared = page << 14 | 3;
+	int64_t mine = page << 18 | pcid << 2 | 1, shared = page << 18 | 3;
 	int rank;
 
 	for (rank = 0; rank < ways[bank]; rank++)
@@ -50,7 +50,7 @@ static inline void use_slot(struct slot *set, int rank, struct slot slot)
 
 static inline void insert(struct slot *tlb, int bank, int64_t page, int64_t pcid, int global, int64_t data)
 {
-	struct slot *set, slot = { global ? page << 14 | 3 : page << 14 | pcid << 2 | 1, data };
+	struct slot *set, slot = { global ? page << 18 | 3 : page << 18 | pcid << 2 | 1, data };
 	int rank;
 
 	if (!ways[bank])
@@ -96,12 +96,12 @@ static __attribute__((noinline)) void invalidate(struct slot *tlb, int flush, in
 			count = ways[bank];
 		}
 		for (end = slot + count; slot < end; slot++) {
-			int64_t pcid = slot->tag >> 2 & 0xFFF;
+			int64_t pcid = slot->tag >> 2 & 0xFFFF;
 			int global = slot->tag & 2, covers, drop;
 
 			if (!slot->tag)
 				continue;
-			covers = slot->tag >> 14 == page_of(va, level + table);
+			covers = slot->tag >> 18 == page_of(va, level + table);
 			if (table)
 				drop = flush == 0 || flush == 2 ? pcid == target :
 				       flush == 1 ? covers && pcid == target : flush == 3 || flush == 4;

@@ -27,7 +27,7 @@ from linuxmm.hardware.processor import (
     speculate,
 )
 from linuxmm.hardware.table_format import Access
-from linuxmm.hardware.tlb import CODE, DATA, SKYLAKE, TINY, Tlb, insert, shape_of, tag_of
+from linuxmm.hardware.tlb import CODE, DATA, PAGE_IN_TAG, SKYLAKE, TINY, Tlb, insert, shape_of, tag_of
 from linuxmm.hardware.x86_walk import NOT_CANONICAL, PAGE_FAULT, TRANSLATED
 from linuxmm.spec.vm.staleness import (
     Cached,
@@ -276,7 +276,7 @@ def test_the_rank_given_up_is_the_callers_choice() -> None:
         tlb = Tlb()
         for page in range(4):
             tlb = insert(tlb, shape, 0, page, 0, False, 0x9000, choice)
-        assert [tlb.slots[rank][0] >> 14 for rank in range(3)] == left
+        assert [tlb.slots[rank][0] >> PAGE_IN_TAG for rank in range(3)] == left
 
 
 def test_a_shape_that_does_not_fit_is_refused() -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from linuxmm.hardware import mmu
 from linuxmm.hardware.bus import Bus
 from linuxmm.hardware.table_format import Access
-from linuxmm.hardware.tlb import BANK_SHIFT, SIZES, TABLES, Shape, Tlb, invalidate
+from linuxmm.hardware.tlb import Shape, Tlb, held_by, invalidate
 from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Event, Step
 from linuxmm.spec.vm.staleness import Cached, Flush
@@ -154,8 +154,4 @@ def covers(fmt: X86Format, item: Cached, va: int) -> bool:
 
 def contents(cpu: Processor) -> frozenset[Cached]:
     """All that the TLBs hold, as the specification describes it."""
-    found = set()
-    for slot, (tag, data) in cpu.tlb.slots.items():
-        unit, level = divmod(slot >> BANK_SHIFT, SIZES)
-        found.add(Cached(tag >> 2 & PCID_MASK, tag & 2 != 0, level, tag >> 14, unit == TABLES, data))
-    return frozenset(found)
+    return held_by(cpu.tlb)

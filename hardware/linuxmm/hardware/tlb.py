@@ -3,7 +3,8 @@
 A unit holds translations for data, for code (first level) or for both (second level), or pointers to tables
 (a paging-structure cache); it has a bank for each size of page.  A slot is two words:
 
-    tag   page number << 14 | PCID << 2 | global << 1 | 1; 0 for an empty slot; a global slot has PCID 0
+    tag   page number << 18 | PCID or ASID << 2 | global << 1 | 1; 0 for an empty slot; a global slot has
+          PCID or ASID 0
     data  physical base | DIRTY if a write need not walk again | rights as gathered
 
 Which slot of a full set is given up is the caller's choice: rank 0 is the one used last, so the last rank is
@@ -19,7 +20,7 @@ from typing import Final, NamedTuple
 from immutables import Map
 
 from linuxmm.spec.registry import verb
-from linuxmm.spec.vm.staleness import ADDRESS, ONE, drops, drops_table
+from linuxmm.spec.vm.staleness import ADDRESS, ONE, Cached, drops, drops_table
 from linuxmm.spec.vm.x86_format import LARGEST, X86Format, page_number
 
 DATA: Final = 0
@@ -31,6 +32,9 @@ SIZES: Final = LARGEST + 1
 BANKS: Final = 4 * SIZES
 BANK_SHIFT: Final = 11
 """Base-2 logarithm of the slots set aside for a bank."""
+PAGE_IN_TAG: Final = 18
+CONTEXT_ID: Final = 0xFFFF
+"""Bits of a PCID (12) or an ASID (16) in a tag."""
 EMPTY: Final = 0
 LRU: Final = -1
 MISS: Final = SIZES
@@ -136,8 +140,8 @@ def first_slot(shape: Shape, bank: int, page: int) -> int:
 def tag_of(page: int, pcid: int, is_global: bool) -> int:
     """Tag of a slot that holds `page`."""
     if is_global:
-        return (page << 14) | 3
-    return (page << 14) | (pcid << 2) | 1
+        return (page << PAGE_IN_TAG) | 3
+    return (page << PAGE_IN_TAG) | (pcid << 2) | 1
 
 
 def find(tlb: Tlb, first: int, ways: int, page: int, pcid: int) -> int:
@@ -227,8 +231,8 @@ def lookup(fmt: X86Format, shape: Shape, tlb: Tlb, unit: int, va: int, pcid: int
 def survives(fmt: X86Format, bank: int, tag: int, flush: int, target: int, va: int) -> bool:
     """Whether a slot of a bank with this tag, not EMPTY, stays after a flush."""
     level = bank % SIZES
-    page = tag >> 14
-    pcid = (tag >> 2) & 0xFFF
+    page = tag >> PAGE_IN_TAG
+    pcid = (tag >> 2) & CONTEXT_ID
     if bank // SIZES == TABLES:
         return not drops_table(flush, target, page == page_number(fmt, va, level + 1), pcid)
     return not drops(flush, target, page == page_number(fmt, va, level), pcid, tag & 2 != 0)
@@ -259,3 +263,19 @@ def invalidate(fmt: X86Format, shape: Shape, tlb: Tlb, flush: int, target: int, 
                 slot += 1
         bank += 1
     return tlb
+
+
+def cached_at(tlb: Tlb, slot: int) -> Cached:
+    """What a slot holds, as the specification describes it.
+
+    Requires  the slot is not empty
+    """
+    unit, level = divmod(slot >> BANK_SHIFT, SIZES)
+    tag = slot_tag(tlb, slot)
+    context = (tag >> 2) & CONTEXT_ID
+    return Cached(context, tag & 2 != 0, level, tag >> PAGE_IN_TAG, unit == TABLES, slot_data(tlb, slot))
+
+
+def held_by(tlb: Tlb) -> frozenset[Cached]:
+    """All that the TLB holds."""
+    return frozenset(cached_at(tlb, slot) for slot in tlb.slots)

@@ -14,8 +14,10 @@ _SIZE: Final = re.compile(r"^(\d+)([KMG]?)$")
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _LARGEST: Final = 3 << 30
 COMMAND_LINE: Final = (
-    "console=ttyS0 panic=-1 oops=panic nokaslr no_hash_pointers quiet loglevel=6 tsc=reliable norandmaps"
+    "console=ttyS0 panic=-1 oops=panic nokaslr no_hash_pointers quiet loglevel=6 tsc=reliable "
+    "no_timer_check norandmaps"
 )
+"""no_timer_check: on a loaded host the emulated timer is late, and the kernel would panic at boot."""
 
 
 def size_in_bytes(text: str) -> int:

@@ -177,7 +177,9 @@ ALLOC: Final = (
         "compact_zone",
         "zone=cc->zone:x64 order=cc->order:s32 migrate=cc->migrate_pfn:u64 free=cc->free_pfn:u64 "
         "mt=cc->migratetype:s32 mode=cc->mode:u32 whole=cc->whole_zone:u8 skip=cc->ignore_skip_hint:u8 "
-        "capture?=capc:x64",
+        "cachedfree?=cc->zone->compact_cached_free_pfn:u64 "
+        "cachedasync?=cc->zone->compact_cached_migrate_pfn[0]:u64 "
+        "cachedsync?=cc->zone->compact_cached_migrate_pfn[1]:u64 capture?=capc:x64",
         "cc capc",
     ),
     Probe("compactzone_r", ("compact_zone",), (("ret", "$retval", "s32"),), returns=True, heads=True),

@@ -1,6 +1,7 @@
-"""Judge what a capture shows of the tools that find misuse: reports of slub_debug and KASAN, kmemleak's list.
+"""Judge what a capture shows of debugging tools: reports of slub_debug and KASAN, kmemleak's list, ptdump.
 
-Linux: mm/slub.c, mm/kasan, mm/kmemleak.c.  Seed 2.13.2, 2.13.4, 2.13.5 (F077, F080, F081).
+Linux: mm/slub.c, mm/kasan, mm/kmemleak.c, mm/ptdump.c.
+Seed 2.13.2, 2.13.4 to 2.13.6 (F077, F080, F081, F083).
 """
 
 from collections.abc import Iterator
@@ -10,11 +11,15 @@ from typing import Final
 from linuxmm.oracle.checker.kasan import judge_kasan
 from linuxmm.oracle.checker.kmemleak import judge_kmemleak, read_list
 from linuxmm.oracle.checker.slub_reports import judge_slub
+from linuxmm.oracle.exact.ptdump import judge_ptdump
 from linuxmm.oracle.formats import Capture
+from linuxmm.oracle.formats.areas import TablesState, area_file, area_state
 from linuxmm.oracle.trace_lines import text_of
 from linuxmm.spec.kernel import parse_version
 from linuxmm.spec.verdict import Judgement
 
+_DUMP: Final = "sys/kernel/debug/page_tables/kernel"
+_TABLES: Final = "tables"
 _SIGNS: Final = ("BUG: KASAN:", "First byte 0x")
 
 
@@ -31,10 +36,18 @@ def logs_of(capture: Capture) -> Iterator[tuple[str, ...]]:
         yield tuple(text_of(file).splitlines())
 
 
+def dumps_of(capture: Capture) -> Iterator[tuple[str, Path]]:
+    """Marks at which the kernel's page tables were taken, and its own dump of them."""
+    for mark in capture.marks:
+        text = capture.file(f"marks/{mark}/{_DUMP}")
+        if text.is_file() and capture.file(area_file(mark, _TABLES)).is_file():
+            yield mark, text
+
+
 def has_debug(capture: Capture) -> bool:
-    """Whether a capture shows a report of overwritten bytes, one of KASAN, or a list of kmemleak."""
+    """Whether a capture shows a report of overwritten bytes or of KASAN, kmemleak's list, or a ptdump."""
     reports = (sign in line for lines in logs_of(capture) for line in lines for sign in _SIGNS)
-    return leaks_file(capture).is_file() or any(reports)
+    return leaks_file(capture).is_file() or any(dumps_of(capture)) or any(reports)
 
 
 def judge_debug(judgement: Judgement, capture: Capture, version: str) -> None:
@@ -50,3 +63,8 @@ def judge_debug(judgement: Judgement, capture: Capture, version: str) -> None:
     if leaks.is_file():
         log = [line for lines in logs for line in lines]
         judge_kmemleak(judgement, read_list(text_of(leaks).splitlines(), str(leaks)), log)
+    for mark, text in dumps_of(capture):
+        state = area_state(capture, mark, _TABLES)
+        if isinstance(state, TablesState):
+            file = str(capture.file(area_file(mark, _TABLES)))
+            judge_ptdump(judgement, state, text_of(text).splitlines(), file)

@@ -12,6 +12,7 @@ from linuxmm.lab.dump.hugetlb import hugetlb_state
 from linuxmm.lab.dump.ksm import ksm_state
 from linuxmm.lab.dump.memcg import memcg_state
 from linuxmm.lab.dump.slab import slab_state
+from linuxmm.lab.dump.tables import kernel_tables_state
 from linuxmm.lab.dump.tasks import tasks_state
 from linuxmm.lab.dump.vmalloc import vmalloc_state
 from linuxmm.lab.dump.zswap import zswap_state
@@ -42,6 +43,7 @@ DUMPS: Final[Mapping[str, Dump]] = MappingProxyType(
         "ksm": Dump(ksm_state, ("/sys/kernel/mm/ksm/*",)),
         "memcg": Dump(memcg_state),
         "slab": Dump(_slab),
+        "tables": Dump(kernel_tables_state, ("/sys/kernel/debug/page_tables/kernel",)),
         "tasks": Dump(tasks_state, ("/proc/[1-9]*/maps", "/proc/[1-9]*/smaps", "/proc/[1-9]*/status")),
         "vmalloc": Dump(vmalloc_state),
         "zswap": Dump(zswap_state, ("/sys/kernel/debug/zswap/*",)),

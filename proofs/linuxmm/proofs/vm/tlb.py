@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from linuxmm.hardware import tlb as hardware_tlb
 from linuxmm.hardware.tlb import (
     DATA,
+    PAGE_IN_TAG,
     SIZES,
     TABLES,
     Shape,
@@ -116,7 +117,7 @@ def finds(shape: Shape, tlb: Tlb, bank: int, ways: int, page: int, pcid: int) ->
     witness={
         "flush": ONE,
         "pages": PAGES[0],
-        "tags": table({0: 5, 1: (4 << 14) | 3}, 0),
+        "tags": table({0: 5, 1: (4 << PAGE_IN_TAG) | 3}, 0),
         "data": table({}, 0),
         "target": 1,
         "flushed": 0x0,
@@ -184,7 +185,7 @@ def no_stale_page(
     primitives=SLOTS,
     witness={
         "flush": ONE,
-        "tags": table({9 << 11: (1 << 14) | 5}, 0),
+        "tags": table({9 << 11: (1 << PAGE_IN_TAG) | 5}, 0),
         "data": table({}, 0),
         "target": 1,
         "flushed": 0x0,
@@ -245,7 +246,7 @@ def holds(tlb: Tlb, slot: int, page: int, pcid: int) -> bool:
     bounds=SMALL_SETS + "; pages of 4 KiB, any victim",
     primitives=SLOTS,
     witness={
-        "tags": table({0: 5, 1: (4 << 14) | 3}, 0),
+        "tags": table({0: 5, 1: (4 << PAGE_IN_TAG) | 3}, 0),
         "data": table({0: 0x9007, 1: 0xA007}, 0),
         "page": 2,
         "pcid": 1,

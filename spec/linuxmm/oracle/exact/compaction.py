@@ -20,6 +20,7 @@ from linuxmm.model.defrag.state import Memory, Page
 from linuxmm.model.defrag.zones import compact_memory
 from linuxmm.oracle.exact.check import replays
 from linuxmm.oracle.exact.machine import kernel_of
+from linuxmm.oracle.exact.searches import order_of
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.kinds import Kind
 from linuxmm.oracle.formats.state import Zone as SeenZone
@@ -111,7 +112,7 @@ def predict_compactions(capture: Capture) -> Iterator[Predicted]:
         replay, state = window.replay, states[window.begin]
         rules = rules_for(profile, block_order=state.pageblock_order)
         file = capture.file(capture.info(window.trace).file)
-        for row in [row for row in replay.rows if row.kind == Kind.COMPACTZONE and row.b == -1]:
+        for row in [row for row in replay.rows if row.kind == Kind.COMPACTZONE and order_of(row) == -1]:
             replay.advance(row.number)
             number = replay.addresses.zones[row.a]
             seen = [zone for _, zone in state.zones() if zone.managed][number]

@@ -153,7 +153,7 @@ class Replay:
         kind = row.kind
         missed = self._searches.see(thread_of(row), row) if self._searches else None
         if missed is not None:
-            self._differ(row, missed.what, missed.predicted, missed.observed)
+            self._differ(row, *missed)
         if kind in INSIDE:
             at = self._plan.request_of.get(row.number)
             if at is not None and at not in self._done:

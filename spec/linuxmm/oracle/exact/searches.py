@@ -32,15 +32,18 @@ PROBES: Final = frozenset({Kind.COMPACTZONE, Kind.COMPACTZONE_R, Kind.COMPACTALL
 _COMPLETE: Final = 5
 _PARTIAL_SKIPPED: Final = 6
 _SKIP_BIT: Final = 8
+_LOW: Final = 0xFFFF_FFFF
+START_UNKNOWN: Final = "where the scanners of a compaction go on was not recorded"
 _USED_UP: Final = -1
 
 
 class Missed(NamedTuple):
-    """A search that found something else than the kernel's."""
+    """A search that found something else than the kernel's; `gap`: what the recording does not say of it."""
 
     what: str
     predicted: str
     observed: str
+    gap: str = ""
 
 
 @dataclass(slots=True)
@@ -52,6 +55,7 @@ class Course:
     failures, fast_start    as `Run` has them
     expected                block that a search found, to be isolated next
     marked                  pageblock that got its skip mark last; until 6.2 a search marks what it finds
+    gap                     START_UNKNOWN when where it began is the mark's, and others ran since
     """
 
     zone: int
@@ -66,6 +70,29 @@ class Course:
     fast_start: int = 0
     expected: int = NOTHING
     marked: int = NOTHING
+    gap: str = ""
+
+
+class Start(NamedTuple):
+    """Where a zone says that its scanners go on; 0 of a kernel that does not say it."""
+
+    migrate_async: int
+    migrate_sync: int
+    free: int
+
+
+def order_of(row: Row) -> int:
+    """The order that a COMPACTZONE row asks for; -1 for the whole zone."""
+    low = row.b & _LOW
+    return low - (1 << 32) if low >> 31 else low
+
+
+def start_of(row: Row, zone: Zone) -> tuple[Start, bool]:
+    """Where a compaction's scanners go on, and whether the row says so; if not, as the mark had it."""
+    if row.pfn >= 0:
+        return Start(row.pfn, row.c >> 24 & _LOW, row.b >> 32 & _LOW), True
+    cached = (*zone.compact_cached_migrate_pfn, 0, 0)
+    return Start(cached[0], cached[1], zone.compact_cached_free_pfn or 0), False
 
 
 class Searches:
@@ -82,6 +109,7 @@ class Searches:
         self._block = engine.rules.pageblock_order
         self._courses: dict[tuple[int, int], Course] = {}
         self._asking: dict[tuple[int, int], int] = {}
+        self._compacted: set[int] = set()
         first = [block_start(zone.start_pfn, self._block) for zone in zones]
         self._skips = {
             start + (at << self._block)
@@ -107,14 +135,19 @@ class Searches:
         elif kind == Kind.COMPACTZONE:
             self._begin(thread, row)
         elif thread in self._courses:
-            course = self._courses[thread]
-            if kind == Kind.COMPACTALLOC:
+            missed = self._follow(thread, self._courses[thread], row)
+            return None if missed is None else missed._replace(gap=self._courses[thread].gap)
+        return None
+
+    def _follow(self, thread: tuple[int, int], course: Course, row: Row) -> Missed | None:
+        match row.kind:
+            case Kind.COMPACTALLOC:
                 return self._target(course, row)
-            if kind == Kind.ISOLMIGRATE:
+            case Kind.ISOLMIGRATE:
                 return self._source(course, row)
-            if kind == Kind.ISOL:
+            case Kind.ISOL:
                 return self._isolated(course, row)
-            if kind == Kind.COMPACTZONE_R:
+            case Kind.COMPACTZONE_R:
                 self._end(course, row)
                 del self._courses[thread]
         return None
@@ -130,23 +163,25 @@ class Searches:
 
     def _begin(self, thread: tuple[int, int], row: Row) -> None:
         number = self._numbers.get(row.a, NOTHING)
-        if number == NOTHING or row.b <= 0:
+        if number == NOTHING or order_of(row) <= 0:
             self._courses.pop(thread, None)
             return
         zone = self._zones[number]
         sync, whole, skip = row.c & 0xFF != 0, row.c >> 8 & 0xFF, row.c >> 16 & 0xFF
-        cached = zone.compact_cached_migrate_pfn
-        migrate = cached[sync] if not whole and len(cached) > sync else zone.start_pfn
-        free = zone.compact_cached_free_pfn or 0
+        start, said = start_of(row, zone)
+        migrate = start.migrate_sync if sync else start.migrate_async
         last = block_start(zone.end_pfn - 1, self._block)
+        gap = "" if said or number not in self._compacted else START_UNKNOWN
+        self._compacted.add(number)
         self._courses[thread] = Course(
             zone=number,
-            order=row.b,
+            order=order_of(row),
             direct=thread in self._asking,
             own_type=self._asking.get(thread, 0),
             ignore_skips=bool(skip),
-            migrate_pfn=migrate if zone.start_pfn <= migrate < zone.end_pfn else zone.start_pfn,
-            free_pfn=free if not whole and zone.start_pfn <= free < zone.end_pfn else last,
+            migrate_pfn=migrate if not whole and zone.start_pfn <= migrate < zone.end_pfn else zone.start_pfn,
+            free_pfn=start.free if not whole and zone.start_pfn <= start.free < zone.end_pfn else last,
+            gap=gap,
         )
 
     def _asked(self, course: Course) -> Asked:

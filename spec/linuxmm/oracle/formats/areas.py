@@ -87,6 +87,37 @@ class TasksState(msgspec.Struct, frozen=True):
     zero_pages: tuple[tuple[PageFrame, Count], ...] = ()
 
 
+class TableEntry(msgspec.Struct, frozen=True, array_like=True):
+    """An entry that points at a table of the level below, and the address at which it begins."""
+
+    va: Unsigned
+    level: Level
+    entry: Unsigned
+
+
+class AddressMarker(msgspec.Struct, frozen=True, array_like=True):
+    """Where the kernel's dump of page tables names a part; at most `lines` ranges are shown, 0 for all."""
+
+    start: Unsigned
+    name: str
+    lines: Count = 0
+
+
+class TablesState(msgspec.Struct, frozen=True):
+    """`tables.json`: the kernel's own page tables, whole, and the markers of its dump.
+
+    format  of page tables: x86-64, x86-64-la57 or pae;  root: frame of the root
+    tables  entries that point at tables, those of the root first where they meet
+    leaves  all others that are not zero
+    """
+
+    format: Name
+    root: PageFrame
+    tables: tuple[TableEntry, ...]
+    leaves: tuple[Leaves, ...]
+    markers: tuple[AddressMarker, ...]
+
+
 class VmapArea(msgspec.Struct, frozen=True):
     """An area of vmalloc space in use: [start, end), and what it was made for.
 
@@ -342,7 +373,7 @@ class GenerationsState(msgspec.Struct, frozen=True):
 
 AreaState = (
     TasksState | VmallocState | MemcgState | HugetlbState | KsmState | CacheState | ZswapState | SlabState
-    | GenerationsState
+    | GenerationsState | TablesState
 )  # fmt: skip
 AREAS: Final[dict[str, type[AreaState]]] = {
     "tasks": TasksState,
@@ -354,6 +385,7 @@ AREAS: Final[dict[str, type[AreaState]]] = {
     "zswap": ZswapState,
     "slab": SlabState,
     "generations": GenerationsState,
+    "tables": TablesState,
 }
 """Areas by the name of their file."""
 

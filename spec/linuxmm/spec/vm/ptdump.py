@@ -37,6 +37,13 @@ PARTITION: Final = clause(
     seed="2.13.6",
     source="arch/x86/mm/dump_pagetables.c:note_page; mm/ptdump.c",
 )
+DUMPED: Final = clause(
+    "vm.ptdump.text",
+    "The kernel's dump says of its page tables what stands in them, range for range.",
+    features=("F082", "F083"),
+    seed="2.13.6",
+    source="arch/x86/mm/dump_pagetables.c:note_page, printk_prot; mm/ptdump.c",
+)
 X86_FLAGS: Final = 0xFFF | (0xFFF << 52)
 """PTE_FLAGS_MASK."""
 GP: Final = 1 << 50
@@ -59,10 +66,11 @@ class Noted(NamedTuple):
 
 
 class Marker(NamedTuple):
-    """Where a named part of the address space starts."""
+    """Where a named part of the address space starts; `lines`: how many ranges of it are shown, 0 for all."""
 
     start: int
     name: str
+    lines: int = 0
 
 
 class Line(NamedTuple):
@@ -127,9 +135,16 @@ def x86_text(items: Iterable[Line | Marker], width: int = 16) -> Iterator[str]:
     Source    arch/x86/mm/dump_pagetables.c:printk_prot
     """
     mask = (1 << (4 * width)) - 1
+    most = seen = 0
     for item in items:
         if isinstance(item, Marker):
+            if most and seen > most:
+                yield f"... {seen - most} entr{'y' if seen - most == 1 else 'ies'} skipped ... "
+            most, seen = item.lines, 0
             yield f"---[ {item.name} ]---"
+            continue
+        seen += 1
+        if most and seen > most:
             continue
         number, unit = scaled((item.end - item.start) & mask, 0)
         yield (
@@ -252,6 +267,7 @@ def repeated(items: Iterable[Line | Marker]) -> tuple[Refusal, ...]:
     return tuple(found)
 
 
+SKIPPED: Final = re.compile(r"\.\.\. \d+ entr(y|ies) skipped \.\.\. ?")
 PRINTED: Final = re.compile(
     r"0x([0-9a-f]+)-0x([0-9a-f]+) {3} *(\d+)([BKMGTPE]) (.*?) ?\b(pgd|p4d|pud|pmd|pte)"
 )
@@ -259,6 +275,8 @@ PRINTED: Final = re.compile(
 
 def read_x86(text: Iterable[str], file: str = "page_tables") -> Iterator[Line | Marker]:
     """Ranges and markers of a dump that a kernel printed; a marker starts at the range that follows it.
+
+    Ranges that the kernel left out (of a marker with more than it shows) are not there.
 
     Errors    BadEvidence naming the line that is neither
     """
@@ -269,6 +287,8 @@ def read_x86(text: Iterable[str], file: str = "page_tables") -> Iterator[Line | 
             name = row[5:-5]
             continue
         match = PRINTED.fullmatch(row)
+        if SKIPPED.fullmatch(row):
+            continue
         if match is None:
             raise BadEvidence(file, "a range such as 0x…-0x…  4K … pte, or a marker", line=number)
         start, end = int(match[1], 16), int(match[2], 16)

@@ -83,7 +83,7 @@ def answers(page: int, pcid: int, is_global: bool, wanted_page: int, wanted_pcid
 class Cached:
     """Something that a CPU may remember of the tables.
 
-    pcid, is_global  whose it is
+    pcid, is_global  whose it is; on arm64 the ASID
     level, page      what it covers: the address bits above level_shift(level)
     table            a pointer to the table of `level`, used for the addresses of one of its parent's entries,
                      instead of a leaf
@@ -126,8 +126,12 @@ def flushed(view: CpuView, flush: Flush, target: int, va: int, covers: Covers) -
 
     Ensures  what remains stale is not covered; what is current may be cached again at once
     """
-    kept = frozenset(item for item in view.stale if not _dropped(item, flush, target, covers(item, va)))
-    return CpuView(view.current, kept)
+    return without(view, lambda item: _dropped(item, flush, target, covers(item, va)))
+
+
+def without(view: CpuView, dropped: Callable[[Cached], bool]) -> CpuView:
+    """The view after a flush that drops what `dropped` says."""
+    return CpuView(view.current, frozenset(item for item in view.stale if not dropped(item)))
 
 
 def _dropped(item: Cached, flush: Flush, target: int, covers: bool) -> bool:

@@ -9,6 +9,10 @@
 #define OBJECTS 8
 #define SIZE 64
 
+#ifndef SLAB_NO_MERGE /* up to 6.4: caches with debugging are not merged anyway */
+#define SLAB_NO_MERGE 0
+#endif
+
 static struct kmem_cache *cache;
 static struct dentry *file;
 

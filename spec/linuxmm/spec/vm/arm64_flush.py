@@ -1,0 +1,176 @@
+"""Which TLB maintenance arm64's kernel does for a flush: one operation a page, ranges, or a whole ASID.
+
+Each flush is a DSB that orders the tables before it, operations, and a DSB that waits until all CPUs have
+done them.  With user and kernel page tables apart, each operation is done for both ASIDs of an address space.
+
+Linux: arch/arm64/include/asm/tlbflush.h; 6.1 and 6.12 read, 4.20 to 6.11 from commits and partly unconfirmed.
+Seed 2.3.2 (F041).
+"""
+
+from typing import Final, NamedTuple
+
+from linuxmm.spec.kernel import behaviour
+from linuxmm.spec.registry import formula
+from linuxmm.spec.vm.arm64_tlbi import (
+    ASIDE1,
+    MOST_PAGES,
+    VAALE1,
+    VALE1,
+    VMALLE1,
+    Operation,
+    range_pages,
+)
+
+PAGE: Final = 4096
+MOST_OPERATIONS: Final = 512
+"""PTRS_PER_PTE: so many operations for a flush, and no more."""
+USER_ASID: Final = 1
+"""USER_ASID_FLAG: the ASID with which a process runs in user mode when kernel tables are not mapped there."""
+_RANGE: Final = 4
+
+
+class Flushes(NamedTuple):
+    """What the CPU and the kernel have.
+
+    ranges   operations on ranges (Armv8.4, 5.9 on)
+    levels   hints of levels (Armv8.4, 5.9 on)
+    two_asids  kernel and user page tables are apart (KPTI)
+    """
+
+    ranges: bool = False
+    levels: bool = False
+    two_asids: bool = False
+
+
+@formula("F041", source="arch/arm64/include/asm/tlbflush.h:__TLBI_RANGE_NUM; 5.9 to 6.1")
+def number_low(pages: int, scale: int) -> int:
+    """The number for `pages` at a scale, -1 for none: from the bits of `pages` that the scale stands for."""
+    return ((pages >> (5 * scale + 1)) & 31) - 1
+
+
+@formula("F041", source="arch/arm64/include/asm/tlbflush.h:__TLBI_RANGE_NUM; 6.12")
+def number_high(pages: int, scale: int) -> int:
+    """The number for as many of `pages` as one operation of a scale covers, -1 for none."""
+    return (min(pages, range_pages(31, scale)) >> (5 * scale + 1)) - 1
+
+
+@behaviour(
+    "vm.arm64.ranges",
+    since="4.20",
+    until="5.8",
+    features=("F041",),
+    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range; borders unconfirmed",
+)
+def strides(pages: int, stride: int) -> tuple[tuple[int, int, int], ...]:
+    """One operation for each stride.
+
+    Requires  stride in pages divides `pages`
+    """
+    return tuple((at, stride, -1) for at in range(0, pages, stride))
+
+
+@behaviour(
+    "vm.arm64.ranges",
+    since="5.9",
+    until="6.8",
+    features=("F041",),
+    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range; 6.1; border unconfirmed",
+)
+def rising_scales(pages: int, stride: int) -> tuple[tuple[int, int, int], ...]:
+    """An odd page alone, then ranges from the smallest scale up: (first page, pages, scale; -1: one stride).
+
+    Requires  0 < pages < MOST_PAGES; stride in pages divides `pages`
+    Ensures   they follow each other and cover all pages
+    """
+    found, at, scale = [], 0, 0
+    while pages > 0:
+        if pages & 1:
+            found.append((at, stride, -1))
+            at, pages = at + stride, pages - stride
+            continue
+        number = number_low(pages, scale)
+        if number >= 0:
+            covered = range_pages(number, scale)
+            found.append((at, covered, scale))
+            at, pages = at + covered, pages - covered
+        scale += 1
+    return tuple(found)
+
+
+@behaviour(
+    "vm.arm64.ranges",
+    since="6.9",
+    features=("F041",),
+    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range_op; 6.12; border unconfirmed",
+)
+def falling_scales(pages: int, stride: int) -> tuple[tuple[int, int, int], ...]:
+    """Ranges from the largest scale down, then the last page alone: starts stay as aligned as they were.
+
+    Requires  0 < pages <= MOST_PAGES; stride in pages divides `pages`
+    Ensures   they follow each other and cover all pages
+    """
+    found, at, scale = [], 0, 3
+    while pages > 0:
+        if pages == 1:
+            found.append((at, stride, -1))
+            at, pages = at + stride, pages - stride
+            continue
+        number = number_high(pages, scale)
+        if number >= 0:
+            covered = range_pages(number, scale)
+            found.append((at, covered, scale))
+            at, pages = at + covered, pages - covered
+        scale -= 1
+    return tuple(found)
+
+
+@behaviour(
+    "vm.arm64.range-limit",
+    since="4.20",
+    until="6.8",
+    features=("F041",),
+    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range; 6.1",
+)
+def limit_below(pages: int, stride: int, ranges: bool) -> bool:
+    """Whether a flush is of the whole address space: as many operations as the limit, or a full range."""
+    return (not ranges and pages >= MOST_OPERATIONS * stride) or pages >= MOST_PAGES
+
+
+@behaviour(
+    "vm.arm64.range-limit",
+    since="6.9",
+    features=("F041",),
+    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range_nosync; 6.12; border unconfirmed",
+)
+def limit_at(pages: int, stride: int, ranges: bool) -> bool:
+    """Whether a flush is of the whole address space: as many operations as the limit, or beyond a range."""
+    return (not ranges and pages >= MOST_OPERATIONS * stride) or pages > MOST_PAGES
+
+
+def for_both(operation: Operation, has: Flushes) -> tuple[Operation, ...]:
+    """An operation, and with KPTI the same for the user's ASID."""
+    if not has.two_asids:
+        return (operation,)
+    return operation, operation._replace(asid=operation.asid | USER_ASID)
+
+
+@formula("F041", source="arch/arm64/include/asm/tlbflush.h:flush_tlb_mm; 4.20 to 6.12")
+def flush_mm(asid: int, has: Flushes) -> tuple[Operation, ...]:
+    """All of an address space."""
+    return for_both(Operation(ASIDE1, asid), has)
+
+
+@formula("F041", source="arch/arm64/include/asm/tlbflush.h:flush_tlb_page_nosync; 4.20 to 6.12")
+def flush_page(asid: int, address: int, has: Flushes) -> tuple[Operation, ...]:
+    """One page whose leaf changed; tables did not."""
+    start = address - address % PAGE
+    return for_both(Operation(VALE1, asid, start, start + PAGE), has)
+
+
+@formula("F041", source="arch/arm64/include/asm/tlbflush.h:flush_tlb_kernel_range; 4.20 to 6.12")
+def flush_kernel_range(start: int, end: int) -> tuple[Operation, ...]:
+    """Pages of the kernel: in every ASID, or everything if there are too many."""
+    if end - start > MOST_OPERATIONS * PAGE:
+        return (Operation(VMALLE1),)
+    first = start - start % PAGE
+    return tuple(Operation(VAALE1, 0, at, at + PAGE) for at in range(first, end, PAGE))
