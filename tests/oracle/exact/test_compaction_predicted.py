@@ -14,8 +14,11 @@ from linuxmm.oracle.exact.compaction import (
     predict_compactions,
     scans_of,
 )
+from linuxmm.oracle.exact.searches import Start, order_of, start_of
 from linuxmm.oracle.faults_exact import ExactFault, plant
 from linuxmm.oracle.formats import open_capture
+from linuxmm.oracle.formats.kinds import Kind
+from linuxmm.oracle.observations import Row
 
 REAL = Path(__file__).parents[2] / "real"
 
@@ -85,3 +88,14 @@ def test_scans_are_those_of_one_task_until_its_compaction_ends() -> None:
         event("sh-7", scan.replace("0x1000", "0x3")),
     )
     assert scans_of(lines, 2) == (Scan("free", 0x1000, 0x1200),)
+
+
+def test_where_scanners_go_on_is_read_of_the_row_or_the_mark() -> None:
+    """What a zone says of its scanners moves with every compaction: the mark's is old after the first."""
+    zone = open_capture(REAL / "alloc-compaction-6.12").state("A").nodes[0].zones[0]
+    row = Row(0, Kind.COMPACTZONE, 0, 9, 0, 1, 0x1200, 0, -1, 0, 0x9000 << 32 | 9, 0x1400 << 24 | 1)
+    assert start_of(row, zone) == (Start(0x1200, 0x1400, 0x9000), True)
+    assert order_of(row) == 9
+    start, said = start_of(row._replace(pfn=-1, b=0xFFFF_FFFF), zone)
+    assert (start.migrate_async, said) == (zone.compact_cached_migrate_pfn[0], False)
+    assert order_of(row._replace(b=0xFFFF_FFFF)) == -1

@@ -43,15 +43,15 @@ class Flushes(NamedTuple):
 
 
 @formula("F041", source="arch/arm64/include/asm/tlbflush.h:__TLBI_RANGE_NUM; 5.9 to 6.1")
-def number_low(pages: int, scale: int) -> int:
-    """The number for `pages` at a scale, -1 for none: from the bits of `pages` that the scale stands for."""
-    return ((pages >> (5 * scale + 1)) & 31) - 1
+def units_low(pages: int, scale: int) -> int:
+    """How often a scale goes into `pages`, by the bits that stand for it: 0 to 31."""
+    return (pages >> (5 * scale + 1)) & 31
 
 
 @formula("F041", source="arch/arm64/include/asm/tlbflush.h:__TLBI_RANGE_NUM; 6.12")
-def number_high(pages: int, scale: int) -> int:
-    """The number for as many of `pages` as one operation of a scale covers, -1 for none."""
-    return (min(pages, range_pages(31, scale)) >> (5 * scale + 1)) - 1
+def units_high(pages: int, scale: int) -> int:
+    """How often a scale goes into `pages`, as far as one operation of it reaches: 0 to 32."""
+    return min(pages, range_pages(31, scale)) >> (5 * scale + 1)
 
 
 @behaviour(
@@ -88,9 +88,9 @@ def rising_scales(pages: int, stride: int) -> tuple[tuple[int, int, int], ...]:
             found.append((at, stride, -1))
             at, pages = at + stride, pages - stride
             continue
-        number = number_low(pages, scale)
-        if number >= 0:
-            covered = range_pages(number, scale)
+        units = units_low(pages, scale)
+        if units > 0:
+            covered = range_pages(units - 1, scale)
             found.append((at, covered, scale))
             at, pages = at + covered, pages - covered
         scale += 1
@@ -115,9 +115,9 @@ def falling_scales(pages: int, stride: int) -> tuple[tuple[int, int, int], ...]:
             found.append((at, stride, -1))
             at, pages = at + stride, pages - stride
             continue
-        number = number_high(pages, scale)
-        if number >= 0:
-            covered = range_pages(number, scale)
+        units = units_high(pages, scale)
+        if units > 0:
+            covered = range_pages(units - 1, scale)
             found.append((at, covered, scale))
             at, pages = at + covered, pages - covered
         scale -= 1
