@@ -10,8 +10,10 @@ from linuxmm.model.vm.process import Process, call
 from linuxmm.model.vm.profile import rules_for
 from linuxmm.model.vm.strategies import BASE, empty_process, unjoined
 from linuxmm.spec.kernel import kernel
+from linuxmm.spec.step import Errno
 from linuxmm.spec.vm import flags as vm
 from linuxmm.spec.vm import system_calls as calls
+from linuxmm.spec.vm.area import Vma
 from linuxmm.spec.vm.content_layer import ContentLayer
 from linuxmm.spec.vm.effects import Denied
 from linuxmm.spec.vm.flat import canonical, committed_counted, flat, holds, locked_counted
@@ -60,7 +62,8 @@ def check(before: AddressSpace, what: SystemCall, step_state: Process, result: o
         assert plain(flat(space.areas)) == plain(flat(before.areas))
         return
     if not isinstance(result, Denied):
-        assert plain(flat(space.areas)) == after(plain(flat(before.areas)), what)
+        keys = space.system.protection_keys
+        assert plain(flat(space.areas)) == after(plain(flat(before.areas)), what, keys)
     touched = isinstance(what, calls.Mlock | calls.Mprotect)
     bounds = frozenset(area.start for area in before.areas)
     assert canonical(space.areas, bounds if touched else unjoined(before))
@@ -69,10 +72,38 @@ def check(before: AddressSpace, what: SystemCall, step_state: Process, result: o
 @pytest.mark.parametrize("version", ["2.6.24", "6.1.192", "6.12.117", "6.18.44"])
 @pytest.mark.parametrize(("pages", "limit"), [(2, 100000), (6, 250)])
 def test_reachable_states_agree_with_the_flat_reference(version: str, pages: int, limit: int) -> None:
+    seen, pending = reached(version, empty_process().space, list(every_call(pages)), limit)
+    assert len(seen) >= min(limit, 100)
+    assert pages > 2 or not pending
+
+
+def rights(pages: int) -> Iterator[SystemCall]:
+    for low in range(pages):
+        for high in range(low + 1, pages + 1):
+            start, length = BASE + low * PAGE_SIZE, (high - low) * PAGE_SIZE
+            for prot in (1, 4, 5):
+                yield calls.Mmap(start, length, prot, FIXED)
+                yield calls.Mprotect(start, length, prot)
+            yield calls.Munmap(start, length)
+
+
+def test_what_may_only_be_executed_takes_a_protection_key() -> None:
+    space = empty_process().space
+    with_keys = replace(space, system=replace(space.system, protection_keys=True))
+    seen, pending = reached("6.12", with_keys, list(rights(3)), 1000)
+    assert not pending
+    found = {(area.flags & vm.VM_ACCESS, area.flags & vm.VM_PKEY) for areas in seen for area in areas}
+    assert found == {(1, 0), (4, vm.VM_PKEY_EXECUTE), (5, 0)}
+    without, _ = reached("6.12", space, list(rights(3)), 1000)
+    assert {area.flags & vm.VM_PKEY for areas in without for area in areas} == {0}
+
+
+def reached(
+    version: str, start: AddressSpace, every: list[SystemCall], limit: int
+) -> tuple[set[tuple[Vma, ...]], deque[AddressSpace]]:
+    """Areas of all states that the calls lead to, and what was not followed; each step is checked."""
     rules = rules_for(kernel(version))
-    start = empty_process()
-    seen, pending = {start.space.areas}, deque([start.space])
-    every = list(every_call(pages))
+    seen, pending = {start.areas}, deque([start])
     while pending and len(seen) < limit:
         before = pending.popleft()
         for what in every:
@@ -82,5 +113,17 @@ def test_reachable_states_agree_with_the_flat_reference(version: str, pages: int
             if found.areas not in seen:
                 seen.add(found.areas)
                 pending.append(found)
-    assert len(seen) >= min(limit, 100)
-    assert pages > 2 or not pending
+    return seen, pending
+
+
+def test_what_may_only_be_executed_denies_reads_with_a_key_and_grants_them_without() -> None:
+    rules = rules_for(kernel("6.12"))
+    plain_space = empty_process().space
+    keyed = replace(plain_space, system=replace(plain_space.system, protection_keys=True))
+    for space, denied in ((plain_space, False), (keyed, True)):
+        process = call(rules, Process(space, ContentLayer()), calls.Mmap(BASE, PAGE_SIZE, 4, FIXED)).state
+        load = call(rules, process, calls.Load(BASE, 8)).result
+        locked = call(rules, process, calls.Mlock(BASE, PAGE_SIZE)).result
+        assert (load == Denied(Errno.EFAULT, "signal-11-4")) == denied
+        assert (locked == Denied(Errno.ENOMEM, "unreached")) == denied
+        assert isinstance(load, Denied) == denied

@@ -34,7 +34,6 @@ from linuxmm.spec.step import Err, Errno, Event
 from linuxmm.spec.vm.contents import pieces_of
 from linuxmm.spec.vm.page_layer import (
     BUS_ADRERR,
-    SEGV_ACCERR,
     SEGV_MAPERR,
     SIGBUS,
     SIGSEGV,
@@ -43,8 +42,9 @@ from linuxmm.spec.vm.page_layer import (
     Read,
     Signal,
     Written,
+    denial,
 )
-from linuxmm.spec.vm.rights import Accessor, may
+from linuxmm.spec.vm.rights import Accessor, key_denies, may
 from linuxmm.spec.vm.x86_entry import READ, WRITE
 from linuxmm.spec.vm.x86_format import user_end
 from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
@@ -58,6 +58,9 @@ def touch(
 
     Errors    Unmodelled when frames run out: whom the kernel then kills is not described
     """
+    area = find(address)
+    if area is not None and key_denies(area.flags, kind):
+        return pages, denial(area.flags, address, kind)
     tables = X86Tables(pages.format, pages.control, pages.mms[space].root)
     while True:
         walked = tables.translate(Bus(pages.memory), Access(address, kind))
@@ -73,7 +76,7 @@ def touch(
             return pages, Signal(SIGSEGV, SEGV_MAPERR, address)
         pages, outcome = serve(rules, pages, space, area, address, kind)
         if outcome == Served.DENIED:
-            return pages, Signal(SIGSEGV, SEGV_ACCERR, address)
+            return pages, denial(area.flags, address, kind)
         if outcome == Served.BUS:
             return pages, Signal(SIGBUS, BUS_ADRERR, address)
         if outcome == Served.OOM:
@@ -87,7 +90,7 @@ def refused(area: Area | None, address: int, kind: int, accessor: Accessor) -> S
     """
     if area is None:
         return Signal(SIGSEGV, SEGV_MAPERR, address)
-    return None if may(area.flags, kind, accessor) else Signal(SIGSEGV, SEGV_ACCERR, address)
+    return None if may(area.flags, kind, accessor) else denial(area.flags, address, kind)
 
 
 def no_frames(address: int) -> Unmodelled:

@@ -154,8 +154,8 @@ def _do_mmap(
         return Step(space, deny(Errno.EOVERFLOW, "offset-wraps"))
     if len(space.areas) > space.system.max_map_count:
         return Step(space, deny(Errno.ENOMEM, "map-count"))
-    refuse_execute_only(space, call.prot)
-    bits = vm.vm_prot_bits(call.prot) | vm.vm_flag_bits(flags) | space.def_flags
+    bits = vm.vm_prot_bits(call.prot) | vm.key_of_new(call.prot, space.system.protection_keys)
+    bits |= vm.vm_flag_bits(flags) | space.def_flags
     bits |= vm.VM_MAYREAD | vm.VM_MAYWRITE | vm.VM_MAYEXEC
     if flags & vm.MAP_STACK and rules.stack_without_huge():
         bits |= vm.VM_NOHUGEPAGE
@@ -186,15 +186,6 @@ def _do_mmap(
     if isinstance(step.result, Denied) or not populate:
         return step
     return Step(step.state, step.result, (*step.events, Populate(at, at + length)))
-
-
-def refuse_execute_only(space: AddressSpace, prot: int) -> None:
-    """Areas that may only be executed take a protection key, where there are any.
-
-    Errors    Unmodelled
-    """
-    if prot == vm.PROT_EXEC and space.system.protection_keys:
-        raise Unmodelled("PROT_EXEC alone on a processor with protection keys")
 
 
 def _round_hint(space: AddressSpace, hint: int) -> int:

@@ -5,7 +5,6 @@ Linux: mm/mprotect.c:do_mprotect_pkey, mprotect_fixup.  Seed 2.8 (F059).
 
 from linuxmm.model.vm.areas import charge, commit, count, deny, page_align
 from linuxmm.model.vm.merge import modify
-from linuxmm.model.vm.mmap import refuse_execute_only
 from linuxmm.model.vm.munmap import any_sealed
 from linuxmm.model.vm.rules import Rules
 from linuxmm.spec.kernel import behaviour
@@ -68,7 +67,6 @@ def mprotect(rules: Rules, space: AddressSpace, call: Mprotect) -> Step[AddressS
         return Step(space, deny(Errno.ENOMEM, "wraps"))
     if prot & ~_KNOWN:
         return Step(space, deny(Errno.EINVAL, "unknown-rights"))
-    refuse_execute_only(space, prot)
     inside = overlapping(space, start, end)
     if not inside:
         return Step(space, deny(Errno.ENOMEM, "hole"))
@@ -97,7 +95,8 @@ def _each(
         if number == len(space.areas) or space.areas[number].start > at:
             return Step(space, deny(Errno.ENOMEM, "hole"), events)
         area = space.areas[number]
-        wanted = vm.vm_prot_bits(prot) | area.flags & ~vm.VM_ACCESS
+        key = vm.key_after(area.flags, prot, space.system.protection_keys)
+        wanted = vm.vm_prot_bits(prot) | key | area.flags & ~(vm.VM_ACCESS | vm.VM_PKEY)
         if wanted & ~(wanted >> 4) & vm.VM_ACCESS:
             return Step(space, deny(Errno.EACCES, "may-not"), events)
         upto = min(area.end, end)

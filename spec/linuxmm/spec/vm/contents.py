@@ -17,7 +17,6 @@ from immutables import Map
 
 from linuxmm.spec.vm.page_layer import (
     BUS_ADRERR,
-    SEGV_ACCERR,
     SEGV_MAPERR,
     SIGBUS,
     SIGSEGV,
@@ -26,6 +25,7 @@ from linuxmm.spec.vm.page_layer import (
     Read,
     Signal,
     Written,
+    denial,
 )
 from linuxmm.spec.vm.rights import Accessor, copies_on_write, may
 from linuxmm.spec.vm.x86_entry import READ, WRITE
@@ -140,7 +140,7 @@ def reaches(
     if area is None:
         return Signal(SIGSEGV, SEGV_MAPERR, address)
     if not may(area.flags, kind, accessor):
-        return Signal(SIGSEGV, SEGV_ACCERR, address)
+        return denial(area.flags, address, kind)
     if area.file is None:
         return None
     page = address >> PAGE_SHIFT

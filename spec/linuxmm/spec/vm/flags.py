@@ -43,6 +43,10 @@ VM_MIXEDMAP: Final = 0x10000000
 VM_HUGEPAGE: Final = 0x20000000
 VM_NOHUGEPAGE: Final = 0x40000000
 VM_MERGEABLE: Final = 0x80000000
+VM_PKEY: Final = 0xF << 32
+"""The protection key of an area (4.6 on), in VM_PKEY_BIT0 to 3; smaps shows no letters for it."""
+VM_PKEY_EXECUTE: Final = 1 << 32
+"""Key 1, which areas get that may only be executed: without pkey_alloc it is the first that is free."""
 VM_DROPPABLE: Final = 1 << 40
 VM_SEALED: Final = 1 << 42
 VM_SPECIAL: Final = VM_IO | VM_DONTEXPAND | VM_PFNMAP | VM_MIXEDMAP
@@ -161,6 +165,27 @@ MADV_GUARD_REMOVE: Final = 103
 def vm_prot_bits(prot: int) -> int:
     """The VM_* rights that PROT_* bits ask for; they have the same numbers."""
     return prot & VM_ACCESS
+
+
+@formula("F059", source="mm/mmap.c:do_mmap (execute_only_pkey); arch/x86/mm/pkeys.c; 4.6 to 6.18")
+def key_of_new(prot: int, keys: bool) -> int:
+    """The protection key, in place, of an area with these rights.
+
+    keys  the processor has them
+    """
+    return VM_PKEY_EXECUTE if keys and prot == PROT_EXEC else 0
+
+
+@formula("F059", source="arch/x86/mm/pkeys.c:__arch_override_mprotect_pkey; 4.6 to 6.18")
+def key_after(flags: int, prot: int, keys: bool) -> int:
+    """The protection key, in place, of an area with `flags` whose rights become `prot`.
+
+    An area that only could be executed loses its key with that.
+    """
+    if keys and prot == PROT_EXEC:
+        return VM_PKEY_EXECUTE
+    only = flags & VM_ACCESS == VM_EXEC and flags & VM_PKEY == VM_PKEY_EXECUTE
+    return 0 if only else flags & VM_PKEY
 
 
 @formula("F059", source="include/linux/mman.h:calc_vm_flag_bits; 2.6 to 6.18")

@@ -46,8 +46,8 @@ def _named(address: int, length: int) -> range:
     return range(address >> PAGE_SHIFT, (address + length + PAGE_SIZE - 1) >> PAGE_SHIFT)
 
 
-def after(pages: Pages, call: SystemCall) -> dict[int, Attributes]:
-    """The attributes after a call that succeeded.
+def after(pages: Pages, call: SystemCall, keys: bool = False) -> dict[int, Attributes]:
+    """The attributes after a call that succeeded; `keys`: the processor has protection keys.
 
     Requires  `pages` is `plain`; a mapping names its address (MAP_FIXED) and is private anonymous memory;
               a move names its target
@@ -59,13 +59,14 @@ def after(pages: Pages, call: SystemCall) -> dict[int, Attributes]:
             for page in _named(call.address, call.length):
                 done.pop(page, None)
         case calls.Mmap():
-            flags = vm.vm_prot_bits(call.prot) | _MAY
+            flags = vm.vm_prot_bits(call.prot) | vm.key_of_new(call.prot, keys) | _MAY
             for page in _named(call.address, call.length):
                 done[page] = Attributes(flags, None, None, None)
         case calls.Mprotect():
             for page in _named(call.address, call.length):
-                flags = done[page].flags & ~vm.VM_ACCESS | vm.vm_prot_bits(call.prot)
-                done[page] = done[page]._replace(flags=flags)
+                old = done[page].flags
+                kept = old & ~(vm.VM_ACCESS | vm.VM_PKEY) | vm.key_after(old, call.prot, keys)
+                done[page] = done[page]._replace(flags=kept | vm.vm_prot_bits(call.prot))
         case calls.Mlock() | calls.Munlock():
             locked = vm.VM_LOCKED if isinstance(call, calls.Mlock) else 0
             for page in _named(call.address, call.length):

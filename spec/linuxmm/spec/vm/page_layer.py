@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol, Self
 
 from linuxmm.spec.step import Err
-from linuxmm.spec.vm.rights import Accessor
+from linuxmm.spec.vm.rights import Accessor, key_denies
 
 SIGBUS: Final = 7
 SIGSEGV: Final = 11
 SEGV_MAPERR: Final = 1
 SEGV_ACCERR: Final = 2
+SEGV_PKUERR: Final = 4
 BUS_ADRERR: Final = 2
 
 
@@ -28,6 +29,14 @@ class Signal:
     number: int
     code: int
     address: int
+
+
+def denial(flags: int, address: int, kind: int) -> Signal:
+    """The signal for an access that an area with these flags does not permit.
+
+    Source    arch/x86/mm/fault.c:bad_area_access_error
+    """
+    return Signal(SIGSEGV, SEGV_PKUERR if key_denies(flags, kind) else SEGV_ACCERR, address)
 
 
 class Area(Protocol):

@@ -11,6 +11,7 @@ from linuxmm.spec.vm.flags import (
     VM_EXEC,
     VM_MAYREAD,
     VM_MAYWRITE,
+    VM_PKEY,
     VM_READ,
     VM_SHARED,
     VM_WRITE,
@@ -40,12 +41,23 @@ def copies_on_write(flags: int) -> bool:
     return flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
 
 
+@formula("F059", source="arch/x86/include/asm/mmu_context.h:arch_vma_access_permitted; 4.6 to 6.12")
+def key_denies(flags: int, kind: int) -> bool:
+    """Whether the protection key of an area denies an access: that of PROT_EXEC alone denies all but fetches.
+
+    The processor denies it whether or not the page is there; `thread_may` says it for both.
+    """
+    return flags & VM_PKEY != 0 and kind != FETCH
+
+
 @formula("F001", "F059", source="arch/x86/mm/fault.c:access_error; 2.6.11 to 6.12")
 def thread_may(flags: int, kind: int) -> bool:
     """Whether a fault of the thread itself is served; x86 cannot forbid reading what may be written.
 
-    kind  READ, WRITE or FETCH.  Protection keys are not described: with them PROT_EXEC alone denies a read.
+    kind  READ, WRITE or FETCH
     """
+    if key_denies(flags, kind):
+        return False
     if kind == WRITE:
         return flags & VM_WRITE != 0
     if kind == FETCH:

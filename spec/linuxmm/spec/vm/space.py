@@ -35,7 +35,7 @@ class System:
     committed         pages accounted by all address spaces
     max_map_count     vm.max_map_count
     min_address       vm.mmap_min_addr, bytes; hint_floor is what a hint is raised to, and a stack stays above
-    protection_keys   the processor has them, and PROT_EXEC alone takes one
+    protection_keys   the processor has them, and PROT_EXEC alone takes one; pkey_alloc is not described
     guard_pages       stack_guard_gap of the command line, pages
     free_pages        pages that are free or could be freed (mode 0 of old kernels)
     user_reserve, admin_reserve  pages kept back in mode 2
