@@ -13,7 +13,7 @@ from linuxmm.spec.step import Errno
 from linuxmm.spec.vm.area import Vma
 from linuxmm.spec.vm.effects import Denied
 from linuxmm.spec.vm.flags import MAP_32BIT, MAP_ABOVE4G, MAP_FIXED, VM_GROWSDOWN
-from linuxmm.spec.vm.space import AddressSpace, index_from
+from linuxmm.spec.vm.space import AddressSpace, index_from, window_of
 from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
 
 PMD_SIZE: Final = 2 << 20
@@ -171,8 +171,13 @@ def _is_free(rules: Rules, space: AddressSpace, start: int, length: int) -> bool
     return start + length <= rules.guard_gap(space.areas[number], space.system.guard_pages)
 
 
+def _is_high(space: AddressSpace, hint: int) -> bool:
+    """Whether a hint asks for addresses beyond those that are given out unasked."""
+    return hint > window_of(space)
+
+
 def _search_up(rules: Rules, space: AddressSpace, hint: int, length: int, flags: int) -> int | None:
-    low, high = space.legacy_base, space.task_size
+    low, high = space.legacy_base, space.task_size if _is_high(space, hint) else window_of(space)
     if flags & MAP_32BIT and rules.bits == 64:
         low, high = LOW_START, LOW_END
     if length > high:
@@ -184,14 +189,23 @@ def _search_up(rules: Rules, space: AddressSpace, hint: int, length: int, flags:
     return lowest_gap(rules, space, length, low, high)
 
 
+def _is_valid_hint(space: AddressSpace, at: int, length: int) -> bool:
+    """Whether a place that is asked for ends below the task size and lies on one side of the window's end.
+
+    Source    arch/x86/mm/mmap.c:mmap_address_hint_valid; 4.14 to 6.18
+    """
+    return at <= space.task_size - length and _is_high(space, at) == _is_high(space, at + length)
+
+
 def _search(rules: Rules, space: AddressSpace, hint: int, length: int, flags: int) -> int | None:
     if space.bottom_up or (flags & MAP_32BIT and rules.bits == 64):
         return _search_up(rules, space, hint, length, flags)
     at = hint & ~(PAGE_SIZE - 1)
-    if at and at <= space.task_size - length and _is_free(rules, space, at, length):
+    if at and _is_valid_hint(space, at, length) and _is_free(rules, space, at, length):
         return at
     low = FOUR_GIB if flags & MAP_ABOVE4G and rules.bits == 64 else PAGE_SIZE
-    found = highest_gap(rules, space, length, low, space.mmap_base)
+    beyond = space.task_size - window_of(space) if _is_high(space, at) else 0
+    found = highest_gap(rules, space, length, low, space.mmap_base + beyond)
     return _search_up(rules, space, hint, length, flags) if found is None else found
 
 

@@ -20,6 +20,7 @@ from linuxmm.spec.vm import effects
 from linuxmm.spec.vm import flags as vm
 from linuxmm.spec.vm import system_calls as calls
 from linuxmm.spec.vm.effects import Denied, Merged, Split
+from linuxmm.spec.vm.space import window_of
 from linuxmm.spec.vm.system_calls import SystemCall
 from linuxmm.spec.vocabulary import PAGE_SIZE
 
@@ -198,7 +199,10 @@ class Generator:
                 return area.end
             return area.start + random.randrange(area.pages) * PAGE_SIZE
         if kind == 18:
-            odd = (0, PAGE_SIZE, process.space.task_size, process.space.task_size - PAGE_SIZE, 0x8000)
+            size, window = process.space.task_size, window_of(process.space)
+            odd = [0, PAGE_SIZE, size, size - PAGE_SIZE, 0x8000]
+            if window < size:
+                odd += [window, window - PAGE_SIZE, window + PAGE_SIZE, size >> 4, size >> 1 & -PAGE_SIZE]
             return random.choice((*odd, self._word & -PAGE_SIZE, 1 << (self._rules.bits - 1)))
         return self._arena + random.randrange(ARENA_PAGES * PAGE_SIZE)
 

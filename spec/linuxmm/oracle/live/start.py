@@ -11,7 +11,7 @@ from linuxmm.model.vm.process import Process
 from linuxmm.model.vm.profile import rules_for
 from linuxmm.model.vm.rules import Rules
 from linuxmm.oracle.live.wire import FIRST_FILE, State, read_state
-from linuxmm.spec.errors import BadEvidence, Unmodelled
+from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.kernel import Arch, Kernel, Version, kernel, parse_version
 from linuxmm.spec.vm import flags as vm
 from linuxmm.spec.vm.area import FileKind, MappedFile, Vma
@@ -25,6 +25,8 @@ from linuxmm.spec.vocabulary import PAGE_SHIFT, PAGE_SIZE
 FIRST_FOREIGN: Final = 2000
 FIRST_SHARED: Final = 1 << 32
 LARGE: Final = 1 << 40
+_FIVE_LEVELS: Final = (1 << 56) - PAGE_SIZE
+"""TASK_SIZE_MAX with five levels of tables (x86-64, 4.14 on)."""
 _PAIR: Final = re.compile(rb"([^\n]*\n)v ([^\n]*)\n")
 
 
@@ -87,10 +89,7 @@ def read_start(lines: list[bytes], file: str = "executor") -> Start:
     first = next(n for n, line in enumerate(lines) if re.match(rb"[0-9a-f]+-[0-9a-f]+ ", line))
     state = read_state([line for line in lines[first:] if line != b".\n"], first, file)
     assert state.areas is not None
-    if said.named("tunable")["five_levels"]:
-        raise Unmodelled("addresses beyond 47 bits: boot with no5lvl")
-    task_size = _task_size(found)
-    space = _space(said, found, task_size)
+    space = _space(said, found)
     space, layer = _with_files(said, space)
     space, layer = _with_areas(space, layer, state.areas, file)
     size, locked, data, stack = (kib >> 2 for kib in state.counters)
@@ -111,17 +110,18 @@ def _kernel_of(said: Said, version: str, bits: int) -> Kernel:
     )
 
 
-def _task_size(found: Kernel) -> int:
+def _window(found: Kernel) -> int:
     return 0x7FFFFFFFF000 if found.arch is Arch.X86_64 else 0xC0000000
 
 
-def _space(said: Said, found: Kernel, task_size: int) -> AddressSpace:
+def _space(said: Said, found: Kernel) -> AddressSpace:
+    window = _window(found)
     start_brk, brk, data_bytes, start_stack = (int(word, 16) for word in said.one("heap"))
     limits, tunables = said.named("limit"), said.named("tunable")
     top = (1 << (64 if found.arch is Arch.X86_64 else 32)) - 1
     unlimited = {name: (1 << 64) - 1 if value == top else value for name, value in limits.items()}
-    gap = min(max(unlimited["stack"] + (256 << PAGE_SHIFT), 128 << 20), task_size // 6 * 5)
-    legacy = (task_size // 3 + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
+    gap = min(max(unlimited["stack"] + (256 << PAGE_SHIFT), 128 << 20), window // 6 * 5)
+    legacy = (window // 3 + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1)
     system = System(
         overcommit=tunables["overcommit"],
         total_pages=tunables["total_pages"],
@@ -135,8 +135,8 @@ def _space(said: Said, found: Kernel, task_size: int) -> AddressSpace:
     )
     return AddressSpace(
         (),
-        task_size,
-        (task_size - gap) & ~(PAGE_SIZE - 1),
+        _FIVE_LEVELS if tunables["five_levels"] else window,
+        (window - gap) & ~(PAGE_SIZE - 1),
         legacy,
         start_brk,
         brk,
@@ -146,6 +146,7 @@ def _space(said: Said, found: Kernel, task_size: int) -> AddressSpace:
         data_bytes=data_bytes,
         start_stack=start_stack,
         next_file=FIRST_SHARED,
+        map_window=window,
     )
 
 

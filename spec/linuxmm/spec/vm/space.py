@@ -61,6 +61,7 @@ class AddressSpace:
 
     areas                 in address order, disjoint
     task_size             first address that no area may reach, bytes
+    map_window            end of what is given out unless the hint lies above it, bytes; 0: task_size
     mmap_base             where placement starts: searched downwards from here, or upwards if `bottom_up`
     legacy_base           where the search upwards starts
     start_brk, brk        the heap, bytes; `data_bytes` is end_data - start_data of the program
@@ -93,6 +94,15 @@ class AddressSpace:
     next_file: int = 1
     files: Map[int, MappedFile] = NO_FILES
     may_lock: bool = False
+    map_window: int = 0
+
+
+def window_of(space: AddressSpace) -> int:
+    """The end of the addresses that are given out unasked: with five levels of tables 47 bits, or all.
+
+    Source    arch/x86/include/asm/page_64_types.h:DEFAULT_MAP_WINDOW; 4.14 to 6.18
+    """
+    return space.map_window or space.task_size
 
 
 def nr_areas(space: AddressSpace) -> int:
