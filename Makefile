@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint prove bench experiments docs lab lab-evidence lab-test lab-tools lab-kernel fault-evidence clean
+.PHONY: setup demo test test-bounds lint prove bench experiments docs lab lab-evidence lab-test lab-tools lab-kernel fault-evidence clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -19,6 +19,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+test-bounds: $(STAMP)
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(abspath $(VENV))/bounds \
+	  $(BIN)/python -m pytest -n 2 --dist worksteal tests/fast tests/oracle/formats $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
