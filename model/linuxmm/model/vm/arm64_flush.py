@@ -11,9 +11,9 @@ from linuxmm.spec.registry import verb
 from linuxmm.spec.vm import arm64_flush
 from linuxmm.spec.vm.arm64_flush import Flushes, flush_mm, for_both
 from linuxmm.spec.vm.arm64_tlbi import VAE1, VALE1, Operation
+from linuxmm.spec.vocabulary import PAGE_SIZE
 
 REGISTERED = (arm64_flush,)
-PAGE: Final = 4096
 _RANGE: Final = 4
 
 
@@ -45,19 +45,19 @@ def flush_range(
     asid: int,
     start: int,
     end: int,
-    stride: int = PAGE,
+    stride: int = PAGE_SIZE,
     leaves: bool = False,
     level: int = -1,
 ) -> tuple[Operation, ...]:
     """The operations that flush [start, end) of an address space.
 
-    stride  bytes between leaves: PAGE, or the size of huge ones
+    stride  bytes between leaves: PAGE_SIZE, or the size of huge ones
     leaves  only leaves changed, no table was freed;  level: Arm's level of the leaves, -1 if not known
     Requires  start < end
     Ensures   every leaf of `stride` bytes or more that meets [start, end) is named
     """
     start, end = start - start % stride, end + -end % stride
-    pages, step = (end - start) // PAGE, stride // PAGE
+    pages, step = (end - start) // PAGE_SIZE, stride // PAGE_SIZE
     if rules.range_limit(pages, step, has.ranges):
         return flush_mm(asid, has)
     kind, hint = VALE1 if leaves else VAE1, level if has.levels else -1
@@ -66,8 +66,8 @@ def flush_range(
     )
     found: list[Operation] = []
     for at, count, scale in pieces:
-        first = start + at * PAGE
-        one = Operation(kind, asid, first, first + PAGE, hint)
-        many = Operation(kind + _RANGE, asid, first, first + count * PAGE, hint)
+        first = start + at * PAGE_SIZE
+        one = Operation(kind, asid, first, first + PAGE_SIZE, hint)
+        many = Operation(kind + _RANGE, asid, first, first + count * PAGE_SIZE, hint)
         found += for_both(one if scale < 0 else many, has)
     return tuple(found)

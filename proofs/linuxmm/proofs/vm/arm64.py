@@ -5,7 +5,7 @@ from typing import Annotated
 from linuxmm.proofs.domain import Truth, Word, each
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, theorem
-from linuxmm.spec.vm.arm64_flush import falling_scales, rising_scales, units_high, units_low
+from linuxmm.spec.vm.arm64_flush import by_scales, falling_scales, rising_scales, units_high, units_low
 from linuxmm.spec.vm.arm64_tlbi import (
     MOST_PAGES,
     Tlbi,
@@ -27,11 +27,11 @@ Page = Annotated[int, Word(72, below=1 << 36)]
     "vm.arm64.ranges",
     "For any number of pages below 8 GiB's, the ranges that a kernel flushes follow each other without a gap "
     "and end with the last page: from the smallest scale up (5.9) and from the largest down (6.12).",
-    proves=(rising_scales, falling_scales, units_low, units_high, range_pages),
+    proves=(rising_scales, falling_scales, by_scales, units_low, units_high, range_pages),
     features=("F041",),
     witness={"pages": 0x12345, "falls": True},
     mutants=(
-        Mutant(rising_scales, "starts one page late", "(at, stride, -1)", "(at + 1, stride, -1)"),
+        Mutant(rising_scales, "starts one page late", "((0, stride, -1),)", "((1, stride, -1),)"),
         Mutant(units_high, "takes one too many", "(5 * scale + 1)", "(5 * scale)"),
         Mutant(range_pages, "counts from none", "(number + 1)", "number"),
     ),

@@ -7,6 +7,7 @@ Linux: arch/arm64/include/asm/tlbflush.h; 6.1 and 6.12 read, 4.20 to 6.11 from c
 Seed 2.3.2 (F041).
 """
 
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from linuxmm.spec.kernel import behaviour
@@ -20,13 +21,12 @@ from linuxmm.spec.vm.arm64_tlbi import (
     Operation,
     range_pages,
 )
+from linuxmm.spec.vocabulary import PAGE_SIZE
 
-PAGE: Final = 4096
 MOST_OPERATIONS: Final = 512
 """PTRS_PER_PTE: so many operations for a flush, and no more."""
 USER_ASID: Final = 1
 """USER_ASID_FLAG: the ASID with which a process runs in user mode when kernel tables are not mapped there."""
-_RANGE: Final = 4
 
 
 class Flushes(NamedTuple):
@@ -52,6 +52,20 @@ def units_low(pages: int, scale: int) -> int:
 def units_high(pages: int, scale: int) -> int:
     """How often a scale goes into `pages`, as far as one operation of it reaches: 0 to 32."""
     return min(pages, range_pages(31, scale)) >> (5 * scale + 1)
+
+
+def by_scales(
+    at: int, pages: int, scales: Iterable[int], units: Callable[[int, int], int]
+) -> tuple[tuple[tuple[int, int, int], ...], int, int]:
+    """The ranges of these scales for `pages` from page `at` on, where they end, and the pages left over."""
+    found = []
+    for scale in scales:
+        times = units(pages, scale)
+        if times > 0:
+            covered = range_pages(times - 1, scale)
+            found.append((at, covered, scale))
+            at, pages = at + covered, pages - covered
+    return tuple(found), at, pages
 
 
 @behaviour(
@@ -82,19 +96,9 @@ def rising_scales(pages: int, stride: int) -> tuple[tuple[int, int, int], ...]:
     Requires  0 < pages < MOST_PAGES; stride in pages divides `pages`
     Ensures   they follow each other and cover all pages
     """
-    found, at, scale = [], 0, 0
-    while pages > 0:
-        if pages & 1:
-            found.append((at, stride, -1))
-            at, pages = at + stride, pages - stride
-            continue
-        units = units_low(pages, scale)
-        if units > 0:
-            covered = range_pages(units - 1, scale)
-            found.append((at, covered, scale))
-            at, pages = at + covered, pages - covered
-        scale += 1
-    return tuple(found)
+    alone = stride if pages & 1 else 0
+    found, _, _ = by_scales(alone, pages - alone, range(4), units_low)
+    return (((0, stride, -1),) if alone else ()) + found
 
 
 @behaviour(
@@ -109,19 +113,8 @@ def falling_scales(pages: int, stride: int) -> tuple[tuple[int, int, int], ...]:
     Requires  0 < pages <= MOST_PAGES; stride in pages divides `pages`
     Ensures   they follow each other and cover all pages
     """
-    found, at, scale = [], 0, 3
-    while pages > 0:
-        if pages == 1:
-            found.append((at, stride, -1))
-            at, pages = at + stride, pages - stride
-            continue
-        units = units_high(pages, scale)
-        if units > 0:
-            covered = range_pages(units - 1, scale)
-            found.append((at, covered, scale))
-            at, pages = at + covered, pages - covered
-        scale -= 1
-    return tuple(found)
+    found, at, left = by_scales(0, pages, range(3, -1, -1), units_high)
+    return found + (((at, stride, -1),) if left else ())
 
 
 @behaviour(
@@ -163,14 +156,14 @@ def flush_mm(asid: int, has: Flushes) -> tuple[Operation, ...]:
 @formula("F041", source="arch/arm64/include/asm/tlbflush.h:flush_tlb_page_nosync; 4.20 to 6.12")
 def flush_page(asid: int, address: int, has: Flushes) -> tuple[Operation, ...]:
     """One page whose leaf changed; tables did not."""
-    start = address - address % PAGE
-    return for_both(Operation(VALE1, asid, start, start + PAGE), has)
+    start = address - address % PAGE_SIZE
+    return for_both(Operation(VALE1, asid, start, start + PAGE_SIZE), has)
 
 
 @formula("F041", source="arch/arm64/include/asm/tlbflush.h:flush_tlb_kernel_range; 4.20 to 6.12")
 def flush_kernel_range(start: int, end: int) -> tuple[Operation, ...]:
     """Pages of the kernel: in every ASID, or everything if there are too many."""
-    if end - start > MOST_OPERATIONS * PAGE:
+    if end - start > MOST_OPERATIONS * PAGE_SIZE:
         return (Operation(VMALLE1),)
-    first = start - start % PAGE
-    return tuple(Operation(VAALE1, 0, at, at + PAGE) for at in range(first, end, PAGE))
+    first = start - start % PAGE_SIZE
+    return tuple(Operation(VAALE1, 0, at, at + PAGE_SIZE) for at in range(first, end, PAGE_SIZE))
