@@ -228,7 +228,7 @@ LRU: Final = (
     _p("putback", "folio_putback_lru putback_lru_page", "folio?=folio:x64 folio?=page:x64", "folio"),
     _p("isolate", "folio_isolate_lru", "folio=folio:x64", "folio"),
     _p("draincpu", "lru_add_drain_cpu", "cpu=cpu:s32", "cpu"),
-    _p("movebatch", "folio_batch_move_lru", "batch=fbatch:x64 function=move_fn:x64", "fbatch move_fn"),
+    _p("movebatch", "folio_batch_move_lru", "batch=fbatch:x64 function=move_fn:symbol", "fbatch move_fn"),
     _p("backto", "move_folios_to_lru move_pages_to_lru", "lruvec=lruvec:x64", "lruvec list"),
     _p("isolatelru", "isolate_lru_folios isolate_lru_pages", "scan=nr_to_scan:u64 lru=lru:s32", "nr_to_scan"),
     _r("isolatelru_r", "isolate_lru_folios isolate_lru_pages", "u64"),

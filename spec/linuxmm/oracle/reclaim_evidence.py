@@ -3,9 +3,11 @@
 Linux: include/trace/events/vmscan.h, mm/swapfile.c, mm/oom_kill.c.  Seed 2.4 (F008, F042, F043, F046).
 """
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from typing import Final
 
+from linuxmm.oracle.checker import lru_order
 from linuxmm.oracle.checker.oom import Report, judge_oom, read_reports
 from linuxmm.oracle.checker.reclaim import Counters, ReclaimCheck
 from linuxmm.oracle.checker.swap import judge_swap
@@ -69,6 +71,7 @@ def judge_reclaim(judgement: Judgement, capture: Capture, version: str) -> None:
     if not traces:
         return
     states = {mark: counters_of(capture.state(mark)) for mark in capture.marks if capture.has_state(mark)}
+    migrated = {mark: each.events.get("PGMIGRATE_SUCCESS", 0) for mark, each in states.items()}
     layout = shadow_layout(profile)
     alone = capture.description.machine.cpus == 1
     whole_node = "cgroup_disable=memory" in capture.description.cmdline
@@ -82,7 +85,34 @@ def judge_reclaim(judgement: Judgement, capture: Capture, version: str) -> None:
         names = set(enabled_names(capture, name))
         clocked = whole_node and names >= _PROBES and bool(names & _ACTIVATION) and not generations
         check = ReclaimCheck(judgement, profile, states, layout, clocked, alone, generations)
+        if whole_node and not generations and names >= lru_order.EVENTS:
+            lines = lru_order.ListOrder(judgement, lists_of(capture), migrated, zones_of(capture)).watch(
+                lines
+            )
         check.run(lines)
+
+
+def lists_of(capture: Capture) -> dict[str, lru_order.Lists]:
+    """The lists at each mark of a machine with one node, where they were taken."""
+    found: dict[str, lru_order.Lists] = {}
+    for mark in capture.marks:
+        nodes = capture.state(mark).nodes if capture.has_state(mark) else ()
+        if len(nodes) == 1 and nodes[0].lru is not None:
+            found[mark] = {name: pages for name, pages in nodes[0].lru.items() if isinstance(pages, tuple)}
+    return found
+
+
+def zones_of(capture: Capture) -> Callable[[int], int]:
+    """The number of a page's zone in its node, by the zones' spans at the first mark."""
+    mark = next((mark for mark in capture.marks if capture.has_state(mark)), None)
+    zones = capture.state(mark).nodes[0].zones if mark is not None else ()
+    starts = sorted((zone.start_pfn, number) for number, zone in enumerate(zones) if zone.managed)
+
+    def zone_of(pfn: int) -> int:
+        at = bisect_right(starts, (pfn, len(zones))) - 1
+        return starts[at][1] if at >= 0 else 0
+
+    return zone_of
 
 
 def has_generations(capture: Capture, profile: Kernel) -> bool:

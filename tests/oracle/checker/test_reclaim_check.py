@@ -49,6 +49,8 @@ def test_a_recording_conforms_to_the_last_step_of_the_clock() -> None:
         "reclaim.seen.clock": 3,
         "reclaim.seen.counted": 9,
         "reclaim.seen.isolated": 1877,
+        "reclaim.seen.list-end": 4460,
+        "reclaim.seen.list-order": 4,
         "reclaim.seen.outcomes": 3617,
         "reclaim.seen.paired": 1935,
         "reclaim.seen.shadow": 602,

@@ -162,6 +162,8 @@ class ReclaimCheck:
         self._taken[pid] = (kv["nr_taken"], "inactive" in rest)
         if "inactive" not in rest:
             self._window.refilled += kv["nr_scanned"]
+        elif kv["nr_taken"] == 0 and not self.generations:
+            self._window.scanned += kv["nr_scanned"]  # the pass ends here, and says no more
 
     def shrink_inactive(self, pid: int, rest: str) -> None:
         """mm_vmscan_lru_shrink_inactive."""

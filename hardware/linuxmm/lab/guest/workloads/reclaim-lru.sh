@@ -13,7 +13,7 @@ mkswap /dev/vda > /dev/null
 swapon /dev/vda
 mke2fs -b 4096 /dev/vdb > /dev/null 2>&1
 mount -t ext4 /dev/vdb /mnt
-guest write /mnt/f 60 sync
+guest write /mnt/f 110 sync
 settle 1
 trace_buffer 30000
 trace_events pagemap vmscan filemap:mm_filemap_add_to_page_cache filemap:mm_filemap_delete_from_page_cache
@@ -23,9 +23,13 @@ mark A
 guest read /mnt/f sequential 300 65536
 guest read /mnt/f sequential 100 65536
 mark C
+guest read /mnt/f sequential 1700 65536
+guest read /mnt/f random 400 16384
+mark E
 guest hold 40 0.2 again
 mark D
 guest read /mnt/f random 400 16384
+mark F
 guest lazyfree 12 40 | keep lazyfree.json
 mark B
 trace_off
