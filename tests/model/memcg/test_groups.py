@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from linuxmm.model.memcg.charge import Ask, Charged, GroupEvent, Kind, Stock, World, charge
+from linuxmm.model.memcg.charge import charge
+from linuxmm.model.memcg.charged import Ask, Charged, GroupEvent, Kind, Stock, World
 from linuxmm.model.memcg.counter import NOBODY, tree, uncharge
 from linuxmm.model.memcg.groups import (
     Owned,

@@ -6,7 +6,7 @@ Linux: mm/memcontrol.c:mem_cgroup_iter, mem_cgroup_css_offline, memory_max_write
 from dataclasses import dataclass, replace
 from typing import Final
 
-from linuxmm.model.memcg.charge import Charged, GroupEvent, Kind, World, drain_below
+from linuxmm.model.memcg.charged import Charged, GroupEvent, Kind, World, drain_below
 from linuxmm.model.memcg.counter import NOBODY, exchange_max, set_max
 from linuxmm.spec.kernel import Kernel, behaviour
 from linuxmm.spec.memcg.protection import protection_of
