@@ -21,6 +21,7 @@ class Kind(Enum):
     HIGH = "high"
     MAX = "max"
     OOM = "oom"
+    SWAP_HIGH = "swap high"
     SWAP_MAX = "swap max"
     SWAP_FAIL = "swap fail"
 
@@ -48,12 +49,17 @@ class Charged:
     both    memory and swap together, where version 1 counts them; else None
     stocks  by CPU
     noted   the group in which the fault in progress ran out of memory; the killer waits for the fault's end
+    swap    slots, where version 2 counts them; else None
+    high, swap_high  memory.high and memory.swap.high by group; empty: none is set
     """
 
     memory: Tree
     both: Tree | None
     stocks: tuple[Stock, ...]
     noted: int = NOBODY
+    swap: Tree | None = None
+    high: tuple[int, ...] = ()
+    swap_high: tuple[int, ...] = ()
 
 
 class Ask(NamedTuple):
@@ -90,6 +96,10 @@ def _nobody_moves(state: Charged, group: int) -> tuple[Charged, bool]:
     return state, False
 
 
+def _no_signal(state: Charged) -> bool:
+    return False
+
+
 class World(NamedTuple):
     """What a charge cannot decide by itself: what reclaim of a group brings, whether somebody was killed.
 
@@ -98,6 +108,7 @@ class World(NamedTuple):
     dies      the victim is the task that charges
     moving    of (state, group): whether a task that moves its charges there was waited for
     disabled  groups with oom_kill_disable
+    signal    whether the task has a signal, which ends what it writes
     """
 
     reclaim: Callable[[Charged, int, int, bool], tuple[Charged, int]]
@@ -105,6 +116,7 @@ class World(NamedTuple):
     dies: bool = False
     moving: Callable[[Charged, int], tuple[Charged, bool]] = _nobody_moves
     disabled: tuple[int, ...] = ()
+    signal: Callable[[Charged], bool] = _no_signal
 
 
 # ---- the CPUs' stocks --------------------------------------------------------------------------------------

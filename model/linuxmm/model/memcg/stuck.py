@@ -140,7 +140,7 @@ def kill_again(state: Charged, group: int, pages: int, ask: Ask, world: World) -
     since="4.20",
     until="5.15",
     features=_FEATURES,
-    source="mm/memcontrol.c:try_charge, mem_cgroup_oom; read in 4.20 to 5.14",
+    source="mm/memcontrol.c:try_charge, mem_cgroup_oom; read in 4.20 to 5.11",
     replaced_in=("5.15.16",),
 )
 def kill_again_if_not_costly(
@@ -194,7 +194,7 @@ def may_fail_after_kill(ask: Ask, after_kill: bool) -> bool:
     since="5.3",
     until="5.15",
     features=_FEATURES,
-    source="mm/memcontrol.c:try_charge; read in 5.3 to 5.14",
+    source="mm/memcontrol.c:try_charge; read in 5.3 to 5.11",
     replaced_in=("5.15.16",),
 )
 def may_fail_at_once(ask: Ask, after_kill: bool) -> bool:

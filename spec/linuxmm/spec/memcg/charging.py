@@ -85,7 +85,7 @@ def exempt_reclaimer(killed: bool, signalled: bool, exiting: bool, reclaims: boo
     since="5.4",
     until="5.15",
     features=_FEATURES,
-    source="mm/memcontrol.c:try_charge, __GFP_ATOMIC; read in 5.4 to 5.14",
+    source="mm/memcontrol.c:try_charge, __GFP_ATOMIC; read in 5.4 to 5.11",
     backports=("4.19.95",),
     replaced_in=("5.15.16",),
 )
