@@ -14,7 +14,6 @@ from linuxmm.spec.kernel import Kernel, behaviour
 from linuxmm.spec.memcg.objects import bytes_over, pages_for, rest_of, whole_pages
 from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Err, Errno, Step
-from linuxmm.spec.vocabulary import PAGE_SIZE
 
 _FEATURES: Final = ("F060",)
 
@@ -282,36 +281,14 @@ def refill_bytes(kernel: Kernel, state: Objects, cpu: int, objcg: int, size: int
         gives = True
     held = state.stocks[cpu].bytes + size
     state = _with_stock(state, cpu, ByteStock(objcg, held))
-    if not gives or held <= PAGE_SIZE:
+    if not gives:
         return state
-    over = kernel.behaviour("memcg.bytes-over").function(kernel, state, cpu)
-    assert isinstance(over, Objects)
-    return over
-
-
-@behaviour(
-    "memcg.bytes-over",
-    since="5.9",
-    until="5.13",
-    features=_FEATURES,
-    source="mm/memcontrol.c:refill_obj_stock; read in 5.9 to 5.11, 5.12 and 5.13 unconfirmed",
-)
-def over_is_drained(kernel: Kernel, state: Objects, cpu: int) -> Objects:
-    """A stock of more than a page is given up."""
-    return drain_bytes(kernel, state, cpu)
-
-
-@behaviour(
-    "memcg.bytes-over",
-    since="5.14",
-    features=_FEATURES,
-    source="mm/memcontrol.c:refill_obj_stock; read in 5.15 to 6.12, 5.14 unconfirmed",
-)
-def over_is_cut(kernel: Kernel, state: Objects, cpu: int) -> Objects:
-    """Its whole pages go back, and it keeps the rest."""
-    stock = state.stocks[cpu]
-    state = _with_stock(state, cpu, ByteStock(stock.objcg, bytes_over(stock.bytes)))
-    return _pages_back(kernel, state, cpu, stock.objcg, whole_pages(stock.bytes))
+    over = kernel.behaviour("memcg.bytes-over").function(held)
+    assert isinstance(over, tuple)
+    back, left, kept, stays = over
+    stock = ByteStock(objcg, left) if stays else ByteStock()
+    state = replace(_with_stock(state, cpu, stock), rest=_add(state.rest, objcg, kept))
+    return _pages_back(kernel, state, cpu, objcg, back)
 
 
 @verb("F060", source="mm/memcontrol.c:obj_cgroup_charge; 5.9 to 6.12")

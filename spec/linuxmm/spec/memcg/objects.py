@@ -67,6 +67,36 @@ def kept_in_stock(charging: bool) -> bool:
     return not charging
 
 
+@behaviour(
+    "memcg.bytes-over",
+    since="5.9",
+    until="5.13",
+    features=_FEATURES,
+    source="mm/memcontrol.c:refill_obj_stock, drain_obj_stock; read in 5.9 to 5.11, 5.12, 5.13 unconfirmed",
+)
+def rest_to_objcg(held: int) -> tuple[int, int, int, bool]:
+    """What a stock of so many bytes does that may give pages back; one of more than a page is given up.
+
+    Ensures   (pages that go back, bytes that it keeps, bytes that the objcg keeps, whether it stays a stock)
+    """
+    if held <= PAGE_SIZE:
+        return 0, held, 0, True
+    return whole_pages(held), 0, bytes_over(held), False
+
+
+@behaviour(
+    "memcg.bytes-over",
+    since="5.14",
+    features=_FEATURES,
+    source="mm/memcontrol.c:refill_obj_stock; read in 5.15 to 6.12, 5.14 unconfirmed",
+)
+def rest_in_stock(held: int) -> tuple[int, int, int, bool]:
+    """It keeps what is beyond the pages."""
+    if held <= PAGE_SIZE:
+        return 0, held, 0, True
+    return whole_pages(held), bytes_over(held), 0, True
+
+
 @invariant(
     "memcg.objects.bytes",
     features=_FEATURES,
