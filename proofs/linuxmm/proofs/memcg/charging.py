@@ -219,8 +219,8 @@ def clocks_in_order(
 
 @theorem(
     "memcg.peak.since",
-    "A file that keeps the peak so far when another is written says the most since it was written itself; one "
-    "that keeps usage, as 6.12 does, loses it.",
+    "A file that keeps the peak so far when another is written says the most since it was written itself; "
+    "one that keeps usage, as 6.12 does, loses it.",
     proves=(lift_to_peak, peak_shown, peak_since, peak_kept),
     clauses=("memcg.peak", "memcg.peak.since"),
     features=_FEATURE,
