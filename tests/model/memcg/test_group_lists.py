@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from immutables import Map
 
 from linuxmm.model.memcg.charge import charge
-from linuxmm.model.memcg.charged import Ask, Charged, Stock, World, drain_below
+from linuxmm.model.memcg.charged import Ask, Charged, GroupEvent, Kind, Stock, World, drain_below, force
 from linuxmm.model.memcg.counter import NOBODY, tree
 from linuxmm.model.memcg.groups import Settings
 from linuxmm.model.memcg.lists import (
@@ -18,6 +18,7 @@ from linuxmm.model.memcg.lists import (
     bring,
     close,
     evicting,
+    figure,
     listed,
     move_to_parent,
     no_lists,
@@ -33,11 +34,11 @@ from linuxmm.model.memcg.reclaim import (
     reclaimed_by,
     rules_of_group,
     shrink_tree,
-    soft_reclaim,
 )
+from linuxmm.model.memcg.soft import machine_reclaim, soft_reclaim
 from linuxmm.model.reclaim.accesses import mark_accessed
 from linuxmm.model.reclaim.audit import broken
-from linuxmm.model.reclaim.outside import Store
+from linuxmm.model.reclaim.outside import PAGE_SYNCED, Store
 from linuxmm.model.reclaim.profile import rules_for
 from linuxmm.model.reclaim.rules import control_at, control_of
 from linuxmm.model.reclaim.scan import scan_counts
@@ -45,6 +46,7 @@ from linuxmm.model.reclaim.shrink import shrink_inactive
 from linuxmm.model.reclaim.state import ACTIVE, DIRTY, Lruvec, ZoneMarks, flag, has
 from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.kernel import kernel
+from linuxmm.spec.memcg.files import stolen_were_scanned
 from linuxmm.spec.memcg.lists import clock_above, listed_is_charged, min_kept
 from linuxmm.spec.memcg.protection import LOW, MIN, NONE
 from linuxmm.spec.reclaim.lists import INACTIVE_FILE
@@ -297,6 +299,21 @@ def test_soft_limits_take_from_who_exceeds_most() -> None:
     assert soft_reclaim(at, rules, lists, (999,) * 4, usage) == (lists, 0)
 
 
+def test_the_machine_asks_who_exceeds_a_soft_limit_first() -> None:
+    at, rules = kernel("4.4"), rules_for(kernel("4.4"), False)
+    lists = filled("4.4", (0, 0, 60, 90))
+
+    def usage(now: Lists) -> tuple[int, ...]:
+        return asked(now).charged
+
+    after, freed, passes = machine_reclaim(at, rules, lists, (999, 999, 999, 10), usage)
+    assert freed >= 80 >> 2
+    assert (owned(after, 2), sum(owned(after, group) for group in range(4))) == (60, 150 - freed)
+    after, freed, passes = machine_reclaim(at, rules, lists, (999, 999, 999, 10), usage, order=2)
+    assert owned(after, 2) < 60
+    assert len(passes) <= 13
+
+
 def home(version: str) -> Household:
     """Two groups within one, each with its lists; the one above has a limit of 90."""
     charged = Charged(tree(PARENT, (999, 90, 999, 999)), None, (Stock(),))
@@ -312,8 +329,9 @@ def test_a_limit_is_kept_by_reclaim_of_real_lists(version: str) -> None:
 
         def reclaim(charged: Charged, over: int, pages: int, swap: bool) -> tuple[Charged, int]:
             nonlocal state
-            state, freed = reclaimed_by(at, rules, replace(state, charged=charged), over, pages, swap, FREE)
-            return state.charged, freed
+            done = reclaimed_by(at, rules, replace(state, charged=charged), over, pages, swap, FREE)
+            state = done.state
+            return state.charged, done.result
 
         world = World(reclaim, lambda s, g: (s, False))
         done = charge(at, state.charged, 0, group, 1, Ask(), world)
@@ -325,6 +343,48 @@ def test_a_limit_is_kept_by_reclaim_of_real_lists(version: str) -> None:
             assert listed_is_charged(listed(lists, each), state.charged.memory.usage[each])
         assert state.charged.memory.usage[1] <= 90
     assert not listed_is_charged(2, 1)
+
+
+def test_each_group_swaps_within_its_own_limit() -> None:
+    """Two groups of anonymous pages; one may take 5 slots, both together 12."""
+    for version in ("4.18", "6.1"):
+        at, rules = kernel(version), rules_for(kernel(version), False)
+        memory = tree(PARENT, (999,) * 4)
+        charged = Charged(memory, None, (Stock(),), swap=tree(PARENT, (999, 12, 5, 99)))
+        lists = no_lists(PARENT, ZONES, backing=Store(50, PAGE_SYNCED))
+        for page in range(80):
+            lists = bring(at, rules, lists, 2 + page % 2, page, page, anon=True)
+            charged = force(charged, 2 + page % 2, 1)
+        state = Household(charged, lists)
+        for _ in range(3):
+            state = reclaimed_by(at, rules, state, 1, 32, True, FREE).state
+        swap = state.charged.swap
+        assert swap is not None
+        assert swap.usage[2] <= 5
+        assert 5 < swap.usage[1] <= 12
+        assert swap.usage[1] == swap.usage[2] + swap.usage[3] == 50 - state.lists.shared.backing.swap_free()
+        assert [owned(state.lists, group) for group in (2, 3)] == list(state.charged.memory.usage[2:])
+
+
+def test_figures_of_a_group_are_those_of_all_below_it() -> None:
+    at, rules = kernel("6.1"), rules_for(kernel("6.1"), False)
+    lists, freed, _ = reclaim_group(
+        at, rules, filled("6.1", (0, 0, 40, 40)), Asked(1, FREE, (80,) * 4), 64, True
+    )
+    own = [figure(lists, group, "pgsteal_direct") for group in range(4)]
+    assert own[0] == own[1] == own[2] + own[3] == freed
+    assert stolen_were_scanned({"pgscan": figure(lists, 1, "pgscan_direct"), "pgsteal": own[1]})
+
+
+def test_low_is_told_when_it_gives_way() -> None:
+    at, rules = kernel("6.1"), rules_for(kernel("6.1"), False)
+    state = home("6.1")
+    for page in range(40):
+        state = Household(force(state.charged, 2, 1), bring(at, rules, state.lists, 2, page, page))
+    done = reclaimed_by(at, rules, state, 1, 32, True, Settings((0,) * 4, (0, 0, 40, 0)))
+    assert done.result >= 32
+    assert set(done.events) == {GroupEvent(Kind.LOW, 2)}
+    assert done.state.charged.memory.usage[2] == owned(done.state.lists, 2) == 40 - done.result
 
 
 class Groups(RuleBasedStateMachine):

@@ -18,6 +18,7 @@ from linuxmm.spec.step import Event
 class Kind(Enum):
     """Events of a group, as memory.events and memory.swap.events name them."""
 
+    LOW = "low"
     HIGH = "high"
     MAX = "max"
     OOM = "oom"

@@ -12,7 +12,7 @@ from typing import Final
 
 from immutables import Map
 
-from linuxmm.model.memcg.counter import NOBODY
+from linuxmm.model.memcg.counter import NOBODY, Tree
 from linuxmm.model.memcg.groups import Place, preorder
 from linuxmm.model.reclaim.accesses import bring_in
 from linuxmm.model.reclaim.counters import WORKINGSET_REFAULT
@@ -36,6 +36,7 @@ class Lists:
     shared    zones, reverse map, backing and shadows
     owner     place -> the group whose clock the shadow there notes
     places    where shared walks stand, by the root of the tree and the priority
+    swap      slots counted to groups, where version 2 counts them
     """
 
     parent: tuple[int, ...]
@@ -44,6 +45,7 @@ class Lists:
     shared: Lruvec
     owner: Map[int, int] = field(default_factory=Map)
     places: Map[tuple[int, int], Place] = field(default_factory=Map)
+    swap: Tree | None = None
 
 
 def no_lists(
@@ -195,6 +197,15 @@ def move_to_parent(lists: Lists, group: int) -> Lists:
             source = replace(source, pages=source.pages.delete(page))
             target = add_head(replace(target, pages=target.pages.set(page, moving)), page, lru)
     return close(leave(leave(lists, group, source), above, target), group)
+
+
+@verb("F060", source="mm/memcontrol.c:memory_stat_format, memcg_page_state; 4.0 to 6.12")
+def figure(lists: Lists, group: int, name: str) -> int:
+    """A line of memory.stat that counts events of lists: those of the group and of all below it.
+
+    name  as /proc/vmstat calls it
+    """
+    return sum(lists.groups[at].counters.get(name, 0) for at in preorder(lists.parent, group))
 
 
 def listed(lists: Lists, group: int) -> int:

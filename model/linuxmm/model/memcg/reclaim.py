@@ -6,13 +6,13 @@ Seed 2.9 (F060).  Since 3.3; before, pages stood on the lists of the machine as 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from linuxmm.model.memcg.charged import Charged, give_back
-from linuxmm.model.memcg.counter import NOBODY
+from linuxmm.model.memcg.charged import Charged, GroupEvent, Kind, give_back
+from linuxmm.model.memcg.counter import NOBODY, force_charge, uncharge
 from linuxmm.model.memcg.groups import Place, Settings, Walk, effective, preorder, visit
 from linuxmm.model.memcg.lists import Lists, evicting, line, owned
-from linuxmm.model.memcg.swap import slots_left
+from linuxmm.model.memcg.swap import room_in_swap
 from linuxmm.model.reclaim.outside import Backing
 from linuxmm.model.reclaim.rules import Control, Rules, control_at, control_of
 from linuxmm.model.reclaim.scan import shrink_lruvec
@@ -21,7 +21,7 @@ from linuxmm.spec.kernel import Kernel, behaviour
 from linuxmm.spec.memcg.protection import LOW, MIN, NONE, protection_of
 from linuxmm.spec.reclaim.lists import DEF_PRIORITY, SWAPPINESS
 from linuxmm.spec.registry import verb
-from linuxmm.spec.vocabulary import SWAP_CLUSTER_MAX
+from linuxmm.spec.step import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,8 @@ def rules_of_group(
     return rules._replace(least=least, rounding=rounding, whole=lambda priority, swap, swappiness: False)
 
 
-def _group_pass(
+@verb("F060", source="mm/vmscan.c:shrink_lruvec, shrink_node_memcg; 3.3 to 6.12")
+def shrink_group(
     kernel: Kernel, rules: Rules, lists: Lists, group: int, asked: Asked, control: Control, protection: int
 ) -> tuple[Lists, Control]:
     found = [control]
@@ -175,7 +176,21 @@ def _group_pass(
         v, found[0] = shrink_lruvec(own, v, control)
         return v
 
-    return evicting(kernel, lists, group, asked.target, step), found[0]
+    if lists.swap is None:
+        return evicting(kernel, lists, group, asked.target, step), found[0]
+    inner = lists.shared.backing
+    limited = Limited(inner, room_in_swap(lists.swap, group, inner.swap_free()))
+    lists = evicting(kernel, _backed(lists, limited), group, asked.target, step)
+    after = lists.shared.backing
+    assert isinstance(after, Limited)
+    assert lists.swap is not None
+    taken = limited.left - after.left
+    swap = force_charge(lists.swap, group, taken) if taken > 0 else uncharge(lists.swap, group, -taken)
+    return replace(_backed(lists, after.inner), swap=swap), found[0]
+
+
+def _backed(lists: Lists, backing: Backing) -> Lists:
+    return replace(lists, shared=replace(lists.shared, backing=backing))
 
 
 @verb("F060", source="mm/vmscan.c:shrink_zone, shrink_node, shrink_node_memcgs; 3.3 to 6.12")
@@ -213,7 +228,7 @@ def shrink_tree(
         by_low = not low_too and worth[group] > least[group]
         skipped |= by_low and told
         kept = worth[group] if by_low else least[group]
-        lists, control = _group_pass(kernel, rules, lists, group, asked, control, kept)
+        lists, control = shrink_group(kernel, rules, lists, group, asked, control, kept)
         enough = control.reclaimed >= control.target
         if ends(asked.target != 0, control.kswapd, enough):
             break
@@ -224,10 +239,17 @@ def shrink_tree(
 
 @verb("F060", source="mm/vmscan.c:try_to_free_mem_cgroup_pages, do_try_to_free_pages; 3.3 to 6.12")
 def reclaim_group(
-    kernel: Kernel, rules: Rules, lists: Lists, asked: Asked, pages: int, may_swap: bool
+    kernel: Kernel,
+    rules: Rules,
+    lists: Lists,
+    asked: Asked,
+    pages: int,
+    may_swap: bool,
+    first: Callable[[Lists], tuple[Lists, int]] | None = None,
 ) -> tuple[Lists, int, tuple[Pass, ...]]:
     """Reclaim pages of a group and those below it: harder with every pass, low too if nothing else helps.
 
+    first     what is done before each pass: soft limits, where the machine has too little
     Ensures   at most 26 passes; (lists, pages reclaimed, passes)
     """
     top = len(lists.shared.zones) - 1
@@ -237,6 +259,9 @@ def reclaim_group(
     reclaimed = 0
     for low_too in (False, True):
         for priority in range(DEF_PRIORITY, -1, -1):
+            if first is not None:
+                lists, taken = first(lists)
+                reclaimed += taken
             control = control_at(begun, priority, target, 0, reclaimed)
             lists, one = shrink_tree(kernel, rules, lists, asked, control, low_too)
             done.append(one)
@@ -259,92 +284,22 @@ class Household:
 @verb("F060", source="mm/memcontrol.c:try_charge_memcg, uncharge_folio; 3.3 to 6.12")
 def reclaimed_by(
     kernel: Kernel, rules: Rules, home: Household, group: int, pages: int, may_swap: bool, settings: Settings
-) -> tuple[Household, int]:
-    """Reclaim for a limit, and give what each group lost back to its counters.
+) -> Step[Household, int]:
+    """Reclaim for a limit, and give what each group lost back to its counters; the result says how much.
 
-    Ensures   counters fall by exactly the pages that are gone
+    Ensures   counters fall by exactly the pages that are gone; swap counts the slots that were taken
     """
     asked = Asked(group, settings, home.charged.memory.usage)
-    lists = home.lists
-    left = slots_left(home.charged, group, lists.shared.backing.swap_free())
-    inner = lists.shared.backing
-    lists = replace(lists, shared=replace(lists.shared, backing=Limited(inner, left)))
+    lists = replace(home.lists, swap=home.charged.swap)
     before = [owned(lists, at) for at in range(len(lists.parent))]
-    lists, freed, _ = reclaim_group(kernel, rules, lists, asked, pages, may_swap)
-    limited = lists.shared.backing
-    assert isinstance(limited, Limited)
-    lists = replace(lists, shared=replace(lists.shared, backing=limited.inner))
-    charged = home.charged
+    lists, freed, passes = reclaim_group(kernel, rules, lists, asked, pages, may_swap)
+    charged = replace(home.charged, swap=lists.swap)
     for at, had in enumerate(before):
         lost = had - owned(lists, at)
         if lost:
             charged = give_back(charged, at, lost)
-    return Household(charged, lists), freed
-
-
-# ---- soft limits -------------------------------------------------------------------------------------------
-
-MAX_LOOPS: Final = 100
-MAX_GROUPS: Final = 2
-
-
-@verb("F060", source="mm/memcontrol.c:mem_cgroup_soft_limit_reclaim, mem_cgroup_soft_reclaim; 3.3 to 6.12")
-def soft_reclaim(
-    kernel: Kernel,
-    rules: Rules,
-    lists: Lists,
-    soft: tuple[int, ...],
-    usage: Callable[[Lists], tuple[int, ...]],
-    order: int = 0,
-) -> tuple[Lists, int]:
-    """Version 1: before the machine's groups are scanned, those that exceed their soft limit most give pages.
-
-    usage     pages charged to each group while the lists are these
-    Ensures   nothing for a request of more than one page; otherwise of one group, or of two more in vain
-    """
-    if order > 0:
-        return lists, 0
-    tried: set[int] = set()
-    total = 0
-    while len(tried) <= MAX_GROUPS and not total:
-        used = usage(lists)
-        over = [
-            (used[at] - soft[at], at) for at in range(len(soft)) if used[at] > soft[at] and at not in tried
-        ]
-        if not over:
-            break
-        group = max(over)[1]
-        tried.add(group)
-        lists, total = _soft_of(kernel, rules, lists, group, soft, usage)
-    return lists, total
-
-
-def _soft_of(
-    kernel: Kernel,
-    rules: Rules,
-    lists: Lists,
-    group: int,
-    soft: tuple[int, ...],
-    usage: Callable[[Lists], tuple[int, ...]],
-) -> tuple[Lists, int]:
-    excess, total, loops = usage(lists)[group] - soft[group], 0, 0
-    control = control_at(
-        control_of(0, False, len(lists.shared.zones) - 1, SWAPPINESS), 0, SWAP_CLUSTER_MAX, 0, 0
-    )
-    order, walk = preorder(lists.parent, group), Walk()
-    while True:
-        place, walk, victim = visit(order, lists.places.get((group, 0), Place()), walk)
-        lists = replace(lists, places=lists.places.set((group, 0), place))
-        if victim == NOBODY:
-            loops, walk = loops + 1, Walk()
-            if loops >= 2 and (not total or total >= excess >> 2 or loops > MAX_LOOPS):
-                return lists, total
-            continue
-        asked = Asked(0, Settings((0,) * len(soft), (0,) * len(soft)), usage(lists))
-        lists, done = _group_pass(kernel, rules, lists, victim, asked, control, 0)
-        total += done.reclaimed
-        if usage(lists)[group] <= soft[group]:
-            return lists, total
+    low = tuple(GroupEvent(Kind.LOW, at) for one in passes for at in one.low)
+    return Step(Household(charged, lists), freed, low)
 
 
 def _figure(kernel: Kernel, rule: str, *arguments: int) -> int:

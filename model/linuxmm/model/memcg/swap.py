@@ -118,9 +118,11 @@ def swap_told(group: int, limited: bool) -> tuple[Event, ...]:
 @verb("F060", source="mm/memcontrol.c:mem_cgroup_get_nr_swap_pages; 4.5 to 6.12")
 def slots_left(state: Charged, group: int, free: int) -> int:
     """Slots that reclaim of a group may count on; without any, anonymous pages are not scanned."""
-    if state.swap is None:
-        return free
-    swap = state.swap
+    return free if state.swap is None else room_in_swap(state.swap, group, free)
+
+
+def room_in_swap(swap: Tree, group: int, free: int) -> int:
+    """Slots that a group may still take of those that are free."""
     line = [at for at in path(swap, group) if swap.parent[at] != NOBODY]
     return swap_left(free, tuple((swap.usage[at], swap.limit[at]) for at in line))
 
