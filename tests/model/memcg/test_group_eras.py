@@ -1,4 +1,4 @@
-"""Every rule of control groups has one behaviour in each release from its first on, stable branches included."""
+"""Every rule of control groups has one behaviour in each release from its first on."""
 
 import pytest
 
@@ -45,7 +45,7 @@ def test_rules_have_no_gaps_and_no_doubts() -> None:
 
 
 def test_what_a_span_says_was_read_or_is_said_not_to_be() -> None:
-    """Each behaviour that was read names where; ends that were not are said to be unconfirmed or from memory."""
+    """Each names a file of the kernel, and the releases in which it was read."""
     assert all(module.__doc__ for module in MODULES)
     for own in rules().values():
         for each in own:

@@ -177,7 +177,7 @@ def give_back(state: Charged, group: int, pages: int) -> Charged:
 @verb("F060", source="mm/memcontrol.c:try_charge_memcg, mem_cgroup_do_charge")
 def count(kernel: Kernel, state: Charged, group: int, pages: int) -> tuple[Charged, int, bool]:
     """The counters after a charge, the group that refused, and whether reclaim of it may swap."""
-    level = checks_first if kernel.behaviour("memcg.level").function is checks_first else adds_first
+    level = checks_first if kernel.behaviour("memcg.level").name == "checks_first" else adds_first
     if state.both is None:
         memory, failed = try_charge(state.memory, group, pages, level)
         return replace(state, memory=memory), failed, True
