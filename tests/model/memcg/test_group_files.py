@@ -101,8 +101,8 @@ def test_patience_with_a_limit_of_version_1_in_each_era() -> None:
         assert done.result == BUSY
         return len(seen)
 
-    assert [rounds(version, 0) for version in ("2.6.28", "3.16", "4.15", "4.18")] == [5, 5, 5, 1]
-    assert [rounds(version, 1) for version in ("2.6.28", "3.16", "4.18")] == [34, 5, 30]
+    assert [rounds(version, 0) for version in ("2.6.28", "2.6.29", "3.16", "4.18")] == [5, 5, 5, 1]
+    assert [rounds(version, 1) for version in ("2.6.28", "2.6.29", "3.16", "4.18")] == [34, 34, 5, 30]
     family = replace(full(), memory=tree((NOBODY, 0, 1), (100, 100, 100)))
     family = replace(family, memory=replace(family.memory, usage=(9, 9, 9)))
     seen: list[int] = []
@@ -115,7 +115,10 @@ def test_patience_with_a_limit_of_version_1_in_each_era() -> None:
     assert resize(kernel("3.16"), family, 1, 4, False, world).result == BUSY
     assert len(seen) == 10
     assert resize(kernel("2.6.28"), full(), 1, 4, False, SIGNAL).result == INTR
-    assert resize(kernel("3.16"), full(), 1, 4, False, SIGNAL).result == INTR
+    for version in ("2.6.29", "3.16"):
+        assert resize(kernel(version), full(), 1, 4, False, SIGNAL).result == INTR
+        assert resize(kernel(version), full(both=100), 1, 101, False, IDLE).result == INVAL
+        assert resize(kernel(version), full(), 1, 64, False, IDLE).result is True
     assert resize(kernel("3.16"), full(both=100), 1, 101, False, IDLE).result == INVAL
 
 

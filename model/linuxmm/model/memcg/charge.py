@@ -111,14 +111,33 @@ def charge_counted_outside(
 @behaviour(
     "memcg.charge",
     since="3.12",
+    until="3.12",
+    features=_FEATURES,
+    source="mm/memcontrol.c:mem_cgroup_do_charge, __mem_cgroup_try_charge; read in 3.12",
+)
+def charge_noted_passes(
+    kernel: Kernel, state: Charged, cpu: int, group: int, pages: int, ask: Ask, world: World
+) -> Result:
+    """Likewise, but a fault that has noted want of memory passes the limit, and so does what may not fail."""
+    if state.noted != NOBODY:
+        return _pass(kernel, state, group, pages, ())
+    done = _charge_outside(kernel, state, cpu, group, pages, ask._replace(nofail=False), world)
+    if ask.nofail and isinstance(done.result, Err):
+        return _pass(kernel, done.state, group, pages, ())
+    return done
+
+
+@behaviour(
+    "memcg.charge",
+    since="3.13",
     until="3.16",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_do_charge; read in 3.13 to 3.16, 3.12 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_do_charge, __mem_cgroup_try_charge; read in 3.13 to 3.16",
 )
 def charge_noted(
     kernel: Kernel, state: Charged, cpu: int, group: int, pages: int, ask: Ask, world: World
 ) -> Result:
-    """Likewise, but a fault that has noted want of memory fails at once, and what may not fail passes."""
+    """A fault that has noted want of memory fails at once, and what may not fail passes without a killer."""
     if not _exempt(kernel, ask) and state.noted != NOBODY:
         done: Result = Step(state, Err(Errno.ENOMEM))
     else:
@@ -201,7 +220,7 @@ def _no_retry(kernel: Kernel) -> bool:
     "memcg.charge",
     since="3.17",
     features=_FEATURES,
-    source="mm/memcontrol.c:try_charge, try_charge_memcg; read in 3.18 to 6.12, 3.17 unconfirmed",
+    source="mm/memcontrol.c:try_charge, try_charge_memcg; read in 3.17 to 6.12",
 )
 def charge_at_once(
     kernel: Kernel, state: Charged, cpu: int, group: int, pages: int, ask: Ask, world: World
@@ -228,7 +247,7 @@ def charge_at_once(
         state, reclaimed = world.reclaim(state, failed, pages, may_swap)
         if room(state, failed) >= pages:
             continue
-        if not drained:
+        if not drained and kernel.behaviour("memcg.drains").function():
             state, drained = drain_below(state, failed), True
             continue
         if not ask.retry:
@@ -250,6 +269,29 @@ def charge_at_once(
         if verdict is Verdict.FAILS:
             return _fail(kernel, state, group, pages, ask, failed, events)
         after_kill, rounds = True, most
+
+
+@behaviour(
+    "memcg.drains",
+    since="3.17",
+    until="3.17",
+    features=_FEATURES,
+    source="mm/memcontrol.c:try_charge; read in 3.17, where reclaim drains",
+)
+def drains_in_reclaim() -> bool:
+    """Whether a charge drains the CPUs' stocks before it gives up: no."""
+    return False
+
+
+@behaviour(
+    "memcg.drains",
+    since="3.18",
+    features=_FEATURES,
+    source="mm/memcontrol.c:try_charge; read in 3.18 to 6.12",
+)
+def drains_once() -> bool:
+    """Once, after a round of reclaim that brought no room."""
+    return True
 
 
 # ---- how it ends -------------------------------------------------------------------------------------------
@@ -274,7 +316,7 @@ def _fail(
     since="3.17",
     until="5.18",
     features=_FEATURES,
-    source="mm/memcontrol.c:try_charge; read in 3.18 to 5.17, 3.17 and 5.18 unconfirmed",
+    source="mm/memcontrol.c:try_charge; read in 3.17 to 5.17, 5.18 unconfirmed",
 )
 def nofail_passes(nofail: bool, high: bool) -> bool:
     """Whether a charge passes the limit where it would fail: with __GFP_NOFAIL."""
@@ -306,7 +348,7 @@ def _past(
     since="3.17",
     until="5.19",
     features=_FEATURES,
-    source="mm/memcontrol.c:try_charge; read in 3.18 to 5.19, 3.17 unconfirmed",
+    source="mm/memcontrol.c:try_charge; read in 3.17 to 5.19",
 )
 def force_is_silent() -> bool:
     """Whether a charge that passes the limit unseen counts as having met it: no."""
@@ -329,7 +371,7 @@ def force_is_told() -> bool:
     since="3.17",
     until="3.19",
     features=_FEATURES,
-    source="mm/memcontrol.c:try_charge; read in 3.18 and 3.19, 3.17 unconfirmed",
+    source="mm/memcontrol.c:try_charge; read in 3.17 to 3.19",
 )
 def no_events(group: int) -> tuple[Event, ...]:
     """What a charge that meets a limit counts: nothing."""

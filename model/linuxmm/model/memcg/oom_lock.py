@@ -58,7 +58,7 @@ def _marked(state: Ooms, group: int, change: int) -> Ooms:
     since="2.6.34",
     until="3.0",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_oom_lock; read in 2.6.34 to 2.6.39, 3.0 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_oom_lock; read in 2.6.34 to 3.0",
 )
 def lock_by_count(state: Ooms, group: int) -> tuple[Ooms, bool, bool]:
     """(marks, whether the tree is locked, whether the task takes its marks back later) after a try.

@@ -70,7 +70,7 @@ def _note(state: Charged, group: int, ask: Ask) -> Charged:
     since="3.12",
     until="3.19",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_oom; read in 3.13 to 3.19, 3.12 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_oom; read in 3.12 to 3.19",
 )
 def note_it(state: Charged, group: int, pages: int, ask: Ask, world: World) -> Step[Charged, Verdict]:
     """Fail; a fault of user space asks the killer at its end, when it holds no locks. Others never do."""
@@ -214,7 +214,7 @@ def may_fail_or_dies(ask: Ask, after_kill: bool) -> bool:
     return ask.may_fail or (after_kill and ask.dying)
 
 
-@verb("F060", source="mm/memcontrol.c:mem_cgroup_oom_synchronize; 3.12 to 6.12, read in 3.13 to 6.1")
+@verb("F060", source="mm/memcontrol.c:mem_cgroup_oom_synchronize; 3.12 to 6.12, read in 3.12 to 6.1")
 def end_fault(state: Charged, handle: bool, world: World) -> Step[Charged, bool]:
     """A fault of user space is over: what it noted is seen to now.
 

@@ -207,9 +207,34 @@ def resize_by_progress(
 @behaviour(
     "memcg.resize",
     since="2.6.29",
+    until="2.6.29",
+    features=_FEATURES,
+    source="mm/memcontrol.c:mem_cgroup_resize_limit; read in 2.6.29",
+)
+def resize_by_progress_checked(
+    kernel: Kernel, state: Charged, group: int, limit: int, both: bool, world: World
+) -> Written:
+    """Likewise; signals and the limit of memory with swap are looked at first in each round."""
+    tries = _retries(kernel)
+    while tries:
+        if world.signal(state):
+            return Step(state, Err(Errno.EINTR))
+        if _disagree(state, group, limit, both):
+            return Step(state, Err(Errno.EINVAL))
+        after = _set_limit(state, group, limit, both)
+        if after is not None:
+            return Step(after, True)
+        state, freed = world.reclaim(state, group, 1, not both)
+        tries -= freed == 0
+    return Step(state, Err(Errno.EBUSY))
+
+
+@behaviour(
+    "memcg.resize",
+    since="2.6.30",
     until="4.16",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_resize_limit; read in 2.6.31 to 4.15, 2.6.29 and 4.16 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_resize_limit; read in 2.6.31 to 4.15, 2.6.30 and 4.16 unconfirmed",
 )
 def resize_by_usage(
     kernel: Kernel, state: Charged, group: int, limit: int, both: bool, world: World
@@ -381,7 +406,7 @@ def _to_parent(state: Charged, group: int) -> Charged:
     since="2.6.29",
     until="3.6",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_force_empty; read in 2.6.31 to 3.5, 2.6.29 and 3.6 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_force_empty; read in 2.6.29 to 3.5, 3.6 unconfirmed",
 )
 def empty_idle_group(kernel: Kernel, state: Charged, group: int, busy: bool, world: World) -> Written:
     """Only a group without tasks and children; what reclaim leaves goes to the parent."""

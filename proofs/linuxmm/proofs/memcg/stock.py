@@ -7,6 +7,7 @@ from linuxmm.model.memcg.charge import (
     charge_counted_outside,
     charge_in_rounds,
     charge_noted,
+    charge_noted_passes,
 )
 from linuxmm.model.memcg.charged import (
     Ask,
@@ -14,7 +15,6 @@ from linuxmm.model.memcg.charged import (
     Stock,
     World,
     consume,
-    count,
     drain,
     force,
     give_back,
@@ -122,7 +122,9 @@ ERAS: Final = (
     "2.6.35",
     "3.4",
     "3.10",
+    "3.12",
     "3.16",
+    "3.17",
     "3.18",
     "4.3",
     "4.4",
@@ -138,7 +140,7 @@ ERAS: Final = (
     "In every era a charge that is granted leaves a group within its limit, or is one that may pass it: of a "
     "dying task, one that may not fail, or (4.19 to 5.15) one for which nobody can be killed; one that "
     "fails, or passes uncounted, leaves the counters no higher than they were.",
-    proves=(charge_in_rounds, charge_counted_outside, charge_noted, charge_at_once, count, force),
+    proves=(charge_in_rounds, charge_counted_outside, charge_noted_passes, charge_noted, charge_at_once),
     clauses=("memcg.counter.limit",),
     features=("F060",),
     bounds="a kernel of each era, one group, a page, any usage and limit, reclaim that brings something once",
@@ -146,7 +148,7 @@ ERAS: Final = (
         "usage": 4,
         "limit": 4,
         "freed": 1,
-        "era": 11,
+        "era": 13,
         "blocking": True,
         "killed": False,
         "nofail": False,
@@ -192,6 +194,8 @@ def limits_hold(
     elif era < 5:
         done = charge_counted_outside(now, state, 0, 0, 1, ask, world)
     elif era < 6:
+        done = charge_noted_passes(now, state, 0, 0, 1, ask, world)
+    elif era < 7:
         done = charge_noted(now, state, 0, 0, 1, ask, world)
     else:
         done = charge_at_once(now, state, 0, 0, 1, ask, world)

@@ -34,7 +34,7 @@ def exempt_nobody(killed: bool, signalled: bool, exiting: bool, reclaims: bool, 
     since="2.6.29",
     until="2.6.33",
     features=_FEATURES,
-    source="mm/memcontrol.c:__mem_cgroup_try_charge; read in 2.6.31, 2.6.32; 2.6.29, 2.6.33 unconfirmed",
+    source="mm/memcontrol.c:__mem_cgroup_try_charge; read in 2.6.29 to 2.6.32, 2.6.33 unconfirmed",
 )
 def exempt_victim(killed: bool, signalled: bool, exiting: bool, reclaims: bool, atomic: bool) -> bool:
     """Those of a victim of the OOM killer."""
@@ -161,7 +161,7 @@ def again_with_any(reclaimed: int, room: int, pages: int) -> bool:
     since="2.6.38",
     until="3.7",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_do_charge; read in 2.6.39 to 3.5, 2.6.38 and 3.6, 3.7 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_do_charge; read in 2.6.38 to 3.5, 3.6 and 3.7 unconfirmed",
 )
 def again_with_room(reclaimed: int, room: int, pages: int) -> bool:
     """There is room for it, or it is one page and something was reclaimed."""
@@ -211,9 +211,9 @@ def stock_serves_any(pages: int) -> bool:
 @behaviour(
     "memcg.order",
     since="2.6.25",
-    until="3.16",
+    until="3.17",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_do_charge; read in 2.6.31 to 3.16",
+    source="mm/memcontrol.c:mem_cgroup_do_charge, try_charge; read in 2.6.29 to 3.17",
 )
 def memory_first() -> bool:
     """Whether memory with swap is counted before memory: after it."""
@@ -222,9 +222,9 @@ def memory_first() -> bool:
 
 @behaviour(
     "memcg.order",
-    since="3.17",
+    since="3.18",
     features=_FEATURES,
-    source="mm/memcontrol.c:try_charge; read in 3.18 to 6.12, 3.17 unconfirmed",
+    source="mm/memcontrol.c:try_charge; read in 3.18 to 6.12",
 )
 def both_first() -> bool:
     """Before it."""
@@ -259,7 +259,7 @@ def keeps() -> bool:
     "memcg.refused-by-both",
     since="2.6.38",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_do_charge, try_charge; read in 2.6.39 to 6.12, 2.6.38 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_do_charge, try_charge; read in 2.6.38 to 6.12",
 )
 def gives_back_again() -> bool:
     """Yes again."""

@@ -321,9 +321,9 @@ def low_share_may_go() -> bool:
 @behaviour(
     "memcg.reclaim-target",
     since="3.3",
-    until="3.16",
+    until="3.17",
     features=("F060",),
-    source="mm/vmscan.c:try_to_free_mem_cgroup_pages; read in 3.10 and 3.16, 3.3 from 3.4",
+    source="mm/vmscan.c:try_to_free_mem_cgroup_pages; read in 3.10 to 3.17, 3.3 to 3.9 unconfirmed",
 )
 def target_cluster(pages: int) -> int:
     """Pages that reclaim for a limit wants: 32."""
@@ -332,9 +332,9 @@ def target_cluster(pages: int) -> int:
 
 @behaviour(
     "memcg.reclaim-target",
-    since="3.17",
+    since="3.18",
     features=("F060",),
-    source="mm/vmscan.c:try_to_free_mem_cgroup_pages; read in 3.18 to 6.12, 3.17 unconfirmed",
+    source="mm/vmscan.c:try_to_free_mem_cgroup_pages; read in 3.18 to 6.12",
 )
 def target_as_asked(pages: int) -> int:
     """What is asked for, 32 at least."""
