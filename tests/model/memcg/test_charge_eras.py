@@ -242,8 +242,8 @@ def test_costly_charges_are_not_killed_for() -> None:
         done = charge(kernel(version), full(version), 0, 1, 512, Ask(), KILLS)
         return done.result, done.state.noted, GroupEvent(Kind.OOM, 1) in done.events
 
-    assert seen("4.15") == (NOMEM, 1, True)
-    assert seen("4.18") == seen("4.19") == (NOMEM, NOBODY, True)
+    assert seen("4.15") == seen("4.16") == (NOMEM, 1, True)
+    assert seen("4.17") == seen("4.18") == seen("4.19") == (NOMEM, NOBODY, True)
     assert seen("4.20") == seen("6.12") == (NOMEM, NOBODY, False)
 
 

@@ -115,6 +115,8 @@ def test_patience_with_a_limit_of_version_1_in_each_era() -> None:
     assert resize(kernel("3.16"), family, 1, 4, False, world).result == BUSY
     assert len(seen) == 10
     assert resize(kernel("2.6.28"), full(), 1, 4, False, SIGNAL).result == INTR
+    assert resize(kernel("4.17"), full(), 1, 10, False, IDLE).result == BUSY  # the stock is not drained
+    assert resize(kernel("4.18"), full(), 1, 10, False, IDLE).result is True
     for version in ("2.6.29", "3.16"):
         assert resize(kernel(version), full(), 1, 4, False, SIGNAL).result == INTR
         assert resize(kernel(version), full(both=100), 1, 101, False, IDLE).result == INVAL

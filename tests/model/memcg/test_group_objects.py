@@ -229,6 +229,7 @@ def test_the_limit_of_kernel_memory_through_the_eras() -> None:
 
     assert [written("3.10", 7), written("3.10", 4)] == [7, Errno.EBUSY]
     assert [written("3.10", 7, True, True), written("3.10", 7, True)] == [Errno.EBUSY, 7]
+    assert written("4.5", 7, True, True) is Errno.EBUSY
     assert [written("4.6", 7, True, True), written("5.15", 4)] == [7, Errno.EBUSY]
     assert [written(v, 7) for v in ("5.17", "6.1", "6.1.158", "6.5", "6.6")] == [
         Errno.EOPNOTSUPP,

@@ -194,7 +194,7 @@ def _charge_outside(
     since="2.6.25",
     until="3.7",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_do_charge; read in 2.6.28 to 3.5, 3.6 and 3.7 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_do_charge; read in 2.6.28 to 3.6, 3.7 unconfirmed",
 )
 def no_retry_ignored() -> bool:
     """Whether __GFP_NORETRY means something to a charge: no."""
@@ -205,7 +205,7 @@ def no_retry_ignored() -> bool:
     "memcg.no-retry",
     since="3.8",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_do_charge, try_charge; read in 3.10 to 6.12, 3.8 and 3.9 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_do_charge, try_charge; read in 3.8 to 6.12",
 )
 def no_retry_honoured() -> bool:
     """Until 3.16 nothing is reclaimed for it; since 3.17 it gives up where one round brought no room."""

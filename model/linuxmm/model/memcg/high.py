@@ -173,6 +173,7 @@ def pay_unless_dying(
     until="5.6",
     features=_FEATURES,
     source="mm/memcontrol.c:mem_cgroup_handle_over_high; read in 5.4, 5.5 and 5.6 unconfirmed",
+    replaced_in=("5.6.4",),
 )
 def overage_of_own(line: tuple[int, ...]) -> tuple[int, ...]:
     """Groups whose overage counts for the sleep: the task's own."""
@@ -183,7 +184,9 @@ def overage_of_own(line: tuple[int, ...]) -> tuple[int, ...]:
     "memcg.overage-of",
     since="5.7",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_find_max_overage; read in 5.7 to 6.12",
+    source="mm/memcontrol.c:mem_find_max_overage, calculate_high_delay; read in 5.6.4 and 5.7 to 6.12; in "
+    "5.6.4 the overage of a group below its high comes round, and its tasks sleep two seconds",
+    backports=("5.6.4",),
 )
 def overage_of_line(line: tuple[int, ...]) -> tuple[int, ...]:
     """Its own, and those above but the root."""

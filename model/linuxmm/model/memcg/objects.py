@@ -51,7 +51,7 @@ def charge_pages(
     since="3.8",
     until="4.4",
     features=_FEATURES,
-    source="mm/memcontrol.c:memcg_charge_kmem; read in 3.10 to 4.4, 3.8 and 3.9 unconfirmed",
+    source="mm/memcontrol.c:memcg_charge_kmem; read in 3.8 to 4.4",
 )
 def kmem_first(
     kernel: Kernel, state: Kmem, cpu: int, group: int, pages: int, ask: Ask, world: World
@@ -75,7 +75,7 @@ def kmem_first(
     since="4.5",
     until="5.15",
     features=_FEATURES,
-    source="mm/memcontrol.c:__memcg_kmem_charge_memcg; read in 4.6 to 5.15, 4.5 unconfirmed; __GFP_NOFAIL "
+    source="mm/memcontrol.c:__memcg_kmem_charge_memcg; read in 4.5 to 5.15; __GFP_NOFAIL "
     "passes the limit of kernel memory at least since 4.15",
 )
 def kmem_last(
@@ -164,9 +164,9 @@ def write_kmem_limit(
 @behaviour(
     "memcg.kmem-limit",
     since="3.8",
-    until="4.4",
+    until="4.5",
     features=_FEATURES,
-    source="mm/memcontrol.c:memcg_activate_kmem; read in 3.10 to 4.4, 3.8 and 3.9 unconfirmed",
+    source="mm/memcontrol.c:memcg_activate_kmem, memcg_update_kmem_limit; read in 3.8 to 4.5",
 )
 def limit_begins_counting(kmem: Tree, group: int, limit: int, begins: bool) -> Tree | Errno:
     """The first write begins to count, which a group with tasks or children cannot."""
@@ -175,10 +175,10 @@ def limit_begins_counting(kmem: Tree, group: int, limit: int, begins: bool) -> T
 
 @behaviour(
     "memcg.kmem-limit",
-    since="4.5",
+    since="4.6",
     until="5.15",
     features=_FEATURES,
-    source="mm/memcontrol.c:memcg_update_kmem_limit; read in 4.6 to 5.15, 4.5 unconfirmed",
+    source="mm/memcontrol.c:memcg_update_kmem_limit; read in 4.6 to 5.15",
 )
 def limit_if_it_fits(kmem: Tree, group: int, limit: int, begins: bool) -> Tree | Errno:
     """What usage does not exceed is set."""

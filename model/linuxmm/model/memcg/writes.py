@@ -45,7 +45,7 @@ def write_max(kernel: Kernel, state: Charged, group: int, limit: int, world: Wor
     since="4.0",
     until="4.5",
     features=_FEATURES,
-    source="mm/memcontrol.c:memory_max_write; read in 4.0 to 4.3, 4.5 unconfirmed",
+    source="mm/memcontrol.c:memory_max_write; read in 4.0 to 4.5",
     replaced_in=("4.4.155",),
 )
 def max_if_it_fits(kernel: Kernel, state: Charged, group: int, limit: int, world: World) -> Written:
@@ -104,7 +104,7 @@ def _with_high(state: Charged, group: int, high: int) -> Charged:
     since="4.0",
     until="4.5",
     features=_FEATURES,
-    source="mm/memcontrol.c:memory_high_write; read in 4.0 to 4.3, 4.5 unconfirmed",
+    source="mm/memcontrol.c:memory_high_write; read in 4.0 to 4.5",
     replaced_in=("4.4.155",),
 )
 def high_only_set(kernel: Kernel, state: Charged, group: int, high: int, world: World) -> Charged:
@@ -131,7 +131,7 @@ def high_reclaimed_once(kernel: Kernel, state: Charged, group: int, high: int, w
     "memcg.write-high",
     since="5.5",
     features=_FEATURES,
-    source="mm/memcontrol.c:memory_high_write; read in 5.7 to 6.12, 5.5 and 5.6 unconfirmed; 5.9 to "
+    source="mm/memcontrol.c:memory_high_write; read in 5.6 to 6.12, 5.5 unconfirmed; 5.9 to "
     "5.11 set it after the reclaim",
 )
 def high_reclaimed_until(kernel: Kernel, state: Charged, group: int, high: int, world: World) -> Charged:
@@ -278,14 +278,31 @@ def _below(state: Charged, group: int) -> list[int]:
 @behaviour(
     "memcg.resize",
     since="4.17",
+    until="4.17",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_resize_max; read in 4.18 to 6.12, 4.17 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_resize_limit; read in 4.17",
 )
 def resize_while_it_helps(
     kernel: Kernel, state: Charged, group: int, limit: int, both: bool, world: World
 ) -> Written:
-    """Stocks are drained first; then reclaim as long as it brings anything."""
-    drained = False
+    """Reclaim as long as it brings anything."""
+    return _resize_while(state, group, limit, both, world, True)
+
+
+@behaviour(
+    "memcg.resize",
+    since="4.18",
+    features=_FEATURES,
+    source="mm/memcontrol.c:mem_cgroup_resize_max; read in 4.18 to 6.12",
+)
+def resize_after_drain(
+    kernel: Kernel, state: Charged, group: int, limit: int, both: bool, world: World
+) -> Written:
+    """Likewise; the CPUs' stocks are drained first."""
+    return _resize_while(state, group, limit, both, world, False)
+
+
+def _resize_while(state: Charged, group: int, limit: int, both: bool, world: World, drained: bool) -> Written:
     while True:
         if world.signal(state):
             return Step(state, Err(Errno.EINTR))
@@ -406,7 +423,7 @@ def _to_parent(state: Charged, group: int) -> Charged:
     since="2.6.29",
     until="3.6",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_force_empty; read in 2.6.29 to 3.5, 3.6 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_force_empty; read in 2.6.29 to 3.6",
 )
 def empty_idle_group(kernel: Kernel, state: Charged, group: int, busy: bool, world: World) -> Written:
     """Only a group without tasks and children; what reclaim leaves goes to the parent."""
@@ -425,7 +442,7 @@ def empty_idle_group(kernel: Kernel, state: Charged, group: int, busy: bool, wor
     since="3.7",
     until="3.15",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_force_empty_write; read in 3.10 to 3.14, 3.7, 3.15 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_force_empty_write; read in 3.8 to 3.14, 3.7, 3.15 unconfirmed",
 )
 def empty_idle_group_not_root(
     kernel: Kernel, state: Charged, group: int, busy: bool, world: World
@@ -441,7 +458,7 @@ def empty_idle_group_not_root(
     since="3.16",
     until="4.17",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_force_empty; read in 3.16 to 4.15, 4.16 and 4.17 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_force_empty; read in 3.16 to 4.17",
 )
 def empty_any_group(kernel: Kernel, state: Charged, group: int, busy: bool, world: World) -> Written:
     """Any group but the root; what reclaim leaves stays, and the write is good all the same."""

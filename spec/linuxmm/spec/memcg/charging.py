@@ -161,7 +161,7 @@ def again_with_any(reclaimed: int, room: int, pages: int) -> bool:
     since="2.6.38",
     until="3.7",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_do_charge; read in 2.6.38 to 3.5, 3.6 and 3.7 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_do_charge; read in 2.6.38 to 3.6, 3.7 unconfirmed",
 )
 def again_with_room(reclaimed: int, room: int, pages: int) -> bool:
     """There is room for it, or it is one page and something was reclaimed."""
@@ -172,7 +172,7 @@ def again_with_room(reclaimed: int, room: int, pages: int) -> bool:
     "memcg.again",
     since="3.8",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_do_charge, try_charge; read in 3.10 to 6.12, 3.8 and 3.9 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_do_charge, try_charge; read in 3.8 to 6.12",
 )
 def again_if_not_costly(reclaimed: int, room: int, pages: int) -> bool:
     """There is room for it, or it is eight pages at most and something was reclaimed."""
@@ -190,7 +190,7 @@ def room_is_enough(usage: int, limit: int, pages: int) -> bool:
     since="2.6.25",
     until="3.7",
     features=_FEATURES,
-    source="mm/memcontrol.c:consume_stock; read in 2.6.34 to 3.5, 3.6 and 3.7 unconfirmed",
+    source="mm/memcontrol.c:consume_stock; read in 2.6.34 to 3.6, 3.7 unconfirmed",
 )
 def stock_serves_single(pages: int) -> bool:
     """Whether a CPU's stock may serve a charge: of one page."""
@@ -201,7 +201,7 @@ def stock_serves_single(pages: int) -> bool:
     "memcg.stock-serves",
     since="3.8",
     features=_FEATURES,
-    source="mm/memcontrol.c:consume_stock; read in 3.10 to 6.12, 3.8 and 3.9 unconfirmed",
+    source="mm/memcontrol.c:consume_stock; read in 3.8 to 6.12",
 )
 def stock_serves_any(pages: int) -> bool:
     """Of any number of pages up to what is there."""

@@ -49,7 +49,7 @@ def evictor_own(own: Line, target: Line) -> int:
     "memcg.evictor",
     since="5.5",
     features=_FEATURES,
-    source="mm/workingset.c:workingset_eviction; read in 5.7 to 6.12, 5.5 and 5.6 unconfirmed",
+    source="mm/workingset.c:workingset_eviction; read in 5.6 to 6.12, 5.5 unconfirmed",
 )
 def evictor_target(own: Line, target: Line) -> int:
     """The one that was reclaimed: its groups compete with each other."""
@@ -85,7 +85,7 @@ def ages_own(own: Line, target: Line, evicted: int, activated: int) -> Ages:
     since="5.5",
     until="5.7",
     features=_FEATURES,
-    source="mm/workingset.c:advance_inactive_age; read in 5.7, 5.5 and 5.6 unconfirmed",
+    source="mm/workingset.c:advance_inactive_age; read in 5.6 and 5.7, 5.5 unconfirmed",
 )
 def ages_line(own: Line, target: Line, evicted: int, activated: int) -> Ages:
     """The group's, and those of all above it."""
@@ -131,7 +131,7 @@ def compared_with_one(evictor: int, below: Line) -> Line:
     "memcg.compared",
     since="5.5",
     features=_FEATURES,
-    source="mm/workingset.c:workingset_refault; read in 5.7 to 6.12, 5.5 and 5.6 unconfirmed",
+    source="mm/workingset.c:workingset_refault; read in 5.6 to 6.12, 5.5 unconfirmed",
 )
 def compared_with_subtree(evictor: int, below: Line) -> Line:
     """That one, and all below it."""
@@ -190,9 +190,9 @@ def lost_is_a_refault() -> bool:
 @behaviour(
     "memcg.walk-ends",
     since="3.3",
-    until="3.5",
+    until="3.8",
     features=("F060",),
-    source="mm/vmscan.c:shrink_zone; read in 3.4 and 3.5, 3.3 unconfirmed",
+    source="mm/vmscan.c:shrink_zone; read in 3.4 to 3.8, 3.3 unconfirmed",
 )
 def ends_after_one(limited: bool, kswapd: bool, enough: bool) -> bool:
     """Whether a pass over a tree ends after a group: always, where a limit is the cause.
@@ -204,10 +204,10 @@ def ends_after_one(limited: bool, kswapd: bool, enough: bool) -> bool:
 
 @behaviour(
     "memcg.walk-ends",
-    since="3.6",
+    since="3.9",
     until="5.3",
     features=("F060",),
-    source="mm/vmscan.c:shrink_zone, shrink_node; read in 3.10 to 5.3, 3.6 to 3.9 unconfirmed",
+    source="mm/vmscan.c:shrink_zone, shrink_node; read in 3.10 to 5.3, 3.9 unconfirmed",
 )
 def ends_with_enough(limited: bool, kswapd: bool, enough: bool) -> bool:
     """Once there is enough, where a limit is the cause."""

@@ -31,7 +31,7 @@ def swap_left(free: int, path: tuple[tuple[int, int], ...]) -> int:
     since="4.5",
     until="5.7",
     features=_FEATURES,
-    source="mm/memcontrol.c:mem_cgroup_swap_full; read in 4.9 to 5.4, 4.5 and 5.5 to 5.7 unconfirmed",
+    source="mm/memcontrol.c:mem_cgroup_swap_full; read in 4.5 to 5.4, 5.5 to 5.7 unconfirmed",
 )
 def full_by_max(usage: int, high: int, most: int) -> bool:
     """Whether swap is so full that slots of pages in memory are given up: half of max is used."""
