@@ -23,7 +23,7 @@ Ages = tuple[tuple[int, int], ...]
     since="3.3",
     until="4.5",
     features=_FEATURES,
-    source="mm/workingset.c:workingset_eviction; read in 3.16 to 4.4, 4.5 unconfirmed; no shadows until 3.14",
+    source="mm/workingset.c:workingset_eviction; read in 3.16 to 4.5; no shadows until 3.14",
 )
 def evictor_root(own: Line, target: Line) -> int:
     """The group whose clock a shadow notes: there is one clock for all, here the root's.
@@ -61,7 +61,7 @@ def evictor_target(own: Line, target: Line) -> int:
     since="3.3",
     until="4.5",
     features=_FEATURES,
-    source="mm/workingset.c:workingset_eviction, workingset_activation; read in 3.16 to 4.4",
+    source="mm/workingset.c:workingset_eviction, workingset_activation; read in 3.16 to 4.5",
 )
 def ages_root(own: Line, target: Line, evicted: int, activated: int) -> Ages:
     """Clocks that go on for pages of a group that are evicted or become active: the one clock."""
@@ -108,7 +108,7 @@ def ages_from_target(own: Line, target: Line, evicted: int, activated: int) -> A
     since="3.3",
     until="4.5",
     features=_FEATURES,
-    source="mm/workingset.c:workingset_refault; read in 3.16 to 4.4",
+    source="mm/workingset.c:workingset_refault; read in 3.16 to 4.5",
 )
 def compared_with_all(evictor: int, below: Line) -> Line:
     """Groups whose lists a distance is compared with: all of the zone's, which are those below the root."""
