@@ -2,25 +2,23 @@
 
 from dataclasses import replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linuxmm.model.memcg.charge import (
+from linuxmm.model.memcg.charge import charge
+from linuxmm.model.memcg.charged import (
     Ask,
     Charged,
     GroupEvent,
     Kind,
     Stock,
     World,
-    charge,
     consume,
     drain,
     drain_below,
     refill,
 )
 from linuxmm.model.memcg.counter import NOBODY, tree, uncharge
-from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.step import Err, Errno
 
@@ -119,13 +117,6 @@ def test_memory_with_swap_is_counted_first_and_not_swapped_for() -> None:
     failed = charge(NEW, full, 0, 1, 1, Ask(blocking=False), IDLE)
     assert failed.state.both is not None
     assert failed.state.both.usage == (4, 4, 0)
-
-
-def test_an_older_loop_is_not_described() -> None:
-    with pytest.raises(
-        Unmodelled, match=r"^a group's charge in kernel 5\.8: its loop is that of 5\.9 and later$"
-    ):
-        charge(kernel("5.8"), start(), 0, 1, 1, Ask(), IDLE)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2), st.integers(1, 90)), max_size=15))

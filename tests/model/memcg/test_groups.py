@@ -1,11 +1,8 @@
-"""Groups: shared walks, protection through a tree, limits that are written, removal in its eras."""
-
-from dataclasses import replace
+"""Groups: shared walks, protection through a tree, removal in its eras."""
 
 import pytest
 
-from linuxmm.model.memcg.charge import Ask, Charged, GroupEvent, Kind, Stock, World, charge
-from linuxmm.model.memcg.counter import NOBODY, tree, uncharge
+from linuxmm.model.memcg.counter import NOBODY
 from linuxmm.model.memcg.groups import (
     Owned,
     Place,
@@ -16,14 +13,12 @@ from linuxmm.model.memcg.groups import (
     move_charge,
     preorder,
     protections,
-    resize,
     visit,
-    write_max,
 )
 from linuxmm.model.vm.explore import search
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.memcg.protection import LOW, MIN, NONE
-from linuxmm.spec.step import Err, Errno, Refusal
+from linuxmm.spec.step import Refusal
 
 NEW = kernel("6.1")
 State = tuple[Place, tuple[Walk, ...], tuple[bool, ...], tuple[int, ...]]
@@ -82,52 +77,6 @@ def test_protection_through_a_tree() -> None:
     assert protections(NEW, PARENT, usage, Settings((0,) * 5, low), 0) == (NONE, NONE, NONE, NONE, LOW)
     assert protections(NEW, PARENT, usage, Settings(low, low), 0)[4] == MIN
     assert effective(NEW, PARENT, (100, 80, 0, 30, 20), low, 0)[2] == 0
-
-
-def full(both: int | None = None) -> Charged:
-    limits = (100, 100)
-    swap = None if both is None else tree((NOBODY, 0), (both, both))
-    state = Charged(tree((NOBODY, 0), limits), swap, (Stock(),))
-    idle = World(lambda s, g, n, w: (s, 0), lambda s, g: (s, False))
-    return charge(NEW, state, 0, 1, 10, Ask(), idle).state
-
-
-def free(state: Charged, pages: int) -> Charged:
-    both = None if state.both is None else uncharge(state.both, 1, pages)
-    return replace(state, memory=uncharge(state.memory, 1, pages), both=both)
-
-
-HELPS = World(lambda s, g, n, w: (free(s, 1), 1), lambda s, g: (s, False))
-KILLS = World(lambda s, g, n, w: (s, 0), lambda s, g: (free(s, 5), True))
-IDLE = World(lambda s, g, n, w: (s, 0), lambda s, g: (s, False))
-
-
-def test_a_maximum_is_written_in_version_2() -> None:
-    assert full().memory.usage == (64, 64)
-    done = write_max(NEW, full(), 1, 4, HELPS)
-    assert (done.result, done.state.memory.usage, done.events) == (True, (4, 4), ())
-    done = write_max(NEW, full(), 1, 4, KILLS)
-    assert (done.result, done.state.memory.usage) == (True, (0, 0))
-    assert done.events == (GroupEvent(Kind.OOM, 1),) * 2
-    done = write_max(NEW, full(), 1, 4, IDLE)
-    assert (done.result, done.state.memory.usage, done.state.memory.limit) == (False, (10, 10), (100, 4))
-
-
-def test_limits_are_written_in_version_1() -> None:
-    state = full(both=100)
-    assert resize(state, 1, 101, False, IDLE) == Err(Errno.EINVAL)
-    assert resize(state, 1, 99, True, IDLE) == Err(Errno.EINVAL)
-    assert resize(state, 1, 4, False, IDLE) == Err(Errno.EBUSY)
-    done = resize(state, 1, 10, False, IDLE)
-    assert isinstance(done, Charged)
-    assert (done.memory.limit, done.stocks) == ((100, 10), (Stock(),))
-    lower = resize(state, 1, 4, False, HELPS)
-    assert isinstance(lower, Charged)
-    assert lower.memory.usage == (4, 4)
-    raised = resize(state, 1, 200, True, IDLE)
-    assert isinstance(raised, Charged)
-    assert raised.both is not None
-    assert raised.both.limit == (100, 200)
 
 
 def test_removal_through_the_eras() -> None:

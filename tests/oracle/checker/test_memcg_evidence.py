@@ -1,6 +1,7 @@
 """Control groups of real kernels keep the clauses; each planted fault is found.
 
-memcg_evidence/groups-*: files of groups while a workload ran, on Debian's 6.1.192 in a QEMU guest.
+memcg_evidence/groups-*: files of groups while a workload ran, on Debian's 6.1.192 in a QEMU guest;
+groups-files-*: the workload memcg-files, on Debian's 6.1.192 and 6.12.117.
 """
 
 import gzip
@@ -9,13 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from linuxmm.model.memcg.swap import Peaks, peak_moves, peak_read, peak_write
 from linuxmm.oracle.checker.memcg import Counted, Group, judge_groups, judge_memcg, read_snapshots
 from linuxmm.oracle.formats import open_capture
 from linuxmm.oracle.formats.areas import MemcgState, area_state
 from linuxmm.oracle.memcg_states import judge_memcg_state
 from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.memcg.counter import PAGE_COUNTER_MAX
-from linuxmm.spec.memcg.files import pages_of, read_figures, tunable_text
+from linuxmm.spec.memcg.files import (
+    pages_of,
+    read_figures,
+    reclaimed_as_asked,
+    tunable_text,
+    write_results,
+)
+from linuxmm.spec.step import Errno
 from linuxmm.spec.verdict import Judgement, Verdict
 
 HERE = Path(__file__).parent / "memcg_evidence"
@@ -35,7 +44,7 @@ def judged(text: str) -> Judgement:
     return judgement
 
 
-@pytest.mark.parametrize("name", ["v1-6.1", "v2-6.1", "v1-6.12", "v2-6.12"])
+@pytest.mark.parametrize("name", ["v1-6.1", "v2-6.1", "v1-6.12", "v2-6.12", "files-6.1", "files-6.12"])
 def test_files_of_real_groups_hang_together(name: str) -> None:
     judgement = judged(log_of(name))
     assert (judgement.verdict, judgement.divergences) == (Verdict.CONFORMS, [])
@@ -70,6 +79,11 @@ FAULTS = (
     Fault("memcg.events.local", "/cg/p/memory.events.local:max ", "/cg/p/memory.events.local:max 99"),
     Fault("memcg.counter.watermark", "/cg/p/memory.current:", "/cg/p/memory.current:9999999"),
     Fault("memcg.grows", "/cg/p/memory.events:max ", "/cg/p/memory.events:max 0000"),
+    Fault(
+        "memcg.stat.workingset",
+        "/cg/p/memory.stat:workingset_activate_anon ",
+        "/cg/p/memory.stat:workingset_activate_anon 9999",
+    ),
 )
 
 
@@ -100,6 +114,77 @@ def test_a_group_may_shrink_while_its_files_are_read_in_turn(again: int, broken:
     lines = [f"/cg1/p/memory.{name}:{figure}" for name, figure in files.items()]
     text = "\n".join(["## end", *lines, f"/cg1/p/memory.usage_in_bytes:{again}"])
     assert [found.clause for found in judged(text).divergences] == broken
+
+
+WRITES = (
+    Fault(
+        "memcg.write.result",
+        "put p/a/memory.swap.max 3M: good",
+        "put p/a/memory.swap.max 3M: Invalid argument",
+    ),
+    Fault("memcg.write.result", "nonsense: Invalid argument", "nonsense: good"),
+    Fault("memcg.write.result", "memory.high 1M: good", "memory.high 1M: Device or resource busy"),
+    Fault("memcg.write.reclaim", "put p/a/memory.reclaim 2M: good", "put p/a/memory.reclaim 3M: good"),
+    Fault("memcg.swap.limit", "/cg/p/a/memory.swap.current:2891776", "/cg/p/a/memory.swap.current:3149824"),
+)
+
+
+@pytest.mark.parametrize("fault", WRITES, ids=lambda fault: f"{fault.clause}-{fault.new}")
+def test_planted_faults_of_writes_are_found(fault: Fault) -> None:
+    text = log_of("files-6.12")
+    at = text.rindex(fault.old)
+    planted = text[:at] + fault.new + text[at + len(fault.old) :]
+    assert [found.clause for found in judged(planted).divergences] == [fault.clause]
+
+
+def test_writes_of_real_groups_end_as_they_may() -> None:
+    """6.1 asks for all that is missing and gets more; 6.12 asks for a quarter each time."""
+    stolen = {}
+    for version in ("6.1", "6.12"):
+        snapshots = read_snapshots(log_of(f"files-{version}").splitlines(), "groups")
+        assert [write.result for at in snapshots for write in at.writes] == [
+            None,
+            None,
+            Errno.EAGAIN,
+            None,
+            Errno.EAGAIN,
+            Errno.EINVAL,
+            None,
+            None,
+            None,
+            None,
+        ]
+        stolen[version] = snapshots[2].groups["p/a"]["stat"]["pgsteal"]
+        judgement = judged(log_of(f"files-{version}"))
+        counted = {clause: figures.checked for clause, figures in judgement.clauses.items()}
+        assert (counted["memcg.write.result"], counted["memcg.write.reclaim"]) == (10, 4)
+        assert counted["memcg.swap.limit"] >= 8
+    assert stolen == {"6.1": 669, "6.12": 514}
+
+
+def test_a_real_kernel_loses_the_peak_of_a_file_when_another_is_written() -> None:
+    """6.12.117: two files are written at once, a group uses 6 MiB and gives them back, a third is written.
+
+    Each write moves the file's offset by one, so that what is read lacks its first digit.
+    """
+    lines = dict(line.rsplit(": ", 1) for line in log_of("files-6.12").splitlines() if "peak by" in line)
+    one, other = lines.values()
+    begun, after = 16384, 159744
+    peaks = Peaks(begun, begun, begun, (-1, -1, -1))
+    peaks = peak_write(peak_write(peaks, 0), 1)
+    peaks = peak_moves(peak_moves(peaks, 6553600), after)
+    assert str(peak_read(peaks, 0))[1:] == str(peak_read(peaks, 1))[1:] == one == "553600"
+    peaks = peak_write(peaks, 2)
+    assert str(peak_read(peaks, 0))[1:] == other == "59744"
+
+
+def test_writes_that_nobody_knows_are_refused() -> None:
+    with pytest.raises(BadEvidence, match=r"^groups:2: expected put GROUP/memory.FILE TEXT: one of good, .*"):
+        read_snapshots(["## start", "put p/memory.max 4M: Permission denied"], "groups")
+    assert write_results("reclaim", "max") == {Errno.EINVAL}
+    assert write_results("max", "8M") == {None}
+    assert reclaimed_as_asked(8192, 4096, 4096)
+    assert not reclaimed_as_asked(8192, 4096, 0)
 
 
 def groups(parent: int, child: int, watermark: int, events: int) -> tuple[Group, ...]:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from linuxmm.proofs.memcg import counter, protection
+from linuxmm.proofs.memcg import charging, counter, protection, stock
 from linuxmm.proofs.prover import prove
 from linuxmm.proofs.theorem import find_theorem
 
-MODULES = (counter, protection)
+MODULES = (charging, counter, protection, stock)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,15 @@ MODULES = (counter, protection)
         "memcg.protection.scan",
         "memcg.penalty.bounds",
         "memcg.penalty.overage",
+        "memcg.again.fits",
+        "memcg.exempt.order",
+        "memcg.objects.pages",
+        "memcg.objects.bytes",
+        "memcg.clock.above",
+        "memcg.peak.since",
+        "memcg.swap.limit",
+        "memcg.charge.owned",
+        "memcg.charge.limit",
     ],
 )
 def test_a_theorem_is_proved_and_its_mutants_are_not(id: str) -> None:

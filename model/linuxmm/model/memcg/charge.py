@@ -1,221 +1,429 @@
 """A charge from the request to its end: the CPU's stock, batches, reclaim, retries, the OOM killer, force.
 
-Linux: mm/memcontrol.c:try_charge_memcg, 3.19 to 6.12.  Seed 2.9 (F060).
+Three shapes of the loop: rounds without progress are counted by the charge (2.6.25 to 2.6.35), by what wraps
+it (2.6.36 to 3.16), and by the charge again (since 3.17).  What a round does is a rule with its own eras.
+
+Linux: mm/memcontrol.c:try_charge_memcg, try_charge, __mem_cgroup_try_charge.  Seed 2.9 (F060).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Final, NamedTuple
+from typing import Final
 
-from linuxmm.model.memcg.counter import NOBODY, Tree, force_charge, path, try_charge, uncharge
-from linuxmm.spec.errors import Unmodelled
-from linuxmm.spec.kernel import Kernel, Version
-from linuxmm.spec.memcg.counter import margin
+from linuxmm.model.memcg.charged import (
+    Ask,
+    Charged,
+    GroupEvent,
+    Kind,
+    World,
+    consume,
+    count,
+    drain_below,
+    force,
+    refill,
+    room,
+)
+from linuxmm.model.memcg.counter import NOBODY
+from linuxmm.model.memcg.stuck import Verdict
+from linuxmm.spec.kernel import Kernel, behaviour
+from linuxmm.spec.memcg.charging import COSTLY
 from linuxmm.spec.registry import verb
 from linuxmm.spec.step import Err, Errno, Event, Step
 
-COSTLY: Final = 8
-"""Pages beyond which a charge is not tried again merely because something was reclaimed."""
+_FEATURES: Final = ("F060",)
+Result = Step[Charged, bool | Err]
 
 
-class Kind(Enum):
-    """Events of a group, as memory.events names them."""
-
-    MAX = "max"
-    OOM = "oom"
-
-
-@dataclass(frozen=True, slots=True)
-class GroupEvent(Event):
-    """Something happened to a group, and by that to all above it."""
-
-    kind: Kind
-    group: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stock:
-    """Pages that a CPU has charged to one group and not used yet."""
-
-    group: int = NOBODY
-    pages: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Charged:
-    """What is counted.
-
-    both    memory and swap together, where version 1 counts them; else None
-    stocks  by CPU
-    """
-
-    memory: Tree
-    both: Tree | None
-    stocks: tuple[Stock, ...]
-
-
-class Ask(NamedTuple):
-    """How a charge is asked for.
-
-    blocking  it may reclaim; retry  False for __GFP_NORETRY; may_fail  __GFP_RETRY_MAYFAIL
-    nofail    __GFP_NOFAIL, or __GFP_HIGH which may go over the limit likewise
-    reclaims  the task reclaims memory itself: its charges are forced
-    dying     it is on its way out
-    """
-
-    blocking: bool = True
-    retry: bool = True
-    may_fail: bool = False
-    nofail: bool = False
-    reclaims: bool = False
-    dying: bool = False
-
-
-class World(NamedTuple):
-    """What a charge cannot decide by itself: what reclaim of a group brings, and whether somebody was killed.
-
-    reclaim  of (state, group, pages, may swap); kill  of (state, group): whether a victim was found
-    """
-
-    reclaim: Callable[[Charged, int, int, bool], tuple[Charged, int]]
-    kill: Callable[[Charged, int], tuple[Charged, bool]]
-
-
-@verb("F060", source="mm/memcontrol.c:consume_stock")
-def consume(state: Charged, cpu: int, group: int, pages: int) -> Charged | None:
-    """Take pages from the CPU's stock; None where it is another group's or holds too few."""
-    stock = state.stocks[cpu]
-    if stock.group != group or stock.pages < pages:
-        return None
-    return _stocked(state, cpu, Stock(group, stock.pages - pages))
-
-
-@verb("F060", source="mm/memcontrol.c:drain_stock")
-def drain(state: Charged, cpu: int) -> Charged:
-    """Give the CPU's stock back to the counters."""
-    stock = state.stocks[cpu]
-    if stock.pages:
-        both = None if state.both is None else uncharge(state.both, stock.group, stock.pages)
-        state = replace(state, memory=uncharge(state.memory, stock.group, stock.pages), both=both)
-    return _stocked(state, cpu, Stock())
-
-
-@verb("F060", source="mm/memcontrol.c:refill_stock")
-def refill(state: Charged, cpu: int, group: int, pages: int, batch: int) -> Charged:
-    """Put charged pages in the CPU's stock; another group's goes first, and one beyond a batch goes whole."""
-    if state.stocks[cpu].group != group:
-        state = drain(state, cpu)
-    held = state.stocks[cpu].pages + pages
-    state = _stocked(state, cpu, Stock(group, held))
-    return drain(state, cpu) if held > batch else state
-
-
-@verb("F060", source="mm/memcontrol.c:drain_all_stock")
-def drain_below(state: Charged, group: int) -> Charged:
-    """Give back the stocks of a group and of those below it."""
-    for cpu, stock in enumerate(state.stocks):
-        if stock.group != NOBODY and group in path(state.memory, stock.group):
-            state = drain(state, cpu)
-    return state
-
-
-def _stocked(state: Charged, cpu: int, stock: Stock) -> Charged:
-    return replace(state, stocks=(*state.stocks[:cpu], stock, *state.stocks[cpu + 1 :]))
-
-
-def _count(state: Charged, group: int, pages: int) -> tuple[Charged, int, bool]:
-    """The counters after a charge, the group that refused, and whether reclaim of it may swap."""
-    both = state.both
-    if both is not None:
-        both, failed = try_charge(both, group, pages)
-        if failed != NOBODY:
-            return replace(state, both=both), failed, False
-    memory, failed = try_charge(state.memory, group, pages)
-    if failed != NOBODY and both is not None:
-        both = uncharge(both, group, pages)
-    return replace(state, memory=memory, both=both), failed, True
-
-
-def _room(state: Charged, group: int) -> int:
-    room = margin(state.memory.usage[group], state.memory.limit[group])
-    if state.both is None:
-        return room
-    return min(room, margin(state.both.usage[group], state.both.limit[group]))
-
-
-def _force(state: Charged, group: int, pages: int) -> Charged:
-    both = None if state.both is None else force_charge(state.both, group, pages)
-    return replace(state, memory=force_charge(state.memory, group, pages), both=both)
-
-
-@verb("F060", source="mm/memcontrol.c:try_charge_memcg; read in 6.1")
+@verb("F060", source="mm/memcontrol.c:try_charge_memcg")
 def charge(
     kernel: Kernel, state: Charged, cpu: int, group: int, pages: int, ask: Ask, world: World
-) -> Step[Charged, bool | Err]:
+) -> Result:
     """Charge pages to a group and all above it.
 
-    Ensures   True, and the pages are charged; or ENOMEM, and no page of them is
+    Ensures   True, and the pages are charged; False, and they pass uncounted (until 4.3); or ENOMEM
     Refuses   ENOMEM when the limit holds although all was tried that may be
-    Errors    Unmodelled before 5.9, whose loop lets dying tasks by and asks the killer once
+    Requires  until 2.6.37 one page
     """
-    if kernel.version < Version(5, 9):
-        raise Unmodelled(f"a group's charge in kernel {kernel.version}: its loop is that of 5.9 and later")
+    done = kernel.behaviour("memcg.charge").function(kernel, state, cpu, group, pages, ask, world)
+    assert isinstance(done, Step)
+    return done
+
+
+@behaviour(
+    "memcg.charge",
+    since="2.6.25",
+    until="2.6.35",
+    features=_FEATURES,
+    source="mm/memcontrol.c:__mem_cgroup_try_charge; read in 2.6.28 to 2.6.35, earlier unconfirmed",
+)
+def charge_in_rounds(
+    kernel: Kernel, state: Charged, cpu: int, group: int, pages: int, ask: Ask, world: World
+) -> Result:
+    """Six rounds without progress lead to the killer; who may pass is asked first."""
+    if _exempt(kernel, ask):
+        return _pass(kernel, state, group, pages, ())
     least, most = _figure(kernel, "memcg.batch", 1), _figure(kernel, "memcg.retries")
-    batch = max(least, pages)
-    retries, drained, after_kill, raised = most, False, False, False
-    events: list[Event] = []
+    batch, rounds = least, most
     while True:
         taken = consume(state, cpu, group, pages)
         if taken is not None:
-            return Step(taken, True, tuple(events))
-        state, failed, may_swap = _count(state, group, batch)
+            return Step(taken, True)
+        state, failed, may_swap = count(kernel, state, group, batch)
         if failed == NOBODY:
-            if batch > pages:
-                state = refill(state, cpu, group, batch - pages, least)
-            return Step(state, True, tuple(events))
+            return Step(_restock(state, cpu, group, batch - pages, least), True)
         if batch > pages:
             batch = pages
             continue
-        if ask.reclaims:
-            break
         if not ask.blocking:
-            return _end(state, group, pages, ask, failed, raised, events)
-        events.append(GroupEvent(Kind.MAX, failed))
-        raised = True
+            return Step(state, Err(Errno.ENOMEM))
         state, reclaimed = world.reclaim(state, failed, pages, may_swap)
-        if _room(state, failed) >= pages:
+        if kernel.behaviour("memcg.again").function(reclaimed, room(state, failed), pages):
             continue
-        if not drained:
+        state, waited = world.moving(state, failed)
+        if waited:
+            continue
+        if rounds:
+            rounds -= 1
+            continue
+        state, verdict, _ = _stuck(kernel, state, failed, pages, ask, world)
+        if verdict is not Verdict.AGAIN:
+            return _end(kernel, state, group, pages, verdict, ())
+        rounds = most
+
+
+@behaviour(
+    "memcg.charge",
+    since="2.6.36",
+    until="3.11",
+    features=_FEATURES,
+    source="mm/memcontrol.c:mem_cgroup_do_charge; read in 2.6.36 to 3.10, 3.11 unconfirmed",
+)
+def charge_counted_outside(
+    kernel: Kernel, state: Charged, cpu: int, group: int, pages: int, ask: Ask, world: World
+) -> Result:
+    """Five rounds without progress, and the sixth asks the killer; without one the first failure is the last.
+
+    Requires  ask.retry, or no killer (3.8 to 3.11): else its rounds never end
+    """
+    if ask.killer and not ask.retry and _no_retry(kernel):
+        raise ValueError("a charge with __GFP_NORETRY that may ask the killer never ends in this kernel")
+    return _charge_outside(kernel, state, cpu, group, pages, ask, world)
+
+
+@behaviour(
+    "memcg.charge",
+    since="3.12",
+    until="3.12",
+    features=_FEATURES,
+    source="mm/memcontrol.c:mem_cgroup_do_charge, __mem_cgroup_try_charge; read in 3.12",
+)
+def charge_noted_passes(
+    kernel: Kernel, state: Charged, cpu: int, group: int, pages: int, ask: Ask, world: World
+) -> Result:
+    """Likewise, but a fault that has noted want of memory passes the limit, and so does what may not fail."""
+    if state.noted != NOBODY:
+        return _pass(kernel, state, group, pages, ())
+    done = _charge_outside(kernel, state, cpu, group, pages, ask._replace(nofail=False), world)
+    if ask.nofail and isinstance(done.result, Err):
+        return _pass(kernel, done.state, group, pages, ())
+    return done
+
+
+@behaviour(
+    "memcg.charge",
+    since="3.13",
+    until="3.16",
+    features=_FEATURES,
+    source="mm/memcontrol.c:mem_cgroup_do_charge, __mem_cgroup_try_charge; read in 3.13 to 3.16",
+)
+def charge_noted(
+    kernel: Kernel, state: Charged, cpu: int, group: int, pages: int, ask: Ask, world: World
+) -> Result:
+    """A fault that has noted want of memory fails at once, and what may not fail passes without a killer."""
+    if not _exempt(kernel, ask) and state.noted != NOBODY:
+        done: Result = Step(state, Err(Errno.ENOMEM))
+    else:
+        asking = ask._replace(killer=ask.killer and not ask.nofail)
+        done = _charge_outside(kernel, state, cpu, group, pages, asking, world)
+    if ask.nofail and isinstance(done.result, Err):
+        return _pass(kernel, done.state, group, pages, ())
+    return done
+
+
+def _charge_outside(
+    kernel: Kernel, state: Charged, cpu: int, group: int, pages: int, ask: Ask, world: World
+) -> Result:
+    least, most = _figure(kernel, "memcg.batch", 1), _figure(kernel, "memcg.retries")
+    batch, rounds, fresh = max(least, pages), most, True
+    if _exempt(kernel, ask):
+        return _pass(kernel, state, group, pages, ())
+    while True:
+        serves = fresh and kernel.behaviour("memcg.stock-serves").function(pages)
+        taken = consume(state, cpu, group, pages) if serves else None
+        if taken is not None:
+            return Step(taken, True)
+        check = ask.killer and rounds == 0
+        state, failed, may_swap = count(kernel, state, group, batch)
+        if failed == NOBODY:
+            return Step(_restock(state, cpu, group, batch - pages, least), True)
+        if batch > pages:
+            batch, fresh = pages, True
+            continue
+        if not ask.blocking:
+            return Step(state, Err(Errno.ENOMEM))
+        if ask.retry or not _no_retry(kernel):
+            state, reclaimed = world.reclaim(state, failed, pages, may_swap)
+            if kernel.behaviour("memcg.again").function(reclaimed, room(state, failed), pages):
+                fresh = True
+                continue
+            state, waited = world.moving(state, failed)
+            if waited:
+                fresh = True
+                continue
+            if check:
+                state, verdict, _ = _stuck(kernel, state, failed, pages, ask, world)
+                if verdict is not Verdict.AGAIN:
+                    return _end(kernel, state, group, pages, verdict, ())
+                rounds, fresh = most, True
+                continue
+        if not ask.killer or check:
+            return Step(state, Err(Errno.ENOMEM))
+        rounds, fresh = rounds - 1, False
+
+
+@behaviour(
+    "memcg.no-retry",
+    since="2.6.25",
+    until="3.7",
+    features=_FEATURES,
+    source="mm/memcontrol.c:mem_cgroup_do_charge; read in 2.6.28 to 3.6, 3.7 unconfirmed",
+)
+def no_retry_ignored() -> bool:
+    """Whether __GFP_NORETRY means something to a charge: no."""
+    return False
+
+
+@behaviour(
+    "memcg.no-retry",
+    since="3.8",
+    features=_FEATURES,
+    source="mm/memcontrol.c:mem_cgroup_do_charge, try_charge; read in 3.8 to 6.12",
+)
+def no_retry_honoured() -> bool:
+    """Until 3.16 nothing is reclaimed for it; since 3.17 it gives up where one round brought no room."""
+    return True
+
+
+def _no_retry(kernel: Kernel) -> bool:
+    return bool(kernel.behaviour("memcg.no-retry").function())
+
+
+@behaviour(
+    "memcg.charge",
+    since="3.17",
+    features=_FEATURES,
+    source="mm/memcontrol.c:try_charge, try_charge_memcg; read in 3.17 to 6.12",
+)
+def charge_at_once(
+    kernel: Kernel, state: Charged, cpu: int, group: int, pages: int, ask: Ask, world: World
+) -> Result:
+    """Who may pass is asked when the limit refuses; stocks are drained once before anything is given up."""
+    least, most = _figure(kernel, "memcg.batch", 1), _figure(kernel, "memcg.retries")
+    batch, rounds, drained, after_kill = max(least, pages), most, False, False
+    events: tuple[Event, ...] = ()
+    while True:
+        taken = consume(state, cpu, group, pages)
+        if taken is not None:
+            return Step(taken, True, events)
+        state, failed, may_swap = count(kernel, state, group, batch)
+        if failed == NOBODY:
+            return Step(_restock(state, cpu, group, batch - pages, least), True, events)
+        if batch > pages:
+            batch = pages
+            continue
+        if _exempt(kernel, ask):
+            return _past(kernel, state, group, pages, failed, events)
+        if state.noted != NOBODY or not ask.blocking:
+            return _fail(kernel, state, group, pages, ask, failed, events)
+        events += _told(kernel, failed)
+        state, reclaimed = world.reclaim(state, failed, pages, may_swap)
+        if room(state, failed) >= pages:
+            continue
+        if not drained and kernel.behaviour("memcg.drains").function():
             state, drained = drain_below(state, failed), True
             continue
         if not ask.retry:
-            return _end(state, group, pages, ask, failed, raised, events)
+            return _fail(kernel, state, group, pages, ask, failed, events)
         if reclaimed and pages <= COSTLY:
             continue
-        if retries:
-            retries -= 1
+        state, waited = world.moving(state, failed)
+        if waited:
             continue
-        if ask.may_fail or (after_kill and ask.dying):
-            return _end(state, group, pages, ask, failed, raised, events)
-        killed = False
-        if pages <= COSTLY:
-            events.append(GroupEvent(Kind.OOM, failed))
-            state, killed = world.kill(state, failed)
-        if not killed:
-            return _end(state, group, pages, ask, failed, raised, events)
-        after_kill, retries = True, most
-    return _end(state, group, pages, ask._replace(nofail=True), failed, raised, events)
+        if rounds:
+            rounds -= 1
+            continue
+        if kernel.behaviour("memcg.may-fail").function(ask, after_kill):
+            return _fail(kernel, state, group, pages, ask, failed, events)
+        state, verdict, more = _stuck(kernel, state, failed, pages, ask, world)
+        events += more
+        if verdict is Verdict.PASSES:
+            return _past(kernel, state, group, pages, failed, events)
+        if verdict is Verdict.FAILS:
+            return _fail(kernel, state, group, pages, ask, failed, events)
+        after_kill, rounds = True, most
+
+
+@behaviour(
+    "memcg.drains",
+    since="3.17",
+    until="3.17",
+    features=_FEATURES,
+    source="mm/memcontrol.c:try_charge; read in 3.17, where reclaim drains",
+)
+def drains_in_reclaim() -> bool:
+    """Whether a charge drains the CPUs' stocks before it gives up: no."""
+    return False
+
+
+@behaviour(
+    "memcg.drains",
+    since="3.18",
+    features=_FEATURES,
+    source="mm/memcontrol.c:try_charge; read in 3.18 to 6.12",
+)
+def drains_once() -> bool:
+    """Once, after a round of reclaim that brought no room."""
+    return True
+
+
+# ---- how it ends -------------------------------------------------------------------------------------------
+
+
+def _fail(
+    kernel: Kernel,
+    state: Charged,
+    group: int,
+    pages: int,
+    ask: Ask,
+    failed: int,
+    events: tuple[Event, ...],
+) -> Result:
+    if kernel.behaviour("memcg.may-not-fail").function(ask.nofail, ask.high):
+        return _past(kernel, state, group, pages, failed, events)
+    return Step(state, Err(Errno.ENOMEM), events)
+
+
+@behaviour(
+    "memcg.may-not-fail",
+    since="3.17",
+    until="5.18",
+    features=_FEATURES,
+    source="mm/memcontrol.c:try_charge; read in 3.17 to 5.17, 5.18 unconfirmed",
+)
+def nofail_passes(nofail: bool, high: bool) -> bool:
+    """Whether a charge passes the limit where it would fail: with __GFP_NOFAIL."""
+    return nofail
+
+
+@behaviour(
+    "memcg.may-not-fail",
+    since="5.19",
+    features=_FEATURES,
+    source="mm/memcontrol.c:try_charge_memcg; read in 5.19 to 6.12",
+)
+def nofail_and_high_pass(nofail: bool, high: bool) -> bool:
+    """With __GFP_NOFAIL or __GFP_HIGH."""
+    return nofail | high
+
+
+def _past(
+    kernel: Kernel, state: Charged, group: int, pages: int, failed: int, events: tuple[Event, ...]
+) -> Result:
+    told = any(isinstance(event, GroupEvent) and event.kind is Kind.MAX for event in events)
+    if not told and kernel.behaviour("memcg.tells-force").function():
+        events = (*events, GroupEvent(Kind.MAX, failed))
+    return _pass(kernel, state, group, pages, events)
+
+
+@behaviour(
+    "memcg.tells-force",
+    since="3.17",
+    until="5.19",
+    features=_FEATURES,
+    source="mm/memcontrol.c:try_charge; read in 3.17 to 5.19",
+)
+def force_is_silent() -> bool:
+    """Whether a charge that passes the limit unseen counts as having met it: no."""
+    return False
+
+
+@behaviour(
+    "memcg.tells-force",
+    since="6.0",
+    features=_FEATURES,
+    source="mm/memcontrol.c:try_charge_memcg, raised_max_event; read in 6.0 to 6.12",
+)
+def force_is_told() -> bool:
+    """Yes."""
+    return True
+
+
+@behaviour(
+    "memcg.tells-max",
+    since="3.17",
+    until="3.19",
+    features=_FEATURES,
+    source="mm/memcontrol.c:try_charge; read in 3.17 to 3.19",
+)
+def no_events(group: int) -> tuple[Event, ...]:
+    """What a charge that meets a limit counts: nothing."""
+    return ()
+
+
+@behaviour(
+    "memcg.tells-max",
+    since="4.0",
+    features=_FEATURES,
+    source="mm/memcontrol.c:try_charge, MEMCG_MAX; read in 4.0 to 6.12",
+)
+def max_event(group: int) -> tuple[Event, ...]:
+    """One more `max` for each round of reclaim."""
+    return (GroupEvent(Kind.MAX, group),)
+
+
+def _told(kernel: Kernel, failed: int) -> tuple[Event, ...]:
+    events = kernel.behaviour("memcg.tells-max").function(failed)
+    assert isinstance(events, tuple)
+    return events
+
+
+def _pass(kernel: Kernel, state: Charged, group: int, pages: int, events: tuple[Event, ...]) -> Result:
+    if kernel.behaviour("memcg.pass").function():
+        return Step(force(state, group, pages), True, events)
+    return Step(state, False, events)
 
 
 def _end(
-    state: Charged, group: int, pages: int, ask: Ask, failed: int, raised: bool, events: list[Event]
-) -> Step[Charged, bool | Err]:
-    if not ask.nofail:
-        return Step(state, Err(Errno.ENOMEM), tuple(events))
-    if not raised:
-        events.append(GroupEvent(Kind.MAX, failed))
-    return Step(_force(state, group, pages), True, tuple(events))
+    kernel: Kernel, state: Charged, group: int, pages: int, verdict: Verdict, events: tuple[Event, ...]
+) -> Result:
+    if verdict is Verdict.PASSES:
+        return _pass(kernel, state, group, pages, events)
+    return Step(state, Err(Errno.ENOMEM), events)
+
+
+def _stuck(
+    kernel: Kernel, state: Charged, failed: int, pages: int, ask: Ask, world: World
+) -> tuple[Charged, Verdict, tuple[Event, ...]]:
+    done = kernel.behaviour("memcg.stuck").function(state, failed, pages, ask, world)
+    assert isinstance(done, Step)
+    return done.state, done.result, done.events
+
+
+def _restock(state: Charged, cpu: int, group: int, pages: int, batch: int) -> Charged:
+    return refill(state, cpu, group, pages, batch) if pages else state
+
+
+def _exempt(kernel: Kernel, ask: Ask) -> bool:
+    who = kernel.behaviour("memcg.exempt").function
+    return bool(who(ask.killed, ask.signalled, ask.exiting, ask.reclaims, ask.atomic))
 
 
 def _figure(kernel: Kernel, rule: str, *arguments: int) -> int:

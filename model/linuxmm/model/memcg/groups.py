@@ -1,17 +1,15 @@
-"""Groups in their tree: the order of reclaim, effective protection, limits that are written, removal.
+"""Groups in their tree: the order of reclaim, effective protection, removal.
 
-Linux: mm/memcontrol.c:mem_cgroup_iter, mem_cgroup_css_offline, memory_max_write.  Seed 2.9 (F060).
+Linux: mm/memcontrol.c:mem_cgroup_iter, mem_cgroup_css_offline.  Seed 2.9 (F060).
 """
 
 from dataclasses import dataclass, replace
 from typing import Final
 
-from linuxmm.model.memcg.charge import Charged, GroupEvent, Kind, World, drain_below
-from linuxmm.model.memcg.counter import NOBODY, exchange_max, set_max
+from linuxmm.model.memcg.counter import NOBODY
 from linuxmm.spec.kernel import Kernel, behaviour
 from linuxmm.spec.memcg.protection import protection_of
 from linuxmm.spec.registry import verb
-from linuxmm.spec.step import Err, Errno, Event, Step
 
 _FEATURES: Final = ("F060",)
 
@@ -113,54 +111,6 @@ def protections(
     return tuple(
         protection_of(usage[at], least[at], low[at]) if at in below else 0 for at in range(len(parent))
     )
-
-
-@verb("F060", source="mm/memcontrol.c:memory_max_write; 4.0 to 6.12")
-def write_max(kernel: Kernel, state: Charged, group: int, limit: int, world: World) -> Step[Charged, bool]:
-    """Version 2: the limit holds at once; then what exceeds it is reclaimed, then tasks are killed.
-
-    Ensures   usage is within the limit, or nobody is left to be killed; the result says which
-    """
-    state = replace(state, memory=exchange_max(state.memory, group, limit))
-    tries = kernel.behaviour("memcg.retries").function()
-    assert isinstance(tries, int)
-    events: list[Event] = []
-    drained = False
-    while state.memory.usage[group] > limit:
-        if not drained:
-            state, drained = drain_below(state, group), True
-        elif tries:
-            state, freed = world.reclaim(state, group, state.memory.usage[group] - limit, True)
-            tries -= freed == 0
-        else:
-            events.append(GroupEvent(Kind.OOM, group))
-            state, killed = world.kill(state, group)
-            if not killed:
-                return Step(state, False, tuple(events))
-    return Step(state, True, tuple(events))
-
-
-@verb("F060", source="mm/memcontrol.c:mem_cgroup_resize_max; 3.19 to 6.12, read in 6.1")
-def resize(state: Charged, group: int, limit: int, both: bool, world: World) -> Charged | Err:
-    """Version 1: a limit of memory, or of memory and swap together.
-
-    Refuses   EINVAL where memory's limit would exceed that of both; EBUSY where reclaim brings nothing more
-    """
-    assert state.both is not None
-    if (both and limit < state.memory.limit[group]) or (not both and limit > state.both.limit[group]):
-        return Err(Errno.EINVAL)
-    drained = False
-    while True:
-        assert state.both is not None
-        resized = set_max(state.both if both else state.memory, group, limit)
-        if resized is not None:
-            return replace(state, both=resized) if both else replace(state, memory=resized)
-        if not drained:
-            state, drained = drain_below(state, group), True
-            continue
-        state, freed = world.reclaim(state, group, 1, not both)
-        if not freed:
-            return Err(Errno.EBUSY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.invariant import clause, invariant
 from linuxmm.spec.memcg.counter import PAGE_COUNTER_MAX
 from linuxmm.spec.registry import formula
+from linuxmm.spec.step import Errno
 from linuxmm.spec.vocabulary import PAGE_SIZE
 
 _FEATURES: Final = ("F060",)
@@ -57,6 +58,32 @@ def read_figures(text: str, file: str) -> dict[str, int]:
     return found
 
 
+@formula("F060", source="mm/memcontrol.c:memory_reclaim, memory_max_write, swap_max_write; 5.19 to 6.12")
+def write_results(file: str, text: str) -> frozenset[Errno | None]:
+    """How a write to a file of version 2 may end, None for good; a signal may end any that reclaims.
+
+    file  without `memory.`, of a group that is not the root
+    """
+    if pages_of(text) is None:
+        return frozenset({Errno.EINVAL})
+    if file == "reclaim":
+        ends = {Errno.EINVAL} if text.strip() == "max" else {None, Errno.EAGAIN, Errno.EINTR}
+        return frozenset(ends)
+    return frozenset({None})
+
+
+@invariant(
+    "memcg.write.reclaim",
+    features=_FEATURES,
+    seed="2.9",
+    since="5.19",
+    source="mm/memcontrol.c:memory_reclaim",
+)
+def reclaimed_as_asked(asked: int, stolen: int, slab: int) -> bool:
+    """A good request to memory.reclaim took at least so many bytes, from lists or from the slab there was."""
+    return stolen + slab >= asked
+
+
 @invariant("memcg.stat.sums", features=_FEATURES, seed="2.9", source="mm/memcontrol.c:memory_stat_format")
 def sums_right(stat: Mapping[str, int]) -> bool:
     """Slab, pgscan and pgsteal of memory.stat are the sums of their parts, as far as these are shown."""
@@ -97,6 +124,14 @@ GROWS: Final = clause(
     features=_FEATURES,
     source="mm/memcontrol.c:memcg_memory_event",
     seed="2.9",
+)
+WRITES: Final = clause(
+    "memcg.write.result",
+    "A write to a group's file ends as that file permits: text that is no size is refused, limits are not.",
+    features=_FEATURES,
+    source="mm/memcontrol.c:memory_reclaim, memory_max_write, memory_high_write, swap_max_write",
+    seed="2.9",
+    since="5.19",
 )
 HIERARCHY: Final = clause(
     "memcg.hierarchy",

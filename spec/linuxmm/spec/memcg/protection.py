@@ -113,10 +113,10 @@ def protection_of(usage: int, effective_min: int, effective_low: int) -> int:
 
 @behaviour(
     "memcg.scan",
-    since="4.0",
+    since="3.3",
     until="5.3",
     features=("F060",),
-    source="mm/vmscan.c:get_scan_count; read in 4.18 and 5.3",
+    source="mm/vmscan.c:get_scan_count; read in 3.10 to 5.3",
 )
 def scan_whole(size: int, group_size: int, protection: int) -> int:
     """Pages of a list that are up for scanning, before the priority is applied: all."""
