@@ -31,7 +31,7 @@ from linuxmm.spec.reclaim import (
 
 OLDEST = Version(2, 4, 14)
 LAST_AGED = Version(2, 4, 9)
-AGES_ASKED = Version(2, 4, 6)
+AGES_ASKED = Version(2, 4, 7)
 """The last release in which a page's age decides whether it becomes inactive."""
 NEWEST_2_4 = Version(2, 4, 37)
 REFILLS_AGAIN = Version(2, 4, 23)
@@ -75,7 +75,7 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10, genera
         batch=rule("batch", lists.batch_of_14)() if batches and not old else 0,
         list_of=aged_lists.list_of_three if aged else lists.list_of if split else lists.list_of_two,
         starts_active=file_starts_active if settle else rule("starts-active", unused_start),
-        mark=rule("aged.mark" if aged else "mark-accessed", references.mark_two_lists),
+        mark=rule("mark-accessed", references.mark_two_lists),
         check=rule("check-references", references.check_referenced_in_use),
         keeps_active=rule("keeps-active", references.keeps_none),
         on_writeback=rule("on-writeback", writing.keeps_under_writeback),
@@ -118,7 +118,7 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10, genera
         mapped_room=rule("mapped-room", scan_2_4.room_by_ratio),
         refills_again=branch >= REFILLS_AGAIN,
         aged=aged,
-        use_ages=aged and rule("aged.uses", ages.use_marks)(),
+        use=rule("aged.uses", no_ages)(),
         ages_settle=aged and settle,
         settles=rule("aged.settles", ages.settles_at_once),
         free_short=rule("aged.free-short", ages.free_short_of_high),
@@ -147,8 +147,13 @@ def cost_of_nothing(io: int, rotated: int) -> int:
 
 
 def file_starts_active(anon: bool) -> bool:
-    """Up to 2.4.6 a page of a file starts active, and anonymous memory on no list."""
+    """Up to 2.4.7 a page of a file starts active, and anonymous memory on no list."""
     return not anon
+
+
+def no_ages() -> int:
+    """From 2.4.14 on pages have no ages."""
+    return ages.NO_AGES
 
 
 def never_too_many(inactive: int, isolated: int, may_do_io: bool) -> bool:

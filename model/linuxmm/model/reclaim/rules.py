@@ -159,7 +159,8 @@ class Rules(NamedTuple):
     free_pages, refill_amount, cache_scan, mapped_room   32 pages of 2.4, and how far its passes go
     refills_again                        a pass of 2.4 goes on after it walked address spaces (2.4.23)
     aged                                 pages have ages, and clean ones lists of their own (2.4.0 to 2.4.9)
-    use_ages, ages_settle                a lookup ages a page (2.4.0 to 2.4.4); its age is asked (to 2.4.6)
+    use                                  what a use does to a page: NO_AGES to USED_ONCE
+    ages_settle                          a page's age is asked (to 2.4.7)
     settles, free_short, inactive_short  what `linuxmm.spec.reclaim.ages` says
     moves_down                           one call for more clean pages
     generations                          lists by generation are built in (6.1); the lruvec says if in use
@@ -216,7 +217,7 @@ class Rules(NamedTuple):
     mapped_room: Callable[[int, int, int], int]
     refills_again: bool
     aged: bool
-    use_ages: bool
+    use: int
     ages_settle: bool
     settles: Callable[[int], bool]
     free_short: Callable[[int, int, int, int, int], int]

@@ -8,7 +8,7 @@ here each run is a second.
 Linux: mm/vmscan.c, mm/swap.c.  Seed 2.4.1 (F004, F042).
 """
 
-from linuxmm.model.reclaim.accesses import age_up, lru_of, mark_accessed
+from linuxmm.model.reclaim.accesses import age_up, lru_of
 from linuxmm.model.reclaim.ages import (
     CLEAN,
     CLEAN_LIST,
@@ -151,7 +151,7 @@ def inactive_shortage(rules: Rules, v: Lruvec) -> int:
 
 
 def has_plenty(rules: Rules, v: Lruvec, zone: int) -> bool:
-    """Whether pages of a zone are not to become inactive: enough are (2.4.7 on)."""
+    """Whether pages of a zone are not to become inactive: enough are (2.4.8 on)."""
     if rules.ages_settle:
         return False
     marks = marks_of(v, zone)
@@ -183,7 +183,7 @@ def deactivate(rules: Rules, v: Lruvec, page: int, others: bool) -> Lruvec:
 def refill_inactive_scan(rules: Rules, v: Lruvec, priority: int, once: bool) -> tuple[Lruvec, int]:
     """Age active pages from the tail: how many became inactive.
 
-    once      the first one is enough (up to 2.4.6)
+    once      the first one is enough (up to 2.4.7)
     Ensures   every page looked at goes to the head of the active list, or becomes inactive
     """
     down = 0
@@ -217,7 +217,7 @@ def _round(v: Lruvec, page: int) -> Lruvec:
 def page_launder(rules: Rules, v: Lruvec, kswapd: bool) -> tuple[Lruvec, int]:
     """Move clean inactive pages to the clean lists, and begin to write dirty ones: how many were clean.
 
-    Up to 2.4.6 all are looked at, and dirty ones written in a second round if that was not enough; later a
+    Up to 2.4.7 all are looked at, and dirty ones written in a second round if that was not enough; later a
     part of 64 is, and dirty ones are written at once.
     """
     cleaned = 0
@@ -299,7 +299,7 @@ def unmap_one(rules: Rules, v: Lruvec, address: int) -> Lruvec:
         return v
     v, used = used_at(v, address)
     if used:
-        return age_up(rules, v, page) if rules.ages_settle else mark_accessed(rules, v, page)
+        return age_up(rules, v, page) if rules.ages_settle else flag(v, page, REFERENCED, True)
     if rules.ages_settle and not has(v, page, ACTIVE):
         v = set_age(v, page, younger(age_of(v, page)))
     if rules.ages_settle and age_of(v, page) > 0:
@@ -336,7 +336,7 @@ def walk_space(rules: Rules, v: Lruvec, space: int, left: int) -> tuple[Lruvec, 
     return set_walk(v, space, 0, NOTHING), False
 
 
-@verb("F004", "F042", source="mm/vmscan.c:swap_out; 2.4.0 (2.4.1 to 2.4.6 unconfirmed)")
+@verb("F004", "F042", source="mm/vmscan.c:swap_out; 2.4.0 (2.4.1 to 2.4.7 unconfirmed)")
 def swap_out_largest(rules: Rules, v: Lruvec) -> tuple[Lruvec, bool]:
     """Walk the address space with the most pages left to look at; without any, all get their share anew."""
     for _ in range(2):
@@ -352,7 +352,7 @@ def swap_out_largest(rules: Rules, v: Lruvec) -> tuple[Lruvec, bool]:
     return v, False
 
 
-@verb("F004", "F042", source="mm/vmscan.c:swap_out; 2.4.9 (2.4.7, 2.4.8 unconfirmed)")
+@verb("F004", "F042", source="mm/vmscan.c:swap_out; 2.4.9 (2.4.8 unconfirmed)")
 def swap_out_in_turn(rules: Rules, v: Lruvec) -> tuple[Lruvec, bool]:
     """Walk a part of an address space, and of one more for every four there are."""
     found = False
@@ -368,7 +368,7 @@ def swap_out_in_turn(rules: Rules, v: Lruvec) -> tuple[Lruvec, bool]:
 # ---- runs --------------------------------------------------------------------------------------------------
 
 
-@verb("F042", source="mm/vmscan.c:refill_inactive; 2.4.0 (2.4.1 to 2.4.6 unconfirmed)")
+@verb("F042", source="mm/vmscan.c:refill_inactive; 2.4.0 (2.4.1 to 2.4.7 unconfirmed)")
 def refill_inactive(rules: Rules, v: Lruvec, kswapd: bool) -> tuple[Lruvec, int]:
     """Move pages down until enough are inactive: from the active list, from address spaces, ever harder."""
     wanted = inactive_shortage(rules, v) + free_shortage(rules, v) if kswapd else USER_COUNT
@@ -404,7 +404,7 @@ def refill_inactive(rules: Rules, v: Lruvec, kswapd: bool) -> tuple[Lruvec, int]
     return v, wanted - left
 
 
-@verb("F042", source="mm/vmscan.c:do_try_to_free_pages; 2.4.0 (2.4.1 to 2.4.6 unconfirmed)")
+@verb("F042", source="mm/vmscan.c:do_try_to_free_pages; 2.4.0 (2.4.1 to 2.4.7 unconfirmed)")
 def move_down(rules: Rules, v: Lruvec, kswapd: bool) -> tuple[Lruvec, int]:
     """One call for more clean pages: the inactive list first, then what fills it; how much was done."""
     done = 0
@@ -417,7 +417,7 @@ def move_down(rules: Rules, v: Lruvec, kswapd: bool) -> tuple[Lruvec, int]:
     return v, 1
 
 
-@verb("F042", source="mm/vmscan.c:do_try_to_free_pages; 2.4.9 (2.4.7, 2.4.8 unconfirmed)")
+@verb("F042", source="mm/vmscan.c:do_try_to_free_pages; 2.4.9 (2.4.8 unconfirmed)")
 def move_down_in_parts(rules: Rules, v: Lruvec, kswapd: bool) -> tuple[Lruvec, int]:
     """A part of 64 of the lists at a time, 64 times at most, until nothing is short; 0 if all still is."""
     v, _ = refill_inactive_scan(rules, v, SCAN_PRIORITY, False)

@@ -10,7 +10,6 @@ from typing import Final
 
 from linuxmm.spec.invariant import invariant
 from linuxmm.spec.kernel import behaviour
-from linuxmm.spec.reclaim.references import Marked, mark_two_lists
 from linuxmm.spec.registry import formula
 
 _FEATURES: Final = ("F042",)
@@ -68,9 +67,9 @@ def pressure_after_second(pressure: int) -> int:
 @behaviour(
     "reclaim.aged.free-short",
     since="2.4.0",
-    until="2.4.6",
+    until="2.4.7",
     features=_FEATURES,
-    source="mm/vmscan.c:free_shortage; 2.4.0 (2.4.1 to 2.4.6 unconfirmed)",
+    source="mm/vmscan.c:free_shortage; 2.4.0 (2.4.1 to 2.4.7 unconfirmed)",
 )
 def free_short_of_target(free: int, clean: int, high: int, target: int, below: int) -> int:
     """Pages that free and clean ones fall short of: of the high marks and a third of the inactive target.
@@ -83,10 +82,10 @@ def free_short_of_target(free: int, clean: int, high: int, target: int, below: i
 
 @behaviour(
     "reclaim.aged.free-short",
-    since="2.4.7",
+    since="2.4.8",
     until="2.4.9",
     features=_FEATURES,
-    source="mm/vmscan.c:free_shortage; 2.4.9 (2.4.7, 2.4.8 unconfirmed)",
+    source="mm/vmscan.c:free_shortage; 2.4.9 (2.4.8 unconfirmed)",
 )
 def free_short_of_high(free: int, clean: int, high: int, target: int, below: int) -> int:
     """Whether they are fewer than the high marks, or a zone is below its low mark."""
@@ -96,9 +95,9 @@ def free_short_of_high(free: int, clean: int, high: int, target: int, below: int
 @behaviour(
     "reclaim.aged.inactive-short",
     since="2.4.0",
-    until="2.4.6",
+    until="2.4.7",
     features=_FEATURES,
-    source="mm/vmscan.c:inactive_shortage; 2.4.0 (2.4.1 to 2.4.6 unconfirmed)",
+    source="mm/vmscan.c:inactive_shortage; 2.4.0 (2.4.1 to 2.4.7 unconfirmed)",
 )
 def inactive_short_by(free: int, clean: int, dirty: int, high: int, target: int, below: bool) -> int:
     """Pages that free and inactive ones fall short of: of the high marks and the target."""
@@ -107,10 +106,10 @@ def inactive_short_by(free: int, clean: int, dirty: int, high: int, target: int,
 
 @behaviour(
     "reclaim.aged.inactive-short",
-    since="2.4.7",
+    since="2.4.8",
     until="2.4.9",
     features=_FEATURES,
-    source="mm/vmscan.c:inactive_shortage; 2.4.9 (2.4.7, 2.4.8 unconfirmed)",
+    source="mm/vmscan.c:inactive_shortage; 2.4.9 (2.4.8 unconfirmed)",
 )
 def inactive_short_anywhere(free: int, clean: int, dirty: int, high: int, target: int, below: bool) -> int:
     """Whether they do, or a zone has fewer than its high mark."""
@@ -142,6 +141,13 @@ def swap_amount(rss: int, capped: bool) -> int:
 # ---- what a use and a scan do ------------------------------------------------------------------------------
 
 
+NO_AGES: Final = 0
+AGES_UP: Final = 1
+MARKS: Final = 2
+USED_ONCE: Final = 3
+"""What a lookup and a read do to a page: nothing that concerns ages (from 2.4.14 on), or one of three."""
+
+
 @behaviour(
     "reclaim.aged.uses",
     since="2.4.0",
@@ -149,29 +155,41 @@ def swap_amount(rss: int, capped: bool) -> int:
     features=_FEATURES,
     source="mm/filemap.c:__find_page_nolock; read in 2.4.0 and before 2.4.5",
 )
-def use_ages() -> bool:
-    """Whether a lookup makes a page older at once."""
-    return True
+def use_ages() -> int:
+    """A lookup makes a page older at once."""
+    return AGES_UP
 
 
 @behaviour(
     "reclaim.aged.uses",
     since="2.4.5",
+    until="2.4.7",
+    features=_FEATURES,
+    source="mm/filemap.c:__find_page_nolock; patches of 2.4.5 and 2.4.7",
+)
+def use_marks() -> int:
+    """It marks the page, and scans find the mark."""
+    return MARKS
+
+
+@behaviour(
+    "reclaim.aged.uses",
+    since="2.4.8",
     until="2.4.9",
     features=_FEATURES,
-    source="mm/filemap.c:__find_page_nolock; 2.4.9 (2.4.5 to 2.4.8 unconfirmed)",
+    source="mm/filemap.c:check_used_once; patches of 2.4.8 and 2.4.9",
 )
-def use_marks() -> bool:
-    """It only marks the page."""
-    return False
+def use_counts_once() -> int:
+    """It marks the page, and a second read of an inactive one makes it active."""
+    return USED_ONCE
 
 
 @behaviour(
     "reclaim.aged.settles",
     since="2.4.0",
-    until="2.4.6",
+    until="2.4.7",
     features=_FEATURES,
-    source="mm/vmscan.c:refill_inactive_scan; 2.4.0 (2.4.1 to 2.4.6 unconfirmed)",
+    source="mm/vmscan.c:refill_inactive_scan; 2.4.0 (2.4.1 to 2.4.7 unconfirmed)",
 )
 def settles_at_zero(age: int) -> bool:
     """Whether a page that nobody used becomes inactive: at age 0."""
@@ -180,40 +198,14 @@ def settles_at_zero(age: int) -> bool:
 
 @behaviour(
     "reclaim.aged.settles",
-    since="2.4.7",
+    since="2.4.8",
     until="2.4.9",
     features=_FEATURES,
-    source="mm/vmscan.c:refill_inactive_scan; 2.4.9 (2.4.7, 2.4.8 unconfirmed)",
+    source="mm/vmscan.c:refill_inactive_scan; 2.4.9 (2.4.8 unconfirmed)",
 )
 def settles_at_once(age: int) -> bool:
     """At any age: it is still halved, and nothing asks for it."""
     return True
-
-
-@behaviour(
-    "reclaim.aged.mark",
-    since="2.4.0",
-    until="2.4.6",
-    features=_FEATURES,
-    source="mm/filemap.c:__find_page_nolock; 2.4.0 (2.4.5, 2.4.6 unconfirmed)",
-)
-def marks_only(active: bool, referenced: bool, unevictable: bool, listed: bool, file: bool) -> Marked:
-    """A use marks a page, and no more; scans look at the mark."""
-    return Marked(False, True, False)
-
-
-@behaviour(
-    "reclaim.aged.mark",
-    since="2.4.7",
-    until="2.4.9",
-    features=_FEATURES,
-    source="mm/vmscan.c:try_to_swap_out calls mark_page_accessed in 2.4.9; what that does from 2.4.14",
-)
-def marks_twice(active: bool, referenced: bool, unevictable: bool, listed: bool, file: bool) -> Marked:
-    """A second use of an inactive page makes it active; one on no list is only marked."""
-    if unevictable:
-        return Marked(False, True, False)
-    return mark_two_lists(active, referenced, unevictable, listed, file)
 
 
 @invariant("reclaim.aged.range", features=_FEATURES, seed="2.4.1", until="2.4.9", source="mm/swap.c")
