@@ -91,6 +91,16 @@ SHADOW: Final = clause(
 ).id
 
 
+ASKED: Final = clause(
+    "reclaim.seen.kswapd-order",
+    "The daemon of a node wakes with an order no smaller than any that was asked of it since it woke last.",
+    features=("F042",),
+    seed="2.4.1",
+    since="4.8",
+    source="mm/vmscan.c:wakeup_kswapd, kswapd",
+).id
+
+
 class Counters(NamedTuple):
     """What an exact state says: counters of vmstat, the clock of the lists, refaults that activated."""
 
@@ -117,7 +127,7 @@ class ReclaimCheck:
     states   mark -> counters, where they were taken
     layout   of shadow entries; None where it is not known
     clocked  the probes that the clock needs were placed
-    alone    one CPU: nothing else changes what a shrinker deferred meanwhile
+    alone    one CPU: nothing else changes what a shrinker deferred meanwhile, nor asks while the daemon wakes
     generations  the lists are, or may be, those by generations: not every pass of theirs is told, and one may
                  look twice at what it took
     """
@@ -131,6 +141,7 @@ class ReclaimCheck:
     generations: bool = False
     _taken: dict[int, tuple[int, bool]] = field(default_factory=dict)
     _direct: set[int] = field(default_factory=set)
+    _asked: dict[int, int] = field(default_factory=dict)
     _shrinking: dict[int, list[tuple[str, Quota, int, int]]] = field(default_factory=dict)
     _from: str = ""
     _window: _Window = field(default_factory=_Window)
@@ -202,6 +213,20 @@ class ReclaimCheck:
         if self._from:  # what began before the first mark is unknown
             self._require(PAIRED, pid in self._direct, "direct reclaim that began")
         self._direct.discard(pid)
+
+    # ---- the daemon --------------------------------------------------------------------------------------
+
+    def wakeup_kswapd(self, pid: int, rest: str) -> None:
+        """mm_vmscan_wakeup_kswapd."""
+        kv = _numbers(rest)
+        self._asked[kv["nid"]] = max(self._asked.get(kv["nid"], 0), kv["order"])
+
+    def kswapd_wake(self, pid: int, rest: str) -> None:
+        """mm_vmscan_kswapd_wake."""
+        kv = _numbers(rest)
+        asked = self._asked.pop(kv["nid"], None)
+        if asked is not None and self.alone:
+            self._require(ASKED, kv["order"] >= asked, f"order {asked} at least, as was asked")
 
     # ---- shrinkers ---------------------------------------------------------------------------------------
 
@@ -339,6 +364,8 @@ _HANDLERS: Final = {
     "mm_vmscan_lru_shrink_active": ReclaimCheck.shrink_active,
     "mm_vmscan_direct_reclaim_begin": ReclaimCheck.direct_begin,
     "mm_vmscan_direct_reclaim_end": ReclaimCheck.direct_end,
+    "mm_vmscan_wakeup_kswapd": ReclaimCheck.wakeup_kswapd,
+    "mm_vmscan_kswapd_wake": ReclaimCheck.kswapd_wake,
     "mm_shrink_slab_start": ReclaimCheck.shrink_slab_start,
     "mm_shrink_slab_end": ReclaimCheck.shrink_slab_end,
     "evict": ReclaimCheck.evict,
