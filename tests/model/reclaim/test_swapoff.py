@@ -16,6 +16,7 @@ from linuxmm.model.reclaim.swap_slots import (
     stop_device,
     swap_of,
     swap_rules,
+    unuse,
 )
 from linuxmm.model.reclaim.swap_state import Clusters, Device, Swap, SwapRules, new_device
 from linuxmm.spec.kernel import kernel
@@ -80,6 +81,34 @@ def test_swapoff_reads_everything_back_and_takes_from_cpus_what_they_keep() -> N
     ended = end_device(own, stopped, 0)
     assert isinstance(ended, Swap)
     assert (ended.devices[0].inuse, ended.devices[0].highest, ended.enabled) == (0, 0, False)
+
+
+def test_up_to_5_0_slots_are_read_one_after_the_other_and_later_owners_are() -> None:
+    """Slots 1 and 2 are of owner 1, slot 1 of owner 2 too, slot 3 is of shared memory."""
+    references = ((1, 1), (2, 1), (1, 2), (0, 3))
+    orders = {}
+    for release in ("4.19", "6.1"):
+        own = rules(release)
+        state = single(release, 9)
+        for _ in range(3):
+            state, _, _ = add_to_swap(own, state)
+        state = used(release, state, 1, 1, 2)
+        shared = refer(own, state, 0, 3, shmem=True)
+        assert isinstance(shared, Swap)
+        for slot in (1, 2, 3):
+            shared = leave_swap_cache(own, shared, 0, slot)
+        stopped = stop_device(own, shared, 0, 8)
+        assert isinstance(stopped, Swap)
+        some, done = unuse(own, stopped, 0, references, 2)
+        ended, orders[release] = unuse(own, stopped, 0, references, 3)
+        assert orders[release][: len(done)] == done
+        left = set(references) - set(done)
+        assert judge(some, {(0, slot): sum(s == slot for _, s in left) for _, slot in left}) is None
+        assert (ended.devices[0].inuse, isinstance(end_device(own, ended, 0), Swap)) == (0, True)
+    assert orders == {
+        "4.19": ((1, 1), (2, 1), (1, 2), (0, 3)),
+        "6.1": ((0, 3), (1, 1), (1, 2), (2, 1)),
+    }
 
 
 def test_swapoff_moves_later_devices_without_priority_up() -> None:

@@ -114,6 +114,7 @@ def swap_rules(kernel: Kernel) -> SwapRules:
         by_node=branch >= Version(4, 14),
         direct=branch >= Version(6, 12),
         lists=branch >= Version(6, 12),
+        unuse=rule("unuse"),
     )
 
 
@@ -170,6 +171,32 @@ def _raised(state: Swap, at: int) -> Swap:
         replace(each, priority=each.priority + 1) if each.priority < gone else each for each in state.devices
     )
     return replace(state, devices=devices)
+
+
+@verb("F004", source="mm/swapfile.c:try_to_unuse; 2.4.0 to 6.12")
+def unuse(
+    rules: SwapRules, state: Swap, at: int, references: tuple[tuple[int, int], ...], memory: int, cpu: int = 0
+) -> tuple[Swap, tuple[tuple[int, int], ...]]:
+    """Give pages back in the order of the era while there is memory: what is done, as (owner, slot).
+
+    references  (owner, slot) of everybody who refers to a slot, owner 0 for shared memory
+    memory      pages that may be read; a slot is read once, and its page is found in the swap cache then
+    Ensures     with memory enough no slot is in use, and no page in the swap cache
+    """
+    done: list[tuple[int, int]] = []
+    for owner, slot in rules.unuse(references):
+        if slot not in state.devices[at].pages:
+            if memory == 0:
+                return state, tuple(done)
+            memory -= 1
+            read = read_in(rules, state, at, slot)
+            assert isinstance(read, Swap)
+            state = read
+        state = swap_free(rules, state, at, slot, cpu)
+        done.append((owner, slot))
+    for slot in sorted(state.devices[at].pages):
+        state = leave_swap_cache(rules, state, at, slot, cpu)
+    return state, tuple(done)
 
 
 @verb("F004", source="mm/swapfile.c:try_to_unuse, unuse_pte, find_next_to_unuse; 5.1 to 6.12")

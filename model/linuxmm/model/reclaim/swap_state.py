@@ -37,6 +37,7 @@ class SwapRules(NamedTuple):
     by_node     nodes have orders of their own (4.14)
     direct      slots that a search takes back pass no CPU's cache (6.12)
     lists       clusters are listed by what is free in them (6.12)
+    unuse       references in the order in which swapoff reads them back
     """
 
     search: Callable[["SwapRules", "Swap", int, int, int], "tuple[Swap, tuple[int, ...]]"]
@@ -55,6 +56,7 @@ class SwapRules(NamedTuple):
     by_node: bool
     direct: bool
     lists: bool
+    unuse: Callable[[tuple[tuple[int, int], ...]], tuple[tuple[int, int], ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,6 +249,33 @@ def huge_of_any_order(order: int, cluster_order: int) -> bool:
     return order <= cluster_order
 
 
+Reference = tuple[int, int]
+"""(owner, slot): who refers to a slot; owner 0 is shared memory, the others are address spaces in order."""
+
+
+@behaviour(
+    "reclaim.swap.unuse",
+    since="2.4.0",
+    until="5.0",
+    features=_FEATURES,
+    source="mm/swapfile.c:try_to_unuse; 2.6.11, 3.10, 4.19 (the last release from memory)",
+)
+def slot_by_slot(references: tuple[Reference, ...]) -> tuple[Reference, ...]:
+    """How swapoff reads back: one slot after the other, and each for everybody who refers to it."""
+    return tuple(sorted(references, key=lambda each: (each[1], each[0])))
+
+
+@behaviour(
+    "reclaim.swap.unuse",
+    since="5.1",
+    features=_FEATURES,
+    source="mm/swapfile.c:try_to_unuse, unuse_mm; read in 6.1, 6.12, the first release from memory",
+)
+def owner_by_owner(references: tuple[Reference, ...]) -> tuple[Reference, ...]:
+    """Shared memory first, then one address space after the other, each slot as its tables come by it."""
+    return tuple(sorted(references))
+
+
 # ---- invariants --------------------------------------------------------------------------------------------
 
 
