@@ -140,6 +140,12 @@ def test_a_page_of_a_file_begins_on_a_list_and_anonymous_memory_on_none(release:
     assert broken(rules(release), v) is None
 
 
+def test_the_audit_finds_an_age_out_of_range() -> None:
+    found = broken(rules("2.4.0"), set_age(filled("2.4.0", 2), 1, 65))
+    assert found is not None
+    assert found.clause == "reclaim.aged.range"
+
+
 def test_what_a_lookup_does_in_each_release() -> None:
     """2.4.0 makes the page older and brings it back; 2.4.5 marks it; 2.4.9 brings it back the second time."""
     found = {}
