@@ -4,7 +4,7 @@ A reference is one word: how (bits 0 to 2) and the number of the place (3 to 33)
 without gaps; `linuxmm.fast.lru_trace` does that.  Besides what reclaim does, one thing happens: a flusher
 cleans the page that was dirtied first as soon as more than a tenth of memory is dirty.
 
-Linux: mm/vmscan.c, mm/swap.c, mm/workingset.c; 2.4.14 to 6.12, two to five lists.  Seed 2.4 (F042 to F046).
+Linux: mm/vmscan.c, mm/swap.c, mm/workingset.c; 2.4.0 to 6.12, two to five lists.  Seed 2.4 (F042 to F046).
 """
 
 from functools import lru_cache
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from linuxmm.fast.arena import Int64s
 from linuxmm.fast.link import Linked
+from linuxmm.fast.lru_ages import AGES
 from linuxmm.fast.lru_arena import PRIMITIVES, FastLruvec, ask_frame
 from linuxmm.fast.lru_gens import GENERATIONS, WITHOUT
 from linuxmm.fast.lru_pack import counters_of, fresh, unpack
@@ -127,13 +128,15 @@ _COLD: Final = frozenset(
     {"kswapd", "direct_reclaim", "shrink_inactive", "shrink_active", "shrink_cache", "discard", "clean",
      "age", "age_node", "shrink_generations", "evict_batch", "look_around", "pages_from", "must_age",
      "sort_page", "_judge", "scan_oldest", "close_empty", "gen_add", "gen_delete", "step_up", "promote",
-     "resize", "carry_over", "gen_evict", "gen_refault", "take_batch"}
+     "resize", "carry_over", "gen_evict", "gen_refault", "take_batch",
+     "refill_inactive_scan", "page_launder", "refill_inactive", "move_down", "move_down_in_parts",
+     "walk_space", "reclaim_page", "swap_out_largest", "swap_out_in_turn"}
 )  # fmt: skip
 
 
 def primitives_of(rules: Rules) -> dict[Function, Function]:
     """The model's primitives -> their form over arrays; generations only where the kernel has them."""
-    return PRIMITIVES | SPACES | (GENERATIONS if rules.generations else WITHOUT)
+    return PRIMITIVES | SPACES | AGES | (GENERATIONS if rules.generations else WITHOUT)
 
 
 @lru_cache(maxsize=32)

@@ -67,7 +67,11 @@ ENTERING: Final = HIGH + 1
 """The frame that got its content last."""
 WALK: Final = ENTERING + 1
 """The place where the walk through the one address space goes on, or a place behind all."""
-COUNTERS: Final = WALK + 1
+PRESSURE: Final = WALK + 1
+SPACE_LEFT: Final = PRESSURE + 1
+"""Pages of the one address space still to be looked at, and where that goes on (to 2.4.9)."""
+SPACE_AT: Final = SPACE_LEFT + 1
+COUNTERS: Final = SPACE_AT + 1
 WORDS: Final = COUNTERS + len(NAMES)
 
 HELD: Final = -2

@@ -25,6 +25,7 @@ from linuxmm.fast.lru_arena import (
     MIN,
     NEXT,
     NR_QUEUES,
+    PRESSURE,
     PREV,
     PREVIOUS,
     QUEUE,
@@ -35,6 +36,8 @@ from linuxmm.fast.lru_arena import (
     SCANNED,
     SIZE,
     SLOT,
+    SPACE_AT,
+    SPACE_LEFT,
     SWAP,
     TAIL,
     WALK,
@@ -60,6 +63,7 @@ from linuxmm.fast.lru_gens import (
     TTL,
     WALKS,
 )
+from linuxmm.model.reclaim.ages import AGE_BITS
 from linuxmm.model.reclaim.counters import NAMES
 from linuxmm.model.reclaim.generations import GENS, Generations
 from linuxmm.model.reclaim.outside import PAGE_SYNCED, Entry, Mappings, Store
@@ -67,7 +71,7 @@ from linuxmm.model.reclaim.state import KEPT, NOTHING, SKIPPED, TAKEN, WAITING, 
 from linuxmm.spec.errors import ImpossibleProfile
 from linuxmm.spec.reclaim.lists import DEF_PRIORITY, NR_LISTS
 
-_ALL_FLAGS = (1 << 20) - 1
+_ALL_FLAGS = (1 << 20) - 1 | AGE_BITS
 
 
 def fresh(marks: ZoneMarks, places: int, swap: int) -> FastLruvec:
@@ -140,6 +144,8 @@ def unpack(v: FastLruvec) -> Lruvec:
         many_dirty=tail_is_dirty(v),
         failures=int(st[FAILURES]),
         walk=(0, int(st[WALK])),
+        mms=(pair(SPACE_LEFT),) if st[SPACE_LEFT] or st[SPACE_AT] else (),
+        pressure=int(st[PRESSURE]),
         gens=_generations(v),
         rmap=Mappings(Map(entries)),
         backing=Store(int(st[SWAP]), PAGE_SYNCED),

@@ -105,6 +105,7 @@ class EveryStep(RuleBasedStateMachine):
         before = self.v
         held_by = LOCKED | PINNED | (0 if self.kernel.marks_anon else WRITEBACK)
         held_by |= MLOCKED if self.kernel.split else 0
+        held_by |= WRITEBACK if self.kernel.aged else 0
         held = {page for page in before.pages if has(before, page, held_by)}
         self.v, progress = self.kernel.direct(self.kernel, before, order, swappiness, None)
         gone = set(before.pages) - set(self.v.pages)
@@ -150,6 +151,8 @@ def plain(v: Lruvec) -> Lruvec:
         refaults=(0, 0),
         looked=(0, 0),
         failures=0,
+        pressure=0,
+        mms=(),
     )
 
 
@@ -172,7 +175,17 @@ def steps(rules: Rules, v: Lruvec, pages: int) -> Iterator[tuple[str, Lruvec]]:
 
 
 @pytest.mark.parametrize(
-    ("release", "pages"), [("2.4.17", 3), ("2.4.32", 3), ("2.6.24", 3), ("2.6.32", 3), ("4.9", 2), ("6.1", 2)]
+    ("release", "pages"),
+    [
+        ("2.4.0", 2),
+        ("2.4.9", 3),
+        ("2.4.17", 3),
+        ("2.4.32", 3),
+        ("2.6.24", 3),
+        ("2.6.32", 3),
+        ("4.9", 2),
+        ("6.1", 2),
+    ],
 )
 def test_every_order_of_steps_keeps_the_lists_sound(release: str, pages: int) -> None:
     rules = rules_for(kernel(release), batches=True)

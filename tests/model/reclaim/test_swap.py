@@ -1,30 +1,11 @@
-"""Swap: counts beyond a byte, clusters, devices in turn, windows of readahead."""
-
-from dataclasses import replace
+"""Swap: counts beyond a byte, windows of readahead, what differs between releases."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from immutables import Map
 
-from linuxmm.model.reclaim.swap import (
-    NO_SLOT,
-    Count,
-    Device,
-    change,
-    continue_count,
-    drop,
-    duplicate,
-    get_slot,
-    judge,
-    swap_of,
-    swapoff,
-    take,
-    take_huge,
-    unused,
-)
-from linuxmm.spec.errors import Unmodelled
+from linuxmm.model.reclaim.swap import Count, continue_count, drop, duplicate, referenced, unused
+from linuxmm.model.reclaim.swap_slots import swap_rules
 from linuxmm.spec.kernel import Arch, kernel
 from linuxmm.spec.reclaim.swap import (
     addresses_around,
@@ -35,7 +16,22 @@ from linuxmm.spec.reclaim.swap import (
     uses,
     window_by_hits,
 )
-from linuxmm.spec.step import Err, Errno, Refusal
+from linuxmm.spec.reclaim.swap_slots import (
+    bounded,
+    bounds_freed,
+    bounds_taken,
+    caches_active,
+    cluster_counted,
+    cluster_on_one_list,
+    crosses_trunk,
+    flag_has_owner,
+    goal,
+    half_full,
+    in_one_place,
+    run_aligned,
+    use_counted,
+)
+from linuxmm.spec.step import Err, Errno
 
 
 def test_a_count_goes_on_where_its_byte_ends() -> None:
@@ -50,6 +46,14 @@ def test_a_count_goes_on_where_its_byte_ends() -> None:
         drop(Count())
 
 
+def test_a_slot_of_shared_memory_has_one_use() -> None:
+    assert duplicate(Count(shmem=True)) == Err(Errno.EINVAL)
+    assert drop(Count(cached=True, shmem=True)) == Count(cached=True)
+    assert (referenced(Count(shmem=True)), unused(Count(shmem=True))) == (True, False)
+    assert (referenced(Count(cached=True)), unused(Count(cached=True))) == (False, False)
+    assert unused(Count(0, (0, 0)))
+
+
 @given(st.integers(0, 62), st.lists(st.integers(0, 127), max_size=3).map(tuple))
 def test_one_use_more_and_less_is_one(low: int, digits: tuple[int, ...]) -> None:
     more = duplicate(Count(low, digits))
@@ -58,40 +62,6 @@ def test_one_use_more_and_less_is_one(low: int, digits: tuple[int, ...]) -> None
     else:
         assert uses(more.low, more.digits) == uses(low, digits) + 1
         assert drop(more) == Count(low, digits)
-
-
-def test_slots_of_a_cluster_follow_one_another() -> None:
-    device = Device(600, 0)
-    for expected in range(1, 258):
-        device, slot = take(device)
-        assert slot == expected
-    held = replace(Device(600, 0), counts=Map({slot: Count(1) for slot in range(5, 600, 2)}))
-    assert take(held)[1] == 1
-    assert take(replace(held, next=5))[1] == 1
-    assert take(replace(held, next=5, left=3))[1] == 6
-    apart = replace(Device(600, 0), counts=Map({3: Count(1)}), next=9)
-    assert take(apart)[1] == 4
-    assert take(Device(1, 0)) == (Device(1, 0), NO_SLOT)
-    assert take(Device(9, 0, writable=False))[1] == NO_SLOT
-
-
-def test_devices_of_one_priority_take_turns_and_the_lower_waits() -> None:
-    state = swap_of(Device(4, 1), Device(3, 5), Device(3, 5))
-    seen = []
-    for _ in range(9):
-        state, at, slot = get_slot(state)
-        seen.append((at, slot))
-    assert seen == [(1, 1), (2, 1), (1, 2), (2, 2), (0, 1), (0, 2), (0, 3), (-1, 0), (-1, 0)]
-
-
-def test_swapoff_needs_room() -> None:
-    state, at, _ = get_slot(swap_of(Device(9, 0)))
-    assert swapoff(state, at, 0) == Err(Errno.ENOMEM)
-    off = swapoff(state, at, 1)
-    assert not isinstance(off, Err)
-    assert (off.order, off.devices[0].counts, get_slot(off)[1]) == ((), Map(), -1)
-    with pytest.raises(Unmodelled, match="swap slots for a whole huge page"):
-        take_huge(Device(9, 0))
 
 
 def test_eras() -> None:
@@ -109,6 +79,45 @@ def test_eras() -> None:
     assert kernel("3.15").behaviour("reclaim.swap.turn").function((0, 1), (5, 5), 0) == (1, 0)
 
 
+def test_searches_of_the_eras() -> None:
+    releases = ("2.4.20", "2.6.13", "2.6.24", "3.10", "3.12", "4.11", "6.10", "6.12")
+    assert [swap_rules(kernel(release)).search.__name__ for release in releases] == [
+        "search_by_cursor",
+        "search_by_cursor",
+        "search_from_lowest",
+        "search_around",
+        "search_by_cluster",
+        "search_by_cluster",
+        "search_by_cluster",
+        "search_by_lists",
+    ]
+    assert [swap_rules(kernel(release)).batch for release in releases] == [0, 0, 0, 0, 0, 64, 64, 64]
+    fits = [
+        [swap_rules(kernel(r)).huge(order, 9) for order in (0, 4, 9, 10)] for r in ("4.9", "4.19", "6.10")
+    ]
+    assert fits == [
+        [True, False, False, False],
+        [True, False, True, False],
+        [True, True, True, False],
+    ]
+    assert [swap_rules(kernel(r)).looks_at_cursor for r in ("3.12", "4.10", "4.11", "6.11")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [swap_rules(kernel(r)).wrapped(5) for r in ("3.15", "3.16")] == [6, 5]
+    assert [swap_rules(kernel(r)).reuses(4, 10) for r in ("2.6.30", "2.6.31")] == [False, True]
+    assert [swap_rules(kernel(r)).goes_on for r in ("4.19", "5.8")] == [False, True]
+    assert [swap_rules(kernel(r)).cursors(4) for r in ("5.7", "5.8")] == [1, 4]
+
+
+def test_clusters_become_free_in_the_order_of_their_era() -> None:
+    assert swap_rules(kernel("3.12")).first(5, 11, 4) == (2, 3, 4, 0, 1)
+    assert swap_rules(kernel("6.1")).first(67, 1, 256)[:5] == (0, 64, 1, 65, 2)
+    assert swap_rules(kernel("6.1")).first(67, 2 * 256, 256)[:3] == (2, 66, 3)
+
+
 def test_windows() -> None:
     assert [window_by_hits(8, 9, hits, 8, 0) for hits in (0, 1, 2, 3, 6, 7)] == [2, 4, 4, 8, 8, 8]
     assert window_by_hits(1, 9, 0, 8, 8) == 4
@@ -124,7 +133,23 @@ def test_a_window_is_bounded(previous: int, offset: int, hits: int, order: int, 
     assert 1 <= window <= max(1 << order, last // 2)
 
 
-def test_invariants_refuse() -> None:
+def test_when_cpus_keep_slots() -> None:
+    assert [caches_active(False, free, 2, 64) for free in (640, 641)] == [False, True]
+    assert [caches_active(True, free, 2, 64) for free in (255, 256)] == [False, True]
+    assert [goal(64, 100, 1), goal(64, 5, 1), goal(99, 999, 1), goal(1, 511, 512)] == [64, 5, 64, 0]
+    assert [half_full(free, 10) for free in (5, 4)] == [False, True]
+    assert [crosses_trunk(16383, following) for following in (16383, 16384)] == [False, True]
+
+
+def test_bounds() -> None:
+    assert bounds_taken(1, 9, 1, 1) == (2, 9)
+    assert bounds_taken(1, 9, 8, 2) == (1, 7)
+    assert bounds_taken(1, 9, 4, 2) == (1, 9)
+    assert bounds_freed(5, 7, 2, 1) == (2, 7)
+    assert bounds_freed(100, 0, 6, 2) == (6, 7)
+
+
+def test_invariants_accept_and_refuse() -> None:
     assert counted(5, (1,), 68)
     assert not counted(5, (1,), 6)
     assert free_when_unused(True, 0, False)
@@ -133,71 +158,25 @@ def test_invariants_refuse() -> None:
     assert totals_agree(10, 4, 10, 6)
     assert not totals_agree(10, 4, 10, 5)
     assert not totals_agree(10, 4, 11, 6)
-    state = swap_of(replace(Device(3, 0), counts=Map({1: Count(2)})))
-    assert judge(state, {(0, 1): 2}) is None
-    assert judge(state, {(0, 1): 1}) == Refusal(
-        "reclaim.swap.uses",
-        "device 0 slot 1: Count(low=2, digits=(), cached=False), 1 references",
-    )
-    stale = swap_of(replace(Device(3, 0), counts=Map({1: Count()})))
-    assert judge(stale, {}) == Refusal(
-        "reclaim.swap.freed",
-        "device 0 slot 1: Count(low=0, digits=(), cached=False), 0 references",
-    )
-
-
-class Swapping(RuleBasedStateMachine):
-    """Pages go out, are shared, come back; devices of two priorities."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.state = swap_of(Device(5, 1), Device(4, 1), Device(6, 0))
-        self.references: dict[tuple[int, int], int] = {}
-
-    def count(self, at: int, slot: int) -> Count:
-        return self.state.devices[at].counts.get(slot, Count())
-
-    @rule()
-    def out(self) -> None:
-        self.state, at, slot = get_slot(self.state)
-        if at >= 0:
-            self.references[at, slot] = 0
-
-    @precondition(lambda self: bool(self.references))
-    @rule(data=st.data(), times=st.integers(1, 70))
-    def share(self, data: st.DataObject, times: int) -> None:
-        at, slot = data.draw(st.sampled_from(sorted(self.references)))
-        for _ in range(times):
-            count = duplicate(self.count(at, slot))
-            if isinstance(count, Err):
-                count = duplicate(continue_count(self.count(at, slot)))
-            assert isinstance(count, Count)
-            self.state = change(self.state, at, slot, count)
-            self.references[at, slot] += 1
-
-    @precondition(lambda self: bool(self.references))
-    @rule(data=st.data(), times=st.integers(1, 70))
-    def unmap(self, data: st.DataObject, times: int) -> None:
-        at, slot = data.draw(st.sampled_from(sorted(self.references)))
-        for _ in range(min(times, self.references[at, slot])):
-            self.state = change(self.state, at, slot, drop(self.count(at, slot)))
-            self.references[at, slot] -= 1
-        self.forget(at, slot)
-
-    @precondition(lambda self: bool(self.references))
-    @rule(data=st.data())
-    def leave_cache(self, data: st.DataObject) -> None:
-        at, slot = data.draw(st.sampled_from(sorted(self.references)))
-        self.state = change(self.state, at, slot, replace(self.count(at, slot), cached=False))
-        self.forget(at, slot)
-
-    def forget(self, at: int, slot: int) -> None:
-        if unused(self.count(at, slot)):
-            del self.references[at, slot]
-
-    @invariant()
-    def keeps(self) -> None:
-        assert judge(self.state, self.references) is None
-
-
-TestSwapping = Swapping.TestCase
+    assert in_one_place(True, False, 0, False)
+    assert in_one_place(False, False, 1, False)
+    assert not in_one_place(False, False, 2, False)
+    assert not in_one_place(True, True, 0, False)
+    assert not in_one_place(False, False, 0, False)
+    assert flag_has_owner(True, False, True)
+    assert not flag_has_owner(True, True, True)
+    assert not flag_has_owner(False, True, False)
+    assert cluster_counted(0, 0, True)
+    assert not cluster_counted(1, 1, True)
+    assert not cluster_counted(2, 1, False)
+    assert cluster_on_one_list(1, True, True, False)
+    assert cluster_on_one_list(0, True, False, True)
+    assert not cluster_on_one_list(1, True, False, False)
+    assert not cluster_on_one_list(2, False, False, False)
+    assert bounded(3, 1, 5)
+    assert not bounded(6, 1, 5)
+    assert run_aligned(24, 3, 8)
+    assert not run_aligned(20, 3, 8)
+    assert not run_aligned(32, 4, 8)
+    assert use_counted(5, 3, 2)
+    assert not use_counted(5, 3, 1)

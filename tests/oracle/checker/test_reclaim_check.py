@@ -49,6 +49,7 @@ def test_a_recording_conforms_to_the_last_step_of_the_clock() -> None:
         "reclaim.seen.clock": 3,
         "reclaim.seen.counted": 9,
         "reclaim.seen.isolated": 1877,
+        "reclaim.seen.kswapd-order": 130,
         "reclaim.seen.list-end": 4460,
         "reclaim.seen.list-order": 4,
         "reclaim.seen.outcomes": 3617,
@@ -93,6 +94,7 @@ FAULTS = [
     ("mm_vmscan_lru_shrink_inactive", more("nr_activate_file", 1), "reclaim.seen.clock"),
     ("mm_vmscan_direct_reclaim_begin", lambda line: "", "reclaim.seen.paired"),
     ("mm_vmscan_direct_reclaim_end", lambda line: "", "reclaim.seen.paired"),
+    ("mm_vmscan_wakeup_kswapd", more("order", 3), "reclaim.seen.kswapd-order"),
     ("evict", lambda line: "", "reclaim.seen.clock"),
     ("wact", lambda line: "", "reclaim.seen.clock"),
     (

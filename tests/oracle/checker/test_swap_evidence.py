@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from linuxmm.oracle.checker.swap import judge_swap, judge_turns, read_swap_totals, read_swaps
+from linuxmm.oracle.checker.swap import judge_swap, judge_turns, judge_use, read_swap_totals, read_swaps
 from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.verdict import Judgement, Verdict
 
 TURNS = Path(__file__).parent / "memcg_evidence" / "swap-turns-6.1.txt.gz"
+USED = TURNS.with_name("swap-used-6.1.txt.gz")
 REAL = Path(__file__).parents[2] / "real"
 SWAPS = "Filename Type Size Used Priority\n/dev/vdb partition 65532 5844 5\n/dev/vdc partition 65532 5888 5\n"
 MEMINFO = "SwapTotal: 131064 kB\nSwapFree: 119332 kB\n"
@@ -62,6 +63,30 @@ def test_devices_of_a_real_kernel_take_turns() -> None:
     assert (judgement.verdict, judgement.divergences) == (Verdict.CONFORMS, [])
     assert batches >= 10
     assert judgement.clauses["reclaim.swap.turn"].checked >= 600
+
+
+MARKS = {"A": 0, "A1": 2933, "A2": 2981, "B": 1441}
+"""Slots that /proc/swaps of the recording shows as used; the rest of it is not shipped."""
+
+
+def used(lines: list[str], marks: dict[str, int]) -> Judgement:
+    judgement = Judgement()
+    judge_use(judgement, lines, marks)
+    return judgement
+
+
+def test_what_a_kernel_shows_as_used_are_the_slots_that_it_took() -> None:
+    """Debian's 6.1.192 under pressure: 69219 slots were taken and 67778 given back, mostly 64 at once."""
+    lines = gzip.decompress(USED.read_bytes()).decode().splitlines()
+    judgement = used(lines, MARKS)
+    assert (judgement.verdict, judgement.clauses["reclaim.swap.taken"].checked) == (Verdict.CONFORMS, 4)
+    assert sum("swaprange" in line and "n=64" in line for line in lines) > 1000
+    lost = [line for at, line in enumerate(lines) if at != 500]
+    assert {each.clause for each in used(lost, MARKS).divergences} == {"reclaim.swap.taken"}
+    wrong = used(lines, MARKS | {"A2": 2980}).divergences
+    assert [(each.observed, each.permitted, each.why) for each in wrong] == [
+        ("2980 slots used", "2981 slots", "mark A2")
+    ]
 
 
 def test_a_device_out_of_turn_is_found() -> None:

@@ -14,6 +14,8 @@ MODULES = (oom, swap)
     [
         "reclaim.oom.monotone",
         "reclaim.oom.spared",
+        "reclaim.swap.bounds",
+        "reclaim.swap.caches",
         "reclaim.swap.uses",
         "reclaim.swap.window",
     ],

@@ -3,6 +3,7 @@
 Linux: mm/swap.c, mm/mlock.c.  Seed 2.4.1, 2.4.3, 2.4.6 (F042, F043, F044, F047).
 """
 
+from linuxmm.model.reclaim.ages import CLEAN, age_of, pressure_of, set_age, set_pressure
 from linuxmm.model.reclaim.counters import (
     PGACTIVATE,
     PGDEACTIVATE,
@@ -61,6 +62,7 @@ from linuxmm.model.reclaim.state import (
     waiting,
 )
 from linuxmm.spec.errors import ImpossibleProfile
+from linuxmm.spec.reclaim.ages import AGE_START, AGES_UP, USED_ONCE, age_when_activated, older
 from linuxmm.spec.reclaim.lists import INACTIVE_FILE, is_file
 from linuxmm.spec.registry import verb
 
@@ -106,6 +108,8 @@ def enter(
         v = flag(v, page, ACTIVE, True)
     if anon and rules.marks_anon:
         v = flag(v, page, REFERENCED, True)
+    if rules.aged:
+        v = begin_age(rules, v, page)
     return lru_cache_add(rules, v, page)
 
 
@@ -142,11 +146,57 @@ def putback(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     return add_head(v, page, lru_of(rules, v, page))
 
 
+def begin_age(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """A new page has the age to start with (0 since 2.4.8); anonymous memory is on no list at first.
+
+    Every allocation adds to the pressure.
+
+    Source    mm/page_alloc.c:__free_pages_ok; 2.4.0 to 2.4.9
+    """
+    v = set_pressure(v, pressure_of(v) + 1)
+    v = set_age(flag(v, page, CLEAN, False), page, 0 if rules.use == USED_ONCE else AGE_START)
+    return flag(v, page, UNEVICTABLE, True) if has(v, page, ANON) else v
+
+
+@verb("F042", source="mm/swap.c:activate_page; 2.4.0 to 2.4.9")
+def activate(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """An inactive page becomes active; one on no list stays where it is."""
+    if has(v, page, ACTIVE) or has(v, page, UNEVICTABLE) or not has(v, page, LRU):
+        return v
+    v = flag(remove(v, page, lru_of(rules, v, page)), page, ACTIVE, True)
+    return trace(count(add_head(v, page, lru_of(rules, v, page)), PGACTIVATE), MmLruActivate(page))
+
+
+@verb("F042", source="mm/swap.c:age_page_up; 2.4.0; mm/vmscan.c:age_page_up; 2.4.9")
+def age_up(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """A use makes a page older; up to 2.4.7 one of age 0 becomes active first."""
+    age = age_of(v, page)
+    if rules.ages_settle and age == 0:
+        v = activate(rules, v, page)
+        age = age_when_activated(age)
+    return set_age(v, page, older(age))
+
+
+@verb("F042", source="mm/filemap.c:__find_page_nolock, check_used_once; 2.4.0 to 2.4.9")
+def use_aged(rules: Rules, v: Lruvec, page: int) -> Lruvec:
+    """A lookup and a read of a page: it gets older, or is marked, or becomes active the second time."""
+    if rules.use == AGES_UP:
+        return age_up(rules, v, page)
+    v = flag(v, page, REFERENCED, True)
+    if rules.use != USED_ONCE or has(v, page, ACTIVE) or has(v, page, UNEVICTABLE):
+        return v
+    if age_of(v, page) > 0:
+        return set_age(activate(rules, v, page), page, age_when_activated(age_of(v, page)))
+    return flag(set_age(v, page, AGE_START), page, REFERENCED, False)
+
+
 @verb("F042", "F046", source="mm/swap.c:mark_page_accessed, folio_mark_accessed")
 def mark_accessed(rules: Rules, v: Lruvec, page: int) -> Lruvec:
     """An access by read, write or a lookup: a mark first, then the active list."""
     if rules.generations and by_generations(v):
         return note_use(v, page)
+    if rules.use:
+        return use_aged(rules, v, page)
     listed = has(v, page, LRU)
     marked = rules.mark(
         has(v, page, ACTIVE),

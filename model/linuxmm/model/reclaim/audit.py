@@ -4,6 +4,7 @@ Linux: the VM_BUG_ONs of mm/vmscan.c and mm/swap.c.  Seed 2.4 (F015, F042, F043,
 """
 
 from linuxmm.model.reclaim.accesses import lru_of
+from linuxmm.model.reclaim.ages import age_of
 from linuxmm.model.reclaim.gen_audit import GENERATION_INVARIANTS, standing
 from linuxmm.model.reclaim.rules import Rules
 from linuxmm.model.reclaim.state import (
@@ -14,6 +15,7 @@ from linuxmm.model.reclaim.state import (
     has,
 )
 from linuxmm.spec.invariant import invariant
+from linuxmm.spec.reclaim.ages import age_in_range
 from linuxmm.spec.reclaim.lists import NR_LISTS
 from linuxmm.spec.reclaim.lists import UNEVICTABLE as UNEVICTABLE_LIST
 from linuxmm.spec.step import Refusal
@@ -98,12 +100,18 @@ def shadows_apart(rules: Rules, v: Lruvec) -> bool:
     return len(slots) == len(set(slots)) and not set(slots) & set(v.shadows)
 
 
+def ages_sound(rules: Rules, v: Lruvec) -> bool:
+    """Every page has an age in range (2.4.0 to 2.4.9)."""
+    return not rules.aged or all(age_in_range(age_of(v, page)) for page in v.pages)
+
+
 INVARIANTS = (
     ("reclaim.lists.one-place", one_place),
     ("reclaim.lists.own-list", own_list),
     ("reclaim.lists.sizes", sizes_agree),
     ("reclaim.lists.unevictable", unevictable_apart),
     ("reclaim.shadows.apart", shadows_apart),
+    ("reclaim.aged.range", ages_sound),
     *GENERATION_INVARIANTS,
 )
 

@@ -1,17 +1,20 @@
 """The rules of reclaim of a kernel, composed from the registered behaviours.
 
-Linux: mm/vmscan.c, mm/swap.c, mm/workingset.c.  Seed 2.4 (F042 to F046).  2.4.14 to 2.4.37, and 2.6 on.
+Linux: mm/vmscan.c, mm/swap.c, mm/workingset.c.  Seed 2.4 (F042 to F046).  2.4.0 to 2.4.9, 2.4.14 to
+2.4.37, and 2.6 on.
 """
 
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from linuxmm.model.reclaim import reclaimers, shrink_2_4, writing
+from linuxmm.model.reclaim import ages as aged_lists
+from linuxmm.model.reclaim import reclaimers, shrink_2_4, shrink_2_4_0, writing
 from linuxmm.model.reclaim.rules import Rules
 from linuxmm.spec.errors import ImpossibleProfile, Unmodelled
 from linuxmm.spec.kernel import Kernel, Version, behaviours
 from linuxmm.spec.reclaim import (
+    ages,
     amounts,
     daemon,
     generation_eras,
@@ -27,6 +30,9 @@ from linuxmm.spec.reclaim import (
 )
 
 OLDEST = Version(2, 4, 14)
+LAST_AGED = Version(2, 4, 9)
+AGES_ASKED = Version(2, 4, 7)
+"""The last release in which a page's age decides whether it becomes inactive."""
 NEWEST_2_4 = Version(2, 4, 37)
 REFILLS_AGAIN = Version(2, 4, 23)
 TWO_LISTS_OF_ZONES = Version(2, 6, 0)
@@ -41,15 +47,20 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10, genera
     batches     whether pages wait on a CPU's batch before they get on a list
     node_shift  NODES_SHIFT of the configuration
     generations CONFIG_LRU_GEN: lists by generation may be switched on (`gen_switch.switch`)
-    Errors    Unmodelled before 2.4.14, where pages have ages or lists of zones, and for 2.5;
+    Errors    Unmodelled for 2.4.10 to 2.4.13 and for 2.5;
               ImpossibleProfile for generations before 6.1
     """
     version = kernel.version
-    if version < OLDEST or NEWEST_2_4 < version < TWO_LISTS_OF_ZONES:
-        raise Unmodelled(f"reclaim of kernel {version}: described are 2.4.14 to 2.4.37, and 2.6 on")
+    if LAST_AGED < version < OLDEST or NEWEST_2_4 < version < TWO_LISTS_OF_ZONES:
+        raise Unmodelled(
+            f"reclaim of kernel {version}: described are 2.4.0 to 2.4.9, 2.4.14 to 2.4.37, and 2.6 on"
+        )
     if generations and version.branch < GENERATIONS:
         raise ImpossibleProfile(f"kernel {version}: lists by generation were merged in 6.1")
     old = version <= NEWEST_2_4
+    aged = version <= LAST_AGED
+    settle = version <= AGES_ASKED
+    unused_start = references.anon_starts_inactive if aged else references.anon_starts_active
 
     def rule(name: str, unused: Callable[..., Any]) -> Any:
         own = [b for b in behaviours() if b.rule == f"reclaim.{name}"]
@@ -62,8 +73,8 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10, genera
         split=split,
         nodes=branch >= Version(4, 8),
         batch=rule("batch", lists.batch_of_14)() if batches and not old else 0,
-        list_of=lists.list_of if split else lists.list_of_two,
-        starts_active=rule("starts-active", references.anon_starts_active),
+        list_of=aged_lists.list_of_three if aged else lists.list_of if split else lists.list_of_two,
+        starts_active=file_starts_active if settle else rule("starts-active", unused_start),
         mark=rule("mark-accessed", references.mark_two_lists),
         check=rule("check-references", references.check_referenced_in_use),
         keeps_active=rule("keeps-active", references.keeps_none),
@@ -98,14 +109,21 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10, genera
         quota=rule("shrinker-quota", shrinker.quota_unlimited),
         goes_on=rule("shrinker-goes-on", shrinker.goes_on_in_batches),
         deferred=rule("shrinker-deferred", shrinker.deferred_rest),
-        direct=shrink_2_4.direct_reclaim if old else reclaimers.direct_reclaim,
-        daemon=shrink_2_4.kswapd if old else reclaimers.kswapd,
-        marks_anon=old,
+        direct=(shrink_2_4_0 if aged else shrink_2_4 if old else reclaimers).direct_reclaim,
+        daemon=(shrink_2_4_0 if aged else shrink_2_4 if old else reclaimers).kswapd,
+        marks_anon=old and not aged,
         free_pages=shrink_2_4.free_by_passes if branch >= REFILLS_AGAIN else shrink_2_4.free_by_priority,
         refill_amount=rule("refill-amount", scan_2_4.refill_by_ratio),
         cache_scan=rule("cache-scan", scan_2_4.scan_by_ratio),
         mapped_room=rule("mapped-room", scan_2_4.room_by_ratio),
         refills_again=branch >= REFILLS_AGAIN,
+        aged=aged,
+        use=rule("aged.uses", no_ages)(),
+        ages_settle=aged and settle,
+        settles=rule("aged.settles", ages.settles_at_once),
+        free_short=rule("aged.free-short", ages.free_short_of_high),
+        inactive_short=rule("aged.inactive-short", ages.inactive_short_anywhere),
+        moves_down=shrink_2_4_0.move_down if aged and settle else shrink_2_4_0.move_down_in_parts,
         generations=generations,
         plan=rule("gen-plan", generation_rules.plan_then_scan),
         stops=rule("gen-stops", generation_rules.stops_when_safe),
@@ -126,6 +144,16 @@ def rules_for(kernel: Kernel, batches: bool = True, node_shift: int = 10, genera
 def cost_of_nothing(io: int, rotated: int) -> int:
     """Before 5.8 nothing is noted of cost."""
     return 0
+
+
+def file_starts_active(anon: bool) -> bool:
+    """Up to 2.4.7 a page of a file starts active, and anonymous memory on no list."""
+    return not anon
+
+
+def no_ages() -> int:
+    """From 2.4.14 on pages have no ages."""
+    return ages.NO_AGES
 
 
 def never_too_many(inactive: int, isolated: int, may_do_io: bool) -> bool:

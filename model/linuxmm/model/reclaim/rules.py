@@ -158,6 +158,11 @@ class Rules(NamedTuple):
     marks_anon                           anonymous memory starts inactive, and marked (2.4)
     free_pages, refill_amount, cache_scan, mapped_room   32 pages of 2.4, and how far its passes go
     refills_again                        a pass of 2.4 goes on after it walked address spaces (2.4.23)
+    aged                                 pages have ages, and clean ones lists of their own (2.4.0 to 2.4.9)
+    use                                  what a use does to a page: NO_AGES to USED_ONCE
+    ages_settle                          a page's age is asked (to 2.4.7)
+    settles, free_short, inactive_short  what `linuxmm.spec.reclaim.ages` says
+    moves_down                           one call for more clean pages
     generations                          lists by generation are built in (6.1); the lruvec says if in use
     plan, stops, first_priority, pass_swappiness, daemon_ages, old_enough   passes over them
     hot_forgets, dirty_sorted, counts_every_return, files_without_io, marks_itself, many_neighbours,
@@ -211,6 +216,13 @@ class Rules(NamedTuple):
     cache_scan: Callable[[int, int, int], int]
     mapped_room: Callable[[int, int, int], int]
     refills_again: bool
+    aged: bool
+    use: int
+    ages_settle: bool
+    settles: Callable[[int], bool]
+    free_short: Callable[[int, int, int, int, int], int]
+    inactive_short: Callable[[int, int, int, int, int, bool], int]
+    moves_down: Callable[["Rules", Lruvec, bool], tuple[Lruvec, int]]
     generations: bool
     plan: Callable[[bool, bool, int, int, bool], Plan]
     stops: Callable[[Done], tuple[bool, int]]

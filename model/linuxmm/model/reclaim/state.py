@@ -106,6 +106,7 @@ class Lruvec:
     many_dirty  PGDAT_DIRTY: the tail of the list is dirty pages
     failures  kswapd_failures
     spaces    first page of each address space, ascending (until 2.4)
+    mms       of each: pages left to look at, and where (until 2.4.9); pressure: memory_pressure
     walk      where the walk through them goes on: (space, page), the page behind the last when it is through
     gens      lists by generation, and what is counted of them
     shrinkers caches outside the lists
@@ -134,6 +135,8 @@ class Lruvec:
     failures: int = 0
     spaces: tuple[int, ...] = (0,)
     walk: tuple[int, int] = (0, 0)
+    mms: tuple[tuple[int, int], ...] = ()
+    pressure: int = 0
     gens: Generations = field(default_factory=lambda: no_generations(1))
     rmap: ReverseMap = field(default_factory=Mappings)
     backing: Backing = field(default_factory=Store)

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from linuxmm.model.reclaim.outside import Backing, ReverseMap, Store
 from linuxmm.model.reclaim.state import Lruvec, ZoneMarks, empty
 
-ERAS = ("2.4.17", "2.4.32", "2.6.11", "2.6.20", "2.6.24", "2.6.28", "2.6.31", "2.6.34", "2.6.39", "3.5",
+ERAS = ("2.4.0", "2.4.5", "2.4.9", "2.4.17", "2.4.32", "2.6.11", "2.6.20", "2.6.24", "2.6.28", "2.6.31",
+        "2.6.34", "2.6.39", "3.5",
         "3.10", "3.16", "4.4", "4.7", "4.9", "4.12", "4.20", "5.4", "5.8", "5.9", "5.15", "6.1",
         "6.12")  # fmt: skip
 """A release of each generation of the rules."""

@@ -1,4 +1,4 @@
-"""Theorems about swap: counts of slots are their references, windows of readahead are bounded."""
+"""Theorems about swap: counts of slots are their references, free ones are where searches look."""
 
 from typing import Annotated, Final
 
@@ -13,6 +13,7 @@ from linuxmm.spec.reclaim.swap import (
     uses,
     window_by_hits,
 )
+from linuxmm.spec.reclaim.swap_slots import bounded, bounds_freed, bounds_taken, caches_active, goal
 from linuxmm.spec.step import Err
 
 Low = Annotated[int, Integer(least=0, below=SWAP_MAP_MAX + 1)]
@@ -100,3 +101,70 @@ def window_bounded(
     most = 1 << order
     window = window_by_hits(previous, offset, hits, most, last)
     return (window >= 1) & (window <= max(most, last // 2))
+
+
+TAKEN, FREED = range(2)
+
+
+@theorem(
+    "reclaim.swap.bounds",
+    "A free slot of a device stays between the lowest and the highest that searches go by, whatever run of "
+    "other slots is taken, or freed with it or without it.",
+    proves=(bounds_taken, bounds_freed, bounded),
+    clauses=("reclaim.swap.bounds",),
+    features=_FEATURES,
+    method="inductive",
+    bounds="devices and runs of any size; the last free slot of a device that gets full is apart",
+    witness={"step": TAKEN, "slot": 5, "low": 1, "high": 9, "first": 1, "slots": 2},
+    mutants=(
+        Mutant(bounds_taken, "skips one more", "low += slots", "low += slots + 1"),
+        Mutant(bounds_taken, "lowers too far", "high -= slots", "high -= slots + 1"),
+        Mutant(bounds_freed, "ends too early", "first + slots - 1", "first"),
+    ),
+)
+def free_slots_found(
+    step: Annotated[int, each((TAKEN, FREED))],
+    slot: Number,
+    low: Number,
+    high: Number,
+    first: Number,
+    slots: Number,
+) -> bool:
+    assume(slots >= 1)
+    inside = (first <= slot) & (slot < first + slots)
+    if step == TAKEN:
+        assume(bounded(slot, low, high) & ((slot < first) | (slot >= first + slots)))
+        assume(bounded(first, low, high) & bounded(first + slots - 1, low, high))
+        lowest, highest = bounds_taken(low, high, first, slots)
+        kept: bool = bounded(slot, lowest, highest)
+        return kept
+    assume(bounded(slot, low, high) | inside)
+    lowest, highest = bounds_freed(low, high, first, slots)
+    found: bool = bounded(slot, lowest, highest)
+    return found
+
+
+@theorem(
+    "reclaim.swap.caches",
+    "CPUs begin to keep slots only with more than two batches a CPU to spare, so that they do not stop at "
+    "once; a batch is never more than what is free, nor more than 64.",
+    proves=(caches_active, goal),
+    features=_FEATURES,
+    bounds="any number of CPUs and slots, batches of 64",
+    witness={"free": 700, "cpus": 2, "wanted": 64, "size": 1},
+    mutants=(
+        Mutant(caches_active, "begins early", "cpus * 5 * batch", "cpus * batch"),
+        Mutant(goal, "asks for more", "free // size", "free"),
+        Mutant(goal, "has no limit", "min(wanted, SLOTS_CACHED,", "min(wanted,"),
+    ),
+)
+def caches_bounded(
+    free: Number,
+    cpus: Annotated[int, each((1, 2, 8))],
+    wanted: Number,
+    size: Annotated[int, each((1, 4, 512))],
+) -> bool:
+    assume(caches_active(False, free, cpus, 64))
+    runs = goal(wanted, free, size)
+    good: bool = caches_active(True, free, cpus, 64) & (runs * size <= free) & (runs <= 64)
+    return good

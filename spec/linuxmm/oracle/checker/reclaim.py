@@ -4,6 +4,7 @@ Linux: include/trace/events/vmscan.h; mm/vmscan.c, mm/workingset.c.  Seed 2.4 (F
 """
 
 import re
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -91,6 +92,16 @@ SHADOW: Final = clause(
 ).id
 
 
+ASKED: Final = clause(
+    "reclaim.seen.kswapd-order",
+    "The daemon of a node wakes with an order no smaller than any that was asked of it since it woke last.",
+    features=("F042",),
+    seed="2.4.1",
+    since="4.8",
+    source="mm/vmscan.c:wakeup_kswapd, kswapd",
+).id
+
+
 class Counters(NamedTuple):
     """What an exact state says: counters of vmstat, the clock of the lists, refaults that activated."""
 
@@ -107,7 +118,6 @@ class _Window:
     reclaimed: int = 0
     refilled: int = 0
     steps: int = 0
-    times: set[int] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -117,7 +127,7 @@ class ReclaimCheck:
     states   mark -> counters, where they were taken
     layout   of shadow entries; None where it is not known
     clocked  the probes that the clock needs were placed
-    alone    one CPU: nothing else changes what a shrinker deferred meanwhile
+    alone    one CPU: nothing else changes what a shrinker deferred meanwhile, nor asks while the daemon wakes
     generations  the lists are, or may be, those by generations: not every pass of theirs is told, and one may
                  look twice at what it took
     """
@@ -131,6 +141,7 @@ class ReclaimCheck:
     generations: bool = False
     _taken: dict[int, tuple[int, bool]] = field(default_factory=dict)
     _direct: set[int] = field(default_factory=set)
+    _asked: dict[int, int] = field(default_factory=dict)
     _shrinking: dict[int, list[tuple[str, Quota, int, int]]] = field(default_factory=dict)
     _from: str = ""
     _window: _Window = field(default_factory=_Window)
@@ -205,6 +216,20 @@ class ReclaimCheck:
             self._require(PAIRED, pid in self._direct, "direct reclaim that began")
         self._direct.discard(pid)
 
+    # ---- the daemon --------------------------------------------------------------------------------------
+
+    def wakeup_kswapd(self, pid: int, rest: str) -> None:
+        """mm_vmscan_wakeup_kswapd."""
+        kv = _numbers(rest)
+        self._asked[kv["nid"]] = max(self._asked.get(kv["nid"], 0), kv["order"])
+
+    def kswapd_wake(self, pid: int, rest: str) -> None:
+        """mm_vmscan_kswapd_wake."""
+        kv = _numbers(rest)
+        asked = self._asked.pop(kv["nid"], None)
+        if asked is not None and self.alone:
+            self._require(ASKED, kv["order"] >= asked, f"order {asked} at least, as was asked")
+
     # ---- shrinkers ---------------------------------------------------------------------------------------
 
     def shrink_slab_start(self, pid: int, rest: str) -> None:
@@ -249,7 +274,7 @@ class ReclaimCheck:
         if clock is not None:
             times = self.kernel.behaviour("reclaim.eviction-time").function(clock, 1)
             assert isinstance(times, tuple)
-            self._window.times.add(times[0])
+            insort(self._times, times[0])
             self._age(times[1] - clock)
 
     def activate(self, pid: int, rest: str) -> None:
@@ -265,15 +290,14 @@ class ReclaimCheck:
         time = unpack(self.layout, int(word[1], 16)).time
         if first is None or time < first:
             return  # evicted before the first mark
-        known = self._times | self._window.times
-        late = self._refaults
         # refaults that activated a page made the clock run ahead of what is known, each by one at most
-        holds = any(time - ahead in known for ahead in range(late + 1))
+        at = bisect_right(self._times, time) - 1
+        holds = at >= 0 and self._times[at] >= time - self._refaults
         self._require(SHADOW, holds, "the clock at an eviction since the first mark")
         self._refaults += 1
 
     _first: str = ""
-    _times: set[int] = field(default_factory=set)
+    _times: list[int] = field(default_factory=list)
     _refaults: int = 0
 
     def _ages(self) -> bool:
@@ -299,7 +323,6 @@ class ReclaimCheck:
         if words[2] == "begin":
             if self._from:
                 self._compare(self._from, words[1])
-            self._times |= self._window.times
             self._window, self._from = _Window(), words[1]
             self._first = self._first or words[1]
             now = self.states[words[1]]
@@ -341,6 +364,8 @@ _HANDLERS: Final = {
     "mm_vmscan_lru_shrink_active": ReclaimCheck.shrink_active,
     "mm_vmscan_direct_reclaim_begin": ReclaimCheck.direct_begin,
     "mm_vmscan_direct_reclaim_end": ReclaimCheck.direct_end,
+    "mm_vmscan_wakeup_kswapd": ReclaimCheck.wakeup_kswapd,
+    "mm_vmscan_kswapd_wake": ReclaimCheck.kswapd_wake,
     "mm_shrink_slab_start": ReclaimCheck.shrink_slab_start,
     "mm_shrink_slab_end": ReclaimCheck.shrink_slab_end,
     "evict": ReclaimCheck.evict,

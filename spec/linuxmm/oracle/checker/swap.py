@@ -4,11 +4,11 @@ Linux: mm/swapfile.c:swap_show, get_swap_pages, fs/proc/meminfo.c.  Seed 2.4 (F0
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from linuxmm.spec.errors import BadEvidence
-from linuxmm.spec.reclaim.swap import TURN, totals_agree
+from linuxmm.spec.reclaim.swap import TAKEN, TURN, totals_agree
 from linuxmm.spec.verdict import Divergence, Judgement
 
 _TOTAL: Final = "reclaim.swap.total"
@@ -61,6 +61,33 @@ _TYPE_SHIFT: Final = 58
 """Where a swap entry of a 64-bit kernel holds the device's number."""
 _BATCH: Final = re.compile(r": getswap: .* n=(-?\d+)")
 _SLOT: Final = re.compile(r": getswapf: .* entry=0x([0-9a-f]+)")
+
+
+_BACK: Final = re.compile(r": swaprange: .* n=(\d+)")
+_MARK: Final = re.compile(r": tracing_mark_write: SYNC (\w+) begin")
+
+
+def judge_use(judgement: Judgement, lines: Iterable[str], used: Mapping[str, int]) -> None:
+    """Whether devices say at each mark that used is what was taken, less what CPUs gave back.
+
+    lines     ftrace text with probes of get_swap_pages (returned) and swapcache_free_entries
+    used      mark -> slots that /proc/swaps shows as used; at the first mark of the lines, that many are
+    Requires  nothing was lost, and no large page goes to swap whole
+    """
+    taken, base = 0, -1
+    for number, line in enumerate(lines, 1):
+        batch, back, mark = _BATCH.search(line), _BACK.search(line), _MARK.search(line)
+        if batch:
+            taken += int(batch[1])
+        elif back:
+            taken -= int(back[1])
+        elif mark and mark[1] in used:
+            base = used[mark[1]] - taken if base < 0 else base
+            judgement.events += 1
+            judgement.checked(TAKEN.id)
+            if used[mark[1]] != base + taken:
+                found = (f"{used[mark[1]]} slots used", f"{base + taken} slots", f"mark {mark[1]}")
+                judgement.broken(Divergence(TAKEN.id, judgement.events - 1, number, *found))
 
 
 def judge_turns(judgement: Judgement, lines: Iterable[str], devices: int) -> int:

@@ -150,6 +150,14 @@ def totals_agree(total: int, free: int, sizes: int, used: int) -> bool:
     return total == sizes and total - free == used and 0 <= used <= sizes
 
 
+TAKEN: Final = clause(
+    "reclaim.swap.taken",
+    "The slots that devices show as used are those that were taken, less those that CPUs gave back.",
+    features=_FEATURES,
+    source="mm/swapfile.c:swap_range_alloc, swap_range_free, swap_show; mm/swap_slots.c",
+    seed="2.4",
+    since="4.11",
+)
 TURN: Final = clause(
     "reclaim.swap.turn",
     "Devices of one priority give slots in turn, a batch at a time, and each batch is of one device.",
