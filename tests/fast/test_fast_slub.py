@@ -24,6 +24,7 @@ from linuxmm.fast.slub_pack import pack, unpack_cache, unpack_heap
 from linuxmm.model.objects import slub
 from linuxmm.model.objects.caches import Kmalloc, kfree, kmalloc
 from linuxmm.model.objects.pages import NOTHING, Heap
+from linuxmm.model.objects.slub_rules import rules_for
 from linuxmm.model.objects.slub_state import Cache
 from linuxmm.spec.errors import BadEvidence, ImpossibleProfile
 from linuxmm.spec.kernel import kernel
@@ -48,7 +49,7 @@ class _Pure:
     """The same operations on the model."""
 
     def __init__(self, version: str, caches: list[Cache], pages: Heap) -> None:
-        self.rules = slub.rules_for(kernel(version))
+        self.rules = rules_for(kernel(version))
         self.caches, self.pages = list(caches), pages
         self.slots: dict[int, tuple[int, int]] = {}
         self.failed = 0
