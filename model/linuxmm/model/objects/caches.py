@@ -10,6 +10,7 @@ from immutables import Map
 
 from linuxmm.model.objects import slub, slub_shrink
 from linuxmm.model.objects.pages import NOTHING, PageSource
+from linuxmm.model.objects.slub import free_list
 from linuxmm.model.objects.slub_batch import Batch, batch_number, batch_slab
 from linuxmm.model.objects.slub_rules import Rules, rules_for
 from linuxmm.model.objects.slub_state import Cache
@@ -214,8 +215,7 @@ def release(rules: Rules, heap: Kmalloc[P], cpu: int, address: int) -> Kmalloc[P
     """
     pfn = address >> PAGE_SHIFT
     if pfn in heap.large and address % PAGE_SIZE == 0:
-        pages = heap.pages.give(pfn, heap.large[pfn])
-        return replace(heap, pages=pages, large=heap.large.delete(pfn))
+        return release_pages(heap, pfn)
     which = _class_of(heap, address)
     cache, pages = slub.free(rules, heap.classes[which], heap.pages, cpu, address)
     return replace(heap, pages=pages, classes=heap.classes.set(which, cache))
@@ -227,27 +227,63 @@ def kfree(heap: Kmalloc[P], address: int, cpu: int = 0) -> Kmalloc[P]:
     return heap if address in (0, ZERO_SIZE_PTR) else release(rules_for(heap.kernel), heap, cpu, address)
 
 
+# ---- many objects at once, another size ------------------------------------------------------------------
+
+
+def is_large(heap: Kmalloc[P], pfn: int) -> bool:
+    """Whether a page begins what was handed out whole."""
+    return pfn in heap.large
+
+
+def release_pages(heap: Kmalloc[P], pfn: int) -> Kmalloc[P]:
+    """Take back what was handed out whole."""
+    pages = heap.pages.give(pfn, heap.large[pfn])
+    return replace(heap, pages=pages, large=heap.large.delete(pfn))
+
+
+def cache_of(heap: Kmalloc[P], pfn: int) -> Cache:
+    """The cache whose slab begins at a page."""
+    return heap.classes[_class_of(heap, pfn << PAGE_SHIFT)]
+
+
+def pages_in(heap: Kmalloc[P]) -> P:
+    """Where slabs come from."""
+    return heap.pages
+
+
+def with_cache(heap: Kmalloc[P], cache: Cache, pages: P) -> Kmalloc[P]:
+    """The heap with a cache and its pages changed."""
+    return replace(heap, pages=pages, classes=heap.classes.set(cache.size, cache))
+
+
+def free_mixed(rules: Rules, heap: Kmalloc[P], cpu: int, batch: Batch, size: int) -> Kmalloc[P]:
+    """Take back the first `size` objects of an array, of any cache: from the last, those of a slab together.
+
+    Requires  each is held
+    """
+    while size > 0:
+        pfn = batch_slab(batch, size - 1)
+        if pfn == NOTHING:
+            size -= 1
+        elif is_large(heap, pfn):
+            heap = release_pages(heap, pfn)
+            size -= 1
+        else:
+            tail = batch_number(batch, size - 1)
+            cache, batch, size, head, count = rules.detach(cache_of(heap, pfn), batch, size)
+            cache, pages = free_list(rules, cache, pages_in(heap), cpu, pfn, head, tail, count)
+            heap = with_cache(heap, cache, pages)
+    return heap
+
+
 @verb("F033", source="mm/slub.c:kmem_cache_free_bulk without a cache (kfree_bulk); 4.6 to 6.12")
 def kfree_bulk(heap: Kmalloc[P], addresses: tuple[int, ...], cpu: int = 0) -> Kmalloc[P]:
-    """Take objects of any class back, from the last, those of one slab together.
+    """Take objects of any class back.
 
     Requires  somebody holds each of them
     """
-    rules = rules_for(heap.kernel)
     batch = Batch(tuple(_place(heap, address) for address in addresses))
-    size = len(addresses)
-    while size:
-        pfn, tail = batch_slab(batch, size - 1), batch_number(batch, size - 1)
-        if pfn == NOTHING:
-            size -= 1
-        elif pfn in heap.large:
-            heap, size = release(rules, heap, cpu, pfn << PAGE_SHIFT), size - 1
-        else:
-            cache = heap.classes[_class_of(heap, pfn << PAGE_SHIFT)]
-            cache, batch, size, head, count = rules.detach(cache, batch, size)
-            cache, pages = slub.free_list(rules, cache, heap.pages, cpu, pfn, head, tail, count)
-            heap = replace(heap, pages=pages, classes=heap.classes.set(cache.size, cache))
-    return heap
+    return free_mixed(rules_for(heap.kernel), heap, cpu, batch, len(addresses))
 
 
 def _place(heap: Kmalloc[P], address: int) -> tuple[int, int]:
