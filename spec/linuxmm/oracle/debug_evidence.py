@@ -1,6 +1,6 @@
-"""Judge what a capture shows of the tools that find misuse: reports of slub_debug and KASAN, kmemleak's list.
+"""Judge what a capture shows of the tools that find misuse: reports of SLUB, SLAB and KASAN, kmemleak's list.
 
-Linux: mm/slub.c, mm/kasan, mm/kmemleak.c.  Seed 2.13.2, 2.13.4, 2.13.5 (F077, F080, F081).
+Linux: mm/slub.c, mm/slab.c, mm/kasan, mm/kmemleak.c.  Seed 2.13.2, 2.13.4, 2.13.5 (F077, F080, F081).
 """
 
 from collections.abc import Iterator
@@ -9,13 +9,15 @@ from typing import Final
 
 from linuxmm.oracle.checker.kasan import judge_kasan
 from linuxmm.oracle.checker.kmemleak import judge_kmemleak, read_list
+from linuxmm.oracle.checker.slab_reports import SIGNS as SLAB_SIGNS
+from linuxmm.oracle.checker.slab_reports import judge_slab_reports
 from linuxmm.oracle.checker.slub_reports import judge_slub
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.trace_lines import text_of
 from linuxmm.spec.kernel import parse_version
 from linuxmm.spec.verdict import Judgement
 
-_SIGNS: Final = ("BUG: KASAN:", "First byte 0x")
+_SIGNS: Final = ("BUG: KASAN:", "First byte 0x", *SLAB_SIGNS)
 
 
 def leaks_file(capture: Capture) -> Path:
@@ -45,6 +47,7 @@ def judge_debug(judgement: Judgement, capture: Capture, version: str) -> None:
     logs = tuple(logs_of(capture))
     for lines in logs:
         judge_slub(judgement, lines)
+        judge_slab_reports(judgement, lines)
         judge_kasan(judgement, lines, parse_version(version))
     leaks = leaks_file(capture)
     if leaks.is_file():

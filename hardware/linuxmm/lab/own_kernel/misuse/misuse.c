@@ -8,6 +8,9 @@
 
 #define OBJECTS 8
 #define SIZE 64
+#ifndef SLAB_NO_MERGE /* before 6.5; caches with debugging are not merged either */
+#define SLAB_NO_MERGE 0
+#endif
 
 static struct kmem_cache *cache;
 static struct dentry *file;
