@@ -41,10 +41,11 @@ def judge_slab_cache(
     tunables: tuple[int, ...],
     cpus: int,
 ) -> None:
-    """Compare (bytes of an object, objects and pages of a slab) and (limit, batchcount, shared) with formulas.
+    """Compare (bytes, objects and pages of a slab) and (limit, batchcount, shared) with the formulas.
 
     A cache may have asked for a layout of its own (a constructor, reclaimable pages, red words: the file does
-    not tell): what any such cache may have is permitted; of kernels whose layouts are not described nothing is judged.
+    not tell): what any such cache may have is permitted.  Of kernels whose layouts are not described
+    nothing is judged.
     """
     size, objects, pages = slab
     try:
