@@ -150,5 +150,6 @@ def test_before_3_5_nobody_empties_a_range() -> None:
 
 @pytest.mark.parametrize("version", ["3.18", "6.1.192", "6.7", "6.12.117"])
 def test_compaction_and_evacuation_migrate_by_one_function(version: str) -> None:
-    away, rules = away_of(small_kernel(version)), rules_for(small_kernel(version))
-    assert (away.migrate, away.passes) == (rules.migrate, rules.passes)
+    away: tuple[object, ...] = away_of(small_kernel(version))
+    rules = rules_for(small_kernel(version))
+    assert away[:2] == (rules.migrate, rules.passes)
