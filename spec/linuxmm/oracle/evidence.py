@@ -53,7 +53,14 @@ SLABS: Final = (
 CHECKED_SLABS: Final = ("objects-slab-debug-6.1",)
 """Captures whose /proc/slabinfo is SLAB's, and whose reports the model repeats: test_slab_reports.py."""
 
-LARGE: Final = ("vm-space-6.1", "vm-space-6.12", "pmem-dax-6.12", "dedup-ksm-6.12")
+LARGE: Final = (
+    "vm-space-6.1",
+    "vm-space-6.12",
+    "pmem-dax-6.12",
+    "dedup-ksm-6.12",
+    "large-vmalloc-6.1",
+    "large-vmalloc-6.12",
+)
 """Captures under tests/real/areas whose vmalloc areas are judged: test_large_check.py."""
 
 REPORTS: Final = ("debug-slub-6.1", "objects-slub-debug-6.12")
