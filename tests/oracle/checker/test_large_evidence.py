@@ -179,7 +179,7 @@ def test_check_holds_the_second_state_against_the_events(name: str, tmp_path: Pa
     kept = [line for number, line in enumerate(lines) if number not in (asked, answer)]
     file.write_bytes(gzip.compress("\n".join([*kept, ""]).encode()))
     planted = check(copy, only="large").judgement.divergences
-    assert {each.clause for each in planted} == {"large.vmalloc.accounted"}
+    assert "large.vmalloc.accounted" in {each.clause for each in planted}
 
 
 def test_chunks_of_every_shipped_capture_stand_at_the_highest_base() -> None:
