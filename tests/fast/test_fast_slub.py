@@ -18,12 +18,15 @@ from linuxmm.fast.slub import (
     FastSlub,
     fields,
     kmalloc_sizes,
+    many,
     operations,
 )
 from linuxmm.fast.slub_pack import pack, unpack_cache, unpack_heap
-from linuxmm.model.objects import slub
-from linuxmm.model.objects.caches import Kmalloc, kfree, kmalloc
+from linuxmm.fast.slub_rare import BULK_ALLOC, BULK_FREE, DESTROY, KREALLOC, KREALLOC_ZERO, KSIZE, SHRINK
+from linuxmm.model.objects import slub, slub_bulk, slub_shrink
+from linuxmm.model.objects.caches import Kmalloc, kfree, kfree_bulk, kmalloc, ksize, resize
 from linuxmm.model.objects.pages import NOTHING, Heap
+from linuxmm.model.objects.slub_rules import rules_for
 from linuxmm.model.objects.slub_state import Cache
 from linuxmm.spec.errors import BadEvidence, ImpossibleProfile
 from linuxmm.spec.kernel import kernel
@@ -48,7 +51,8 @@ class _Pure:
     """The same operations on the model."""
 
     def __init__(self, version: str, caches: list[Cache], pages: Heap) -> None:
-        self.rules = slub.rules_for(kernel(version))
+        self.kernel = kernel(version)
+        self.rules = rules_for(self.kernel)
         self.caches, self.pages = list(caches), pages
         self.slots: dict[int, tuple[int, int]] = {}
         self.failed = 0
@@ -66,6 +70,8 @@ class _Pure:
                     self.failed += 1
                 else:
                     self.slots[slot] = which, address
+            elif code in (BULK_ALLOC, BULK_FREE, SHRINK, DESTROY):
+                self.rare(code, cpu, which, slot)
             elif code == FLUSH:
                 self.caches[which], self.pages = slub.flush(self.caches[which], self.pages, cpu)
             elif slot in self.slots:
@@ -73,6 +79,28 @@ class _Pure:
                 self.caches[which], self.pages = slub.free(
                     self.rules, self.caches[which], self.pages, cpu, address
                 )
+
+    def rare(self, code: int, cpu: int, what: int, slot: int) -> None:
+        if code == BULK_FREE:
+            held = [self.slots.pop(at) for at in range(slot, slot + what) if at in self.slots]
+            classes = Map({cache.size: cache for cache in self.caches})
+            heap = Kmalloc(self.kernel, self.pages, classes, Map(), NODES)
+            heap = kfree_bulk(heap, tuple(address for _, address in held), cpu)
+            self.caches, self.pages = [heap.classes[size] for size in SIZES], heap.pages
+            return
+        which, count = (what & 0xFFF, what >> 12) if code == BULK_ALLOC else (what, 0)
+        cache = self.caches[which]
+        if code == BULK_ALLOC:
+            cache, self.pages, found = slub_bulk.alloc_bulk(self.rules, cache, self.pages, cpu, count)
+            self.failed += len(found) < count
+            for at in range(count):
+                self.slots.pop(slot + at, None)
+            self.slots |= {slot + at: (which, address) for at, address in enumerate(found)}
+        elif code == SHRINK:
+            cache, self.pages = slub_shrink.shrink(self.rules, cache, self.pages)
+        else:
+            cache, self.pages, _ = slub_shrink.destroy(cache, self.pages)
+        self.caches[which] = cache
 
     @property
     def addresses(self) -> list[int]:
@@ -88,6 +116,16 @@ def stream(seed: int, count: int) -> Int64s:
         cpu, which = int(rng.integers(3)), int(rng.integers(len(SIZES)))
         if rng.random() < 0.02:
             rows.append((FLUSH, cpu, which, 0, 0))
+            continue
+        if rng.random() < 0.03:
+            rows.append((int(rng.choice([SHRINK, SHRINK, DESTROY])), cpu, which, 0, 0))
+            continue
+        if rng.random() < 0.06:
+            many_of, first = int(rng.integers(1, 9)), int(rng.integers(SLOTS - 8))
+            growing = number // 60 % 2 == 0 and not held[first : first + many_of].any()
+            what = many(which, many_of) if growing else many_of
+            rows.append((BULK_ALLOC if growing else BULK_FREE, cpu, what, first, 0))
+            held[first : first + many_of] = growing
             continue
         growing = number // 60 % 2 == 0
         pool = np.flatnonzero(~held if growing else held)
@@ -120,7 +158,7 @@ def test_the_interpreted_kernel_equals_the_model_after_every_operation(version: 
     assert [fast.address(slot) for slot in range(SLOTS)] == pure.addresses
 
 
-@pytest.mark.parametrize("version", ["2.6.32", "5.15", "6.12.117"])
+@pytest.mark.parametrize("version", ["2.6.32", "4.15", "6.12.117"])
 def test_the_compiled_kernel_equals_the_model(version: str) -> None:
     caches, heap = caches_of(version), Heap(30, next=1)
     pure, fast = _Pure(version, caches, heap), FastSlub(kernel(version), caches, heap, SLOTS)
@@ -157,36 +195,58 @@ def test_packing_loses_nothing_and_work_goes_on(
     assert (fast.caches, fast.pages) == (tuple(again.caches), again.pages)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("version", ["2.6.28", "6.1.192"])
-def test_kmalloc_equals_the_model(version: str, compiled: bool) -> None:
+@pytest.mark.parametrize(
+    ("version", "compiled"),
+    [("2.6.22", False), ("2.6.28", False), ("4.15", False), ("4.15", True), ("6.1.192", True)],
+)
+def test_kmalloc_and_krealloc_equal_the_model(version: str, compiled: bool) -> None:
     profile, node_of = kernel(version), (0, 0)
     sizes = kmalloc_sizes(profile)
     caches = [slub.empty_cache(profile, size, node_of, 1) for size in sizes]
     fast = FastSlub(profile, caches, Heap(60, next=1), SLOTS, kmalloc=0, compiled=compiled)
     heap = Kmalloc(profile, Heap(60, next=1), Map(zip(sizes, caches, strict=True)), Map(), node_of)
+    rules = rules_for(profile)
     rng = np.random.default_rng(2)
     held: dict[int, int] = {}
-    refused = 0
-    for _ in range(600):
-        cpu, slot = int(rng.integers(2)), int(rng.integers(SLOTS))
-        if slot in held:
-            fast.run(operations([FREE], cpu, 0, slot))
+    moves = [0, 0, 0, 0]
+    for _ in range(900):
+        cpu, slot, choice = int(rng.integers(2)), int(rng.integers(SLOTS)), rng.random()
+        size = int(rng.choice([0, 1, 8, 9, 90, 96, 97, 129, 192, 193, 700, 3000, 5000, 8192, 8193, 20000]))
+        if slot in held and choice < 0.3 and size:
+            zero = choice < 0.15
+            fast.run(operations([KREALLOC_ZERO if zero else KREALLOC], cpu, size, slot))
+            heap, found, copied, cleared = resize(rules, heap, cpu, held[slot], size, zero)
+            moves[0] += found == NOTHING
+            moves[1] += found not in (NOTHING, held[slot])
+            moves[2] += copied
+            moves[3] += cleared
+            held[slot] = held[slot] if found == NOTHING else found
+        elif slot in held and choice < 0.4:
+            before = fast.totals.checksum
+            fast.run(operations([KSIZE], cpu, 0, slot))
+            assert fast.totals.checksum == (before * 1000003 + ksize(heap, held[slot])) % (1 << 62)
+        elif choice > 0.9:
+            count = int(rng.integers(1, 12))
+            fast.run(operations([BULK_FREE], cpu, count, slot // 2))
+            gone = [held.pop(at) for at in range(slot // 2, slot // 2 + count) if at in held]
+            heap = kfree_bulk(heap, tuple(gone), cpu)
+        elif slot in held:
+            fast.run(operations([KREALLOC if choice > 0.85 else FREE], cpu, 0, slot))
             heap = kfree(heap, held.pop(slot), cpu)
         else:
-            size = int(
-                rng.choice([0, 1, 8, 9, 90, 96, 97, 129, 192, 193, 700, 3000, 5000, 8192, 8193, 20000])
-            )
-            fast.run(operations([KMALLOC], cpu, size, slot))
+            zero = choice > 0.8
+            fast.run(operations([KREALLOC_ZERO if zero else KMALLOC], cpu, size, slot))
             heap, address = kmalloc(heap, size, cpu)
-            refused += address == NOTHING
+            moves[0] += address == NOTHING
             if size and address != NOTHING:
                 held[slot] = address
+                moves[3] += ksize(heap, address) if zero else 0
         assert {s: fast.address(s) for s in range(SLOTS) if fast.address(s) != NOTHING} == held
     assert fast.caches == tuple(heap.classes[size] for size in sizes)
     assert fast.pages == heap.pages
-    assert refused > 0
-    assert fast.totals.failed == refused
+    totals = fast.totals
+    assert [totals.failed, totals.moved, totals.copied, totals.cleared] == moves
+    assert min(moves) > 0
 
 
 def test_operations_outside_the_machine_are_refused() -> None:
@@ -199,12 +259,19 @@ def test_operations_outside_the_machine_are_refused() -> None:
             (operations([ALLOC], 0, 4, 0), "what: expected 0 to 3, got 4"),
             (operations([FREE], 0, 0, SLOTS), f"slot: expected 0 to {SLOTS - 1}, got {SLOTS}"),
             (operations([ALLOC], 0, 0, 0, 3), "node: expected 0 to 2, got 3"),
-            (operations([KMALLOC], 0, 8, 0), "code: expected 0 to 2, got 3"),
+            (operations([KMALLOC], 0, 8, 0), "operations:0: code: no operation 3 here"),
+            (operations([SHRINK], 0, 4, 0), "what: expected 0 to 3, got 4"),
+            (operations([BULK_ALLOC], 0, many(4, 1), 0), "what: expected 0 to 3, got 4"),
+            (
+                operations([BULK_ALLOC], 0, many(3, 9), SLOTS - 8),
+                f"slot: expected 0 to {SLOTS - 1}, got {SLOTS}",
+            ),
+            (operations([BULK_FREE], 0, SLOTS, 1), f"slot: expected 0 to {SLOTS - 1}, got {SLOTS}"),
         ):
             with pytest.raises(BadEvidence) as caught:
                 fast.run(words)
             assert message in str(caught.value)
-        assert fast.totals == (0, 0, 0, 0)
+        assert fast.totals == (0,) * 9
     with pytest.raises(ImpossibleProfile, match="expected caches of kmalloc's sizes"):
         FastSlub(profile, caches, Heap(70), 1, kmalloc=0)
     with pytest.raises(ImpossibleProfile, match="at least one cache"):

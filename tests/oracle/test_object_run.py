@@ -44,7 +44,7 @@ def test_events_become_operations() -> None:
     ]
     assert found[1:] == (("size-208", "dentry"), (208, 16), 3, 2, 1)
     done = replay_objects(found, kernel("6.1.192"), 1 << 10)
-    assert done.totals[1:] == (5, 0, 2)
+    assert done.totals[1:] == (5, 0, 2, 0, 0, 0, 0, 0)
     rows = [line.split()[:6] for line in slabinfo(done.caches).splitlines()[2:]]
     assert rows == [
         ["size-208", "19", "19", "208", "19", "1"],

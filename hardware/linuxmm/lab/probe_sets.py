@@ -1,7 +1,7 @@
 """Tables of probes by area: what is recorded at which function (rendered for a kernel by `probes`).
 
 Linux: mm/page_alloc.c, mm/compaction.c, mm/vmscan.c, mm/swap.c, mm/workingset.c, mm/readahead.c,
-mm/slub.c; 6.1 to 6.12.
+mm/slub.c, mm/vmalloc.c; 6.1 to 6.12.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Probe:
     fields      (key, a parameter or a path such as "zone->flags" from it, how to print it); the first path
                 that the kernel has counts, and without any the probe is left out, unless the key ends in "?"
     parameters  the function's parameters where the kernel does not describe the function
-    returns     probe the return; the one field is $retval
+    returns     probe the return; the one field is $retval, or what is found at it
     heads       add the first entry of each MOVABLE list of node 0's zones: zone number, "h", order
     """
 
@@ -268,6 +268,14 @@ OBJECTS: Final = (
     _p("freebulk", "kmem_cache_free_bulk", "cache=s:x64 number=size:u64", "s size p"),
 )
 
+VMALLOC: Final = (
+    # What alloc_vmap_area is asked and answers, whoever calls it; addresses that wait, and their flush.
+    _p("vaarea", "alloc_vmap_area", "size=size:u64 align=align:u64 vs=vstart:x64 ve=vend:x64"),
+    Probe("vaarea_r", ("alloc_vmap_area",), (("start", "+0($retval)", "x64"),), returns=True),
+    _p("freeva", "free_vmap_area_noflush", "start=va->va_start:x64 end=va->va_end:x64", "va"),
+    _p("purge", "__purge_vmap_area_lazy", "s=start:x64 e=end:x64", "start end"),
+)
+
 SETS: Final[Mapping[str, tuple[Probe, ...]]] = MappingProxyType(
-    {"alloc": ALLOC, "lru": LRU, "readahead": READAHEAD, "objects": OBJECTS}
+    {"alloc": ALLOC, "lru": LRU, "readahead": READAHEAD, "objects": OBJECTS, "vmalloc": VMALLOC}
 )

@@ -60,7 +60,8 @@ def _plain_names(kernel: KernelImage) -> dict[str, str]:
 def _arguments(kernel: KernelImage, probe: Probe, function: str) -> str | None:
     """The probe's arguments; None when the kernel lacks a field that the probe must have."""
     if probe.returns:
-        value = f"ret=$retval:{_narrow(probe.fields[0][2], kernel.bits)}"
+        key, path, kind = probe.fields[0]
+        value = f"{key}={path}:{_narrow(kind, kernel.bits)}"
         return " ".join([value, *(_heads(kernel) if probe.heads else ())])
     described = kernel.btf.parameters(function)
     names = tuple(name for name, _ in described) if described else probe.parameters

@@ -15,12 +15,12 @@ from numba.core.typing.templates import AttributeTemplate, infer_getattr
 from numba.extending import models, register_model, typeof_impl
 
 from linuxmm.model.alloc.rules import Rules
-from linuxmm.model.objects import slub
+from linuxmm.model.objects.slub_rules import Rules as SlubRules
 from linuxmm.model.reclaim.plain import Policy
 from linuxmm.model.reclaim.rules import Rules as ReclaimRules
 from linuxmm.model.vm.page_rules import PageRules
 
-AnyRules = Rules | slub.Rules | ReclaimRules | Policy | PageRules
+AnyRules = Rules | SlubRules | ReclaimRules | Policy | PageRules
 """What a kernel does in its own way, of an allocator that is compiled."""
 _serial: Final = count()
 

@@ -1,8 +1,10 @@
 """Whole workloads on the compiled SLUB: arrays of operations in, a checksum and counters out.
 
-An operation is one word: code (bits 0 to 2), CPU (3 to 10), node (11 to 14), number of a cache or bytes asked
-of kmalloc (15 to 38), slot (39 to 62).  A slot remembers the object that an allocation put there until it is
-freed.  Node 0 stands for any, 15 for any with a look at other nodes' slabs, n for node n - 1.
+An operation is one word: code (bits 0 to 3), CPU (4 to 11), node (12 to 15), what (16 to 39), slot (40 on).
+What is the number of a cache, the bytes asked of kmalloc or krealloc, for BULK_FREE the number of slots from
+`slot` on, for BULK_ALLOC that number and the cache's (see `many`).  A slot remembers the object that an
+allocation put there until it is freed.  Node 0 stands for any, 15 for any with a look at other nodes' slabs,
+n for node n - 1.
 
 Linux: mm/slub.c; 2.6.22 to 6.12, without debugging.  Seed 2.1.2.2 (F033).
 """
@@ -18,31 +20,39 @@ from numpy.typing import ArrayLike
 from linuxmm.fast.arena import Int32s, Int64s
 from linuxmm.fast.link import Linked
 from linuxmm.fast.parts import kernel_of
-from linuxmm.fast.slub_arena import (
-    LARGE,
-    NO_SLAB,
-    ORDER,
-    OWNER,
-    PRIMITIVES,
-    RECORD,
-    FastArena,
-    cache_at,
-    pages_of,
-    word_at,
-)
+from linuxmm.fast.slub_arena import cache_at, pages_of
+from linuxmm.fast.slub_heap import HEAP_PRIMITIVES, NUMBER_BITS, FastHeap, address_at, grab_pages
 from linuxmm.fast.slub_pack import pack, unpack_cache, unpack_heap
-from linuxmm.model.objects.pages import Heap, give_pages, take_pages
-from linuxmm.model.objects.slub import (
-    Rules,
-    alloc_object,
-    flush,
-    free_object,
-    rules_for,
+from linuxmm.fast.slub_rare import (
+    ALLOCATED,
+    BULK_ALLOC,
+    BULK_FREE,
+    CACHE_BITS,
+    CHECKSUM,
+    DESTROY,
+    EMPTY,
+    FACTOR,
+    FAILED,
+    FREED,
+    KREALLOC,
+    KREALLOC_ZERO,
+    KSIZE,
+    MASK,
+    NR_TOTALS,
+    SHRINK,
+    note,
+    rarely,
 )
+from linuxmm.model.objects.caches import free_mixed, release, resize
+from linuxmm.model.objects.pages import Heap
+from linuxmm.model.objects.slub import alloc_object, flush, free_list, free_object
+from linuxmm.model.objects.slub_bulk import alloc_batch
+from linuxmm.model.objects.slub_rules import Rules, rules_for
+from linuxmm.model.objects.slub_shrink import destroy, shrink
 from linuxmm.model.objects.slub_state import NOTHING, Cache
 from linuxmm.spec.errors import BadEvidence, ImpossibleProfile
 from linuxmm.spec.kernel import Kernel, kernel
-from linuxmm.spec.objects.sizes import PAGE_SHIFT, SLUB_LEAST, get_order, kmalloc_class
+from linuxmm.spec.objects.sizes import PAGE_SHIFT, SLUB_LEAST, kmalloc_class
 from linuxmm.spec.registry import register_fast
 from linuxmm.spec.relink import Function
 
@@ -53,111 +63,80 @@ ALLOC: Final = 0
 FREE: Final = 1
 FLUSH: Final = 2
 KMALLOC: Final = 3
-NR_CODES: Final = 4
+NR_CODES: Final = 11
 ANY: Final = 0
 REMOTE: Final = 15
 MAX_NODES: Final = 14
-
-CHECKSUM: Final = 0
-ALLOCATED: Final = 1
-FAILED: Final = 2
-FREED: Final = 3
-NR_TOTALS: Final = 4
-_EMPTY: Final = -1
-_MASK: Final = (1 << 62) - 1
-_NUMBER_BITS: Final = 16
+_OF_A_CACHE: Final = 1 << ALLOC | 1 << FLUSH | 1 << SHRINK | 1 << DESTROY
+_OF_KMALLOC: Final = 1 << KMALLOC | 1 << KREALLOC | 1 << KREALLOC_ZERO | 1 << KSIZE
 
 
-def run_words(a: FastArena, words: Int64s, classes: Int32s, slots: Int64s, totals: Int64s) -> int:
+def run_words(heap: FastHeap, words: Int64s, slots: Int64s, totals: Int64s) -> int:
     """Run operations in order; the number run.
 
-    classes  cache of kmalloc for each number of words (8 bytes) asked for
-    slots    per slot: first page of the slab << 16 | number of the object, or -1
-    totals   CHECKSUM of all addresses handed out, ALLOCATED, FAILED, FREED
+    slots    places of objects, or below 0
+    totals   as `Totals` names them
     """
+    a = heap.arena
     checksum = int(totals[U(CHECKSUM)])
     count = words.size
     at = 0
     while at < count:
         word = int(words[U(at)])
         at += 1
-        code = word & 7
-        cpu = (word >> 3) & 0xFF
-        slot = word >> 39
+        code = word & 15
+        cpu = (word >> 4) & 0xFF
+        slot = word >> 40
         if code == FREE:
             held = int(slots[U(slot)])
-            if held == _EMPTY:
-                continue
-            slots[U(slot)] = _EMPTY
-            totals[U(FREED)] += 1
-            pfn = held >> _NUMBER_BITS
-            owner = word_at(a.slabs, pfn * RECORD + OWNER)
-            if owner == LARGE:
-                a.slabs[U(pfn * RECORD + OWNER)] = NO_SLAB
-                give_pages(pages_of(a), pfn, word_at(a.slabs, pfn * RECORD + ORDER))  # type: ignore[type-var]
-            else:
-                free_object(RULES, cache_at(a, owner), pages_of(a), cpu, pfn, held & 0xFFFF)  # type: ignore[arg-type,type-var]
+            if held >= 0:
+                slots[U(slot)] = EMPTY
+                totals[U(FREED)] += 1
+                release(RULES, heap, cpu, held)  # type: ignore[arg-type]
             continue
-        what = (word >> 15) & 0xFFFFFF
+        what = (word >> 16) & 0xFFFFFF
+        if code > KMALLOC:
+            checksum = rarely(RULES, heap, word, slots, totals, checksum)
+            continue
         if code == FLUSH:
             flush(cache_at(a, what), pages_of(a), cpu)  # type: ignore[arg-type,type-var]
             continue
         if code == KMALLOC:
             if what == 0:
-                slots[U(slot)] = _EMPTY
+                slots[U(slot)] = EMPTY
                 continue
             rank = (what + 7) >> 3
-            if rank >= classes.size:
-                order = get_order(what)
-                _, pfn = take_pages(pages_of(a), order, -1)  # type: ignore[type-var]
-                if pfn == NOTHING:
-                    totals[U(FAILED)] += 1
-                    slots[U(slot)] = _EMPTY
-                    continue
-                a.slabs[U(pfn * RECORD + OWNER)] = LARGE
-                a.slabs[U(pfn * RECORD + ORDER)] = order
-                totals[U(ALLOCATED)] += 1
-                slots[U(slot)] = pfn << _NUMBER_BITS
-                checksum = (checksum * 1000003 + (int(pfn) << PAGE_SHIFT)) & _MASK
+            if rank >= heap.classes.size:
+                place = grab_pages(heap, what)
+                checksum = note(heap, slots, totals, slot, place, checksum)
                 continue
-            what = int(classes[U(rank)])
-        place = (word >> 11) & 15
+            what = int(heap.classes[U(rank)])
+        node = (word >> 12) & 15
         cache = cache_at(a, what)
-        node = NOTHING if place == REMOTE else place - 1
-        _, _, pfn, number = alloc_object(RULES, cache, pages_of(a), cpu, node, place == REMOTE)  # type: ignore[arg-type,type-var]
+        wanted = NOTHING if node == REMOTE else node - 1
+        _, _, pfn, number = alloc_object(RULES, cache, pages_of(a), cpu, wanted, node == REMOTE)  # type: ignore[arg-type,type-var]
         if pfn == NOTHING:
             totals[U(FAILED)] += 1
-            slots[U(slot)] = _EMPTY
+            slots[U(slot)] = EMPTY
             continue
         totals[U(ALLOCATED)] += 1
-        slots[U(slot)] = pfn << _NUMBER_BITS | number
-        checksum = (checksum * 1000003 + (int(pfn) << PAGE_SHIFT) + int(number) * int(cache.size)) & _MASK
+        slots[U(slot)] = pfn << NUMBER_BITS | number
+        checksum = (checksum * FACTOR + (int(pfn) << PAGE_SHIFT) + int(number) * int(cache.size)) & MASK
     totals[U(CHECKSUM)] = checksum
     return count
 
 
-_COLD: Final = frozenset(
-    {
-        "flush",
-        "flush_slab",
-        "drain_cpu_list",
-        "discard_doomed",
-        "_discard",
-        "_grow",
-        "_from_node",
-        "let_go",
-    }
-)
+_COLD: Final = frozenset({"flush", "_grow", "discard", "alloc_many", "free_many", "shrink", "destroy"})
 
 
 @lru_cache(maxsize=16)
 def _compiled(rules: Rules) -> Function:
-    return Linked(rules, PRIMITIVES, _COLD).entry(run_words)
+    return Linked(rules, HEAP_PRIMITIVES, _COLD).entry(run_words)
 
 
 def interpreted(rules: Rules) -> Function:
     """The same kernel over the same arrays, without a compiler: slow, with every index checked."""
-    return Linked(rules, PRIMITIVES, compiled=False).entry(run_words)
+    return Linked(rules, HEAP_PRIMITIVES, compiled=False).entry(run_words)
 
 
 def operations(
@@ -175,10 +154,18 @@ def operations(
             number = int(wrong[0])
             raise _outside(number, name, int(column.flat[number]), limit)
     kind, on, place, asked, where = columns
-    return np.ascontiguousarray(kind | on << 3 | place << 11 | asked << 15 | where << 39)
+    return np.ascontiguousarray(kind | on << 4 | place << 12 | asked << 16 | where << 40)
 
 
-_LIMITS: Final = (("code", NR_CODES), ("cpu", 1 << 8), ("node", 16), ("what", 1 << 24), ("slot", 1 << 24))
+def many(cache: int, count: int) -> int:
+    """What a BULK_ALLOC asks for.
+
+    Requires  cache < 4096; count < 4096
+    """
+    return cache | count << CACHE_BITS
+
+
+_LIMITS: Final = (("code", NR_CODES), ("cpu", 1 << 8), ("node", 16), ("what", 1 << 24), ("slot", 1 << 23))
 
 
 def _outside(number: int, name: str, value: int, limit: int) -> BadEvidence:
@@ -188,13 +175,22 @@ def _outside(number: int, name: str, value: int, limit: int) -> BadEvidence:
 class Totals(NamedTuple):
     """What a run did.
 
-    checksum  of the addresses handed out, in order
+    checksum         of the addresses handed out and of what ksize answered, in order
+    failed           requests without pages; one for all objects of a BULK_ALLOC
+    moved            objects that krealloc moved; they count as allocated and as freed, too
+    copied, cleared  bytes that krealloc copied, and cleared for __GFP_ZERO
+    destroyed, busy  DESTROY of a cache that had no object in use, and of one that had
     """
 
     checksum: int
     allocated: int
     failed: int
     freed: int
+    moved: int
+    copied: int
+    cleared: int
+    destroyed: int
+    busy: int
 
 
 def kmalloc_sizes(profile: Kernel) -> tuple[int, ...]:
@@ -227,7 +223,7 @@ class FastSlub:
         self.rules = rules_for(profile)
         self._node_of = caches[0].node_of
         self.arrays = pack(caches, pages)
-        self.slots: Int64s = np.full(slots, _EMPTY, np.int64)
+        self.slots: Int64s = np.full(slots, EMPTY, np.int64)
         self._totals: Int64s = np.zeros(NR_TOTALS, np.int64)
         self.classes: Int32s = np.zeros(1, np.int32)
         if kmalloc is not None:
@@ -254,55 +250,77 @@ class FastSlub:
     def address(self, slot: int) -> int:
         """The address of the object in a slot; NOTHING when it has none."""
         held = int(self.slots[slot])
-        if held == _EMPTY:
-            return NOTHING
-        pfn = held >> _NUMBER_BITS
-        owner = int(self.arrays.slabs[pfn * RECORD + OWNER])
-        size = 0 if owner == LARGE else cache_at(self.arrays, owner).size
-        return (pfn << PAGE_SHIFT) + (held & 0xFFFF) * size
+        return NOTHING if held < 0 else address_at(self._heap, held)
 
     def run(self, words: Int64s) -> None:
         """Run operations.
 
-        Errors    BadEvidence for a slot, CPU, node or cache that this machine does not have
+        Errors    BadEvidence for a slot, CPU, node, cache or code that this machine does not have
         """
         self._check(words)
-        self._run(self.arrays, words, self.classes, self.slots, self._totals)
+        self._run(self._heap, words, self.slots, self._totals)
+
+    @property
+    def _heap(self) -> FastHeap:
+        return FastHeap(self.arrays, self.classes)
 
     def _check(self, words: Int64s) -> None:
         a = self.arrays
-        limits = (NR_CODES if self._kmalloc else KMALLOC, a.nr_cpus, a.nr_nodes + 1, a.nr_caches)
-        number = self._find(words, *limits, self.slots.size)
+        codes = (1 << NR_CODES) - 1 if self._kmalloc else (1 << NR_CODES) - 1 & ~_OF_KMALLOC
+        limits = (a.nr_cpus, a.nr_nodes + 1, a.nr_caches, self.slots.size)
+        number = self._find(words, codes, *limits)
         if number == words.size:
             return
-        word = int(words[number])
-        for name, value, limit in zip(_FIELDS, fields(word), (*limits, self.slots.size), strict=True):
+        code, cpu, node, what, slot = fields(int(words[number]))
+        if not codes >> code & 1:
+            raise BadEvidence("operations", f"no operation {code} here", line=number, where="code")
+        used = 1
+        if code == BULK_ALLOC:
+            used, what = what >> CACHE_BITS, what & ((1 << CACHE_BITS) - 1)
+        elif code == BULK_FREE:
+            used, what = what, 0
+        if slot + used > limits[-1]:
+            slot += used - 1
+        for name, value, limit in zip(_FIELDS, (cpu, node, what, slot), limits, strict=True):
             if not 0 <= value < limit:
                 raise _outside(number, name, value, limit)
 
 
-_FIELDS: Final = ("code", "cpu", "node", "what", "slot")
+_FIELDS: Final = ("cpu", "node", "what", "slot")
 
 
 def fields(word: int) -> tuple[int, int, int, int, int]:
-    """(code, CPU, node, number of a cache or bytes asked of kmalloc, slot) of an operation."""
-    return word & 7, word >> 3 & 0xFF, word >> 11 & 15, word >> 15 & 0xFFFFFF, word >> 39
+    """(code, CPU, node, what, slot) of an operation."""
+    return word & 15, word >> 4 & 0xFF, word >> 12 & 15, word >> 16 & 0xFFFFFF, word >> 40
 
 
 def first_misfit(words: Int64s, codes: int, cpus: int, nodes: int, caches: int, slots: int) -> int:
-    """Number of the first operation with a field outside its limit, or the number of operations."""
+    """Number of the first operation with a field outside its limit, or the number of operations.
+
+    codes  a bit for each code that there is
+    """
     at = 0
     while at < words.size:
         word = int(words[U(at)])
-        code = word & 7
-        node = (word >> 11) & 15
-        slot = word >> 39
+        code = word & 15
+        node = (word >> 12) & 15
+        slot = word >> 40
+        what = (word >> 16) & 0xFFFFFF
+        used = 1
+        if code == BULK_ALLOC:
+            used = what >> CACHE_BITS
+            what &= (1 << CACHE_BITS) - 1
+        elif code == BULK_FREE:
+            used = what
+            what = 0
+        elif not _OF_A_CACHE >> code & 1:
+            what = 0
         if (
-            code >= codes
-            or ((word >> 3) & 0xFF) >= cpus
+            not codes >> code & 1
+            or ((word >> 4) & 0xFF) >= cpus
             or (node >= nodes and node != REMOTE)
-            or ((code == ALLOC or code == FLUSH) and ((word >> 15) & 0xFFFFFF) >= caches)
-            or slot >= slots
+            or what >= caches
+            or slot + used > slots
             or slot < 0
         ):
             return at
@@ -322,5 +340,16 @@ def _class_table(profile: Kernel, caches: Sequence[Cache], first: int) -> Int32s
     return np.array(ranks, np.int32) + np.int32(first)
 
 
-for _function in (alloc_object, free_object, flush):
+_FAST: Final[tuple[Function, ...]] = (
+    alloc_object,
+    free_object,
+    free_list,
+    flush,
+    alloc_batch,
+    free_mixed,
+    resize,
+    shrink,
+    destroy,
+)
+for _function in _FAST:
     register_fast(_function, "F033", source="mm/slub.c:slab_alloc_node, __slab_free; 2.6.22 to 6.12")

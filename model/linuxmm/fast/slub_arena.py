@@ -3,7 +3,8 @@
 `slabs` (int32) has a record of 16 words a page frame, that of a slab at its first page: what the kernel keeps
 in struct slab.  `links` (int16) has 512 words a page frame: number of a free object -> number of the one that
 follows.  `st` (int64) has the heap of pages, the node of each CPU, and the caches one after another: their
-numbers, a record of each CPU, a record of each node.
+numbers, a record of each CPU, a record of each node; at its end the first slab of each rank, for a cache that
+is being shrunk.
 """
 
 from typing import Final, NamedTuple, TypeAlias
@@ -63,7 +64,11 @@ CPU_WORDS: Final = 4
 FIRST: Final = 0
 LAST: Final = 1
 LENGTH: Final = 2
-NODE_WORDS: Final = 3
+NODE_SLABS: Final = 3
+NODE_WORDS: Final = 4
+
+# Words of slabs set aside, at the end of `st`: the last one of each rank.
+NR_RANKS: Final = 1 << 13
 
 
 class FastArena(NamedTuple):
@@ -241,11 +246,13 @@ def add_slab(cache: FastCache, pfn: int, node: int, objects: int, order: int) ->
         cache.links[U(first + number - 1)] = number
         number += 1
     cache.links[U(first + objects - 1)] = END
+    cache.st[U(node_at(cache, node) + NODE_SLABS)] += 1
     return cache
 
 
 def drop_slab(cache: FastCache, pfn: int) -> FastCache:
     cache.slabs[U(pfn * RECORD + OWNER)] = NO_SLAB
+    cache.st[U(node_at(cache, word_at(cache.slabs, pfn * RECORD + NODE)) + NODE_SLABS)] -= 1
     return cache
 
 
@@ -268,6 +275,10 @@ def node_of_cpu(cache: FastCache, cpu: int) -> int:
 
 def nr_nodes(cache: FastCache) -> int:
     return cache.nr_nodes
+
+
+def nr_cpus(cache: FastCache) -> int:
+    return cache.nr_cpus
 
 
 def set_cpu(cache: FastCache, cpu: int, pfn: int, head: int) -> FastCache:
@@ -307,6 +318,10 @@ def node_first(cache: FastCache, node: int) -> int:
 
 def node_count(cache: FastCache, node: int) -> int:
     return word_at(cache.st, node_at(cache, node) + LENGTH)
+
+
+def node_slabs(cache: FastCache, node: int) -> int:
+    return word_at(cache.st, node_at(cache, node) + NODE_SLABS)
 
 
 def on_node(cache: FastCache, pfn: int) -> bool:
@@ -369,6 +384,27 @@ def pop_doomed(cache: FastCache) -> FastCache:
     return cache
 
 
+def rank_at(cache: FastCache, rank: int) -> int:
+    return cache.st.size - NR_RANKS + rank
+
+
+def ranked_first(cache: FastCache, rank: int) -> int:
+    return word_at(cache.st, rank_at(cache, rank))
+
+
+def push_ranked(cache: FastCache, rank: int, pfn: int) -> FastCache:
+    at = rank_at(cache, rank)
+    cache.slabs[U(pfn * RECORD + NEXT)] = cache.st[U(at)]
+    cache.st[U(at)] = pfn
+    return cache
+
+
+def pop_ranked(cache: FastCache, rank: int) -> FastCache:
+    at = rank_at(cache, rank)
+    cache.st[U(at)] = cache.slabs[U(word_at(cache.st, at) * RECORD + NEXT)]
+    return cache
+
+
 # ---- pages -----------------------------------------------------------------------------------------------
 
 
@@ -407,6 +443,7 @@ PRIMITIVES: Final[dict[Function, Function]] = {
     model.held_by: held_by,
     model.node_of_cpu: node_of_cpu,
     model.nr_nodes: nr_nodes,
+    model.nr_cpus: nr_cpus,
     model.set_cpu: set_cpu,
     model.cpu_first: cpu_first,
     model.cpu_count: cpu_count,
@@ -414,12 +451,16 @@ PRIMITIVES: Final[dict[Function, Function]] = {
     model.pop_cpu: pop_cpu,
     model.node_first: node_first,
     model.node_count: node_count,
+    model.node_slabs: node_slabs,
     model.on_node: on_node,
     model.add_partial: add_partial,
     model.remove_partial: remove_partial,
     model.doomed_first: doomed_first,
     model.push_doomed: push_doomed,
     model.pop_doomed: pop_doomed,
+    model.ranked_first: ranked_first,
+    model.push_ranked: push_ranked,
+    model.pop_ranked: pop_ranked,
     model_pages.take_pages: take_pages,
     model_pages.give_pages: give_pages,
 }

@@ -24,7 +24,9 @@ from linuxmm.fast.slub_arena import (
     MIN_PARTIAL,
     NEXT,
     NO_SLAB,
+    NODE_SLABS,
     NR_ORDERS,
+    NR_RANKS,
     OWNER,
     PER_SLAB,
     RECORD,
@@ -59,11 +61,15 @@ def pack(caches: Sequence[Cache], pages: Heap) -> FastArena:
     if not caches or len({(cache.node_of, len(cache.nodes)) for cache in caches}) != 1:
         raise ImpossibleProfile("expected at least one cache, and all with the same CPUs and nodes")
     node_of, nr_nodes = caches[0].node_of, len(caches[0].nodes)
-    if any(cache.size < 8 or cache.doomed or cache.order >= NR_ORDERS for cache in caches):
+    under_way = any(cache.doomed or cache.ranked for cache in caches)
+    if under_way or any(
+        cache.size < 8 or cache.order >= NR_ORDERS or cache.objects >= NR_RANKS for cache in caches
+    ):
         raise ImpossibleProfile(
-            "expected objects of 8 bytes or more, orders below 25, no operation under way"
+            "expected objects of 8 bytes or more, orders below 25, slabs of fewer than 8192 objects, "
+            "no operation under way"
         )
-    words = HEAP_WORDS + len(node_of) + len(caches) * cache_words(len(node_of), nr_nodes)
+    words = HEAP_WORDS + len(node_of) + len(caches) * cache_words(len(node_of), nr_nodes) + NR_RANKS
     a = FastArena(
         np.zeros(pages.limit * RECORD, np.int32),
         np.zeros(pages.limit * LINKS, np.int16),
@@ -96,6 +102,8 @@ def _pack_cache(a: FastArena, index: int, cache: Cache) -> None:
     ):
         a.st[base + word] = value
     fast = cache_at(a, index)
+    for node in range(len(cache.nodes)):
+        a.st[[node_at(fast, node) + LENGTH, node_at(fast, node) + NODE_SLABS]] = 0
     for pfn, slab in cache.slabs.items():
         add_slab(fast, pfn, slab.node, slab.objects, slab.order)
         record = with_frozen(with_list(slab_at(fast, pfn), slab.head, slab.inuse), slab.frozen)
@@ -107,8 +115,7 @@ def _pack_cache(a: FastArena, index: int, cache: Cache) -> None:
         a.st[at + CPU_FIRST] = NOTHING
         for pfn, count in reversed(held.partial):
             push_cpu(fast, cpu, pfn, count)
-    for node, listed in enumerate(cache.nodes):
-        a.st[node_at(fast, node) + LENGTH] = 0
+    for listed in cache.nodes:
         for pfn in listed:
             add_partial(fast, pfn, True)
 

@@ -1,6 +1,6 @@
-"""Judge what a capture shows of debugging tools: reports of slub_debug and KASAN, kmemleak's list, ptdump.
+"""Judge what a capture shows of debugging tools: reports of SLUB, SLAB and KASAN, kmemleak's list, ptdump.
 
-Linux: mm/slub.c, mm/kasan, mm/kmemleak.c, mm/ptdump.c.
+Linux: mm/slub.c, mm/slab.c, mm/kasan, mm/kmemleak.c, mm/ptdump.c.
 Seed 2.13.2, 2.13.4 to 2.13.6 (F077, F080, F081, F083).
 """
 
@@ -10,6 +10,8 @@ from typing import Final
 
 from linuxmm.oracle.checker.kasan import judge_kasan
 from linuxmm.oracle.checker.kmemleak import judge_kmemleak, read_list
+from linuxmm.oracle.checker.slab_reports import SIGNS as SLAB_SIGNS
+from linuxmm.oracle.checker.slab_reports import judge_slab_reports
 from linuxmm.oracle.checker.slub_reports import judge_slub
 from linuxmm.oracle.exact.ptdump import judge_ptdump
 from linuxmm.oracle.formats import Capture
@@ -20,7 +22,7 @@ from linuxmm.spec.verdict import Judgement
 
 _DUMP: Final = "sys/kernel/debug/page_tables/kernel"
 _TABLES: Final = "tables"
-_SIGNS: Final = ("BUG: KASAN:", "First byte 0x")
+_SIGNS: Final = ("BUG: KASAN:", "First byte 0x", *SLAB_SIGNS)
 
 
 def leaks_file(capture: Capture) -> Path:
@@ -58,6 +60,7 @@ def judge_debug(judgement: Judgement, capture: Capture, version: str) -> None:
     logs = tuple(logs_of(capture))
     for lines in logs:
         judge_slub(judgement, lines)
+        judge_slab_reports(judgement, lines)
         judge_kasan(judgement, lines, parse_version(version))
     leaks = leaks_file(capture)
     if leaks.is_file():

@@ -50,7 +50,17 @@ SLABS: Final = (
 )
 """Captures under tests/real/areas whose objects are judged: tests/oracle/checker/test_object_evidence.py."""
 
-LARGE: Final = ("vm-space-6.1", "vm-space-6.12", "pmem-dax-6.12", "dedup-ksm-6.12")
+CHECKED_SLABS: Final = ("objects-slab-debug-6.1",)
+"""Captures whose /proc/slabinfo is SLAB's, and whose reports the model repeats: test_slab_reports.py."""
+
+LARGE: Final = (
+    "vm-space-6.1",
+    "vm-space-6.12",
+    "pmem-dax-6.12",
+    "dedup-ksm-6.12",
+    "large-vmalloc-6.1",
+    "large-vmalloc-6.12",
+)
 """Captures under tests/real/areas whose vmalloc areas are judged: test_large_check.py."""
 
 REPORTS: Final = ("debug-slub-6.1", "objects-slub-debug-6.12")
@@ -71,7 +81,8 @@ PERSISTENT: Final = ("pmem-dax-6.12",)
 _BESIDE: Final = (
     ("F033", SLABS),
     ("F035", LARGE),
-    ("F077", REPORTS),
+    ("F032", CHECKED_SLABS),
+    ("F077", (*REPORTS, *CHECKED_SLABS)),
     ("F074", PERSISTENT),
     ("F060", GROUPS),
     ("F004", GROUPS),

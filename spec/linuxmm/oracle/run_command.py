@@ -9,7 +9,8 @@ import typer
 
 from linuxmm.fast.allocator import ALLOC, FastAllocator, Totals, fields
 from linuxmm.model.alloc.boot import Booted
-from linuxmm.oracle.object_run import lines_of, read_recording, replay_objects, slabinfo
+from linuxmm.oracle.object_run import lines_of, replay_objects, slabinfo
+from linuxmm.oracle.object_workload import read_objects
 from linuxmm.oracle.pc import LEAST, boot_pc
 from linuxmm.oracle.reclaim_run import run_trace, table_of
 from linuxmm.oracle.run_report import figures, printed
@@ -60,7 +61,11 @@ def run_command(
     arch: Architecture = Arch.X86_64,
     seed: Seed = 1,
     objects: Annotated[
-        bool, typer.Option("--objects", help="Replay the kmem events of a recording on SLUB instead.")
+        bool,
+        typer.Option(
+            "--objects",
+            help="Run kmem events of a recording, or a workload of objects (JSON lines), on SLUB instead.",
+        ),
     ] = False,
     reclaim: Annotated[
         bool,
@@ -115,7 +120,7 @@ def _run_reclaim(name: str, versions: str, pages: int, swap: int, as_json: bool)
 
 
 def _run_objects(name: str, version: str, memory: int, as_json: bool) -> None:
-    recording = read_recording(name, lines_of(name))
+    recording = read_objects(name, lines_of(name))
     done = replay_objects(recording, kernel(version), memory << 8)
     if as_json:
         found = {

@@ -201,12 +201,27 @@ def test_slots_of_old_kernels_lie_where_their_reports_say(
     assert (offset - cache.layout.object) % slot == 0
 
 
+def test_before_2_6_26_nothing_tells_how_many_objects_a_slab_has() -> None:
+    slab, pointer = hit_behind("2.6.24")
+    newer, _ = hit_behind("2.6.26")
+    lines = [line.replace(f"objects={slab.objects} ", "") for line in newer.log]
+    nothing = [line.replace(f"{'(null)':>16}", "0" * 16) for line in lines]
+    assert list(slab.log) == nothing
+    assert slab.log[1] == "BUG old: Redzone overwritten"
+    assert slab.log[-2].startswith(f"FIX old: Restoring 0x{pointer + 24:016x}-")
+    with pytest.raises(Unmodelled, match="the numbers of a report about a slab"):
+        free(slab, pointer + 8, WHO)
+    at = slab.base + len(slab.memory) - 1
+    with pytest.raises(Unmodelled, match="the last slot before"):
+        validate(write(slab, at, b"\x00"))
+
+
 # ---- left out ----------------------------------------------------------------------------------------------
 
 
 def test_what_is_not_modelled_is_named() -> None:
-    with pytest.raises(Unmodelled, match=r"debug\.slub\..* 2\.6\.27"):
-        slab_of("2.6.27")
+    with pytest.raises(Unmodelled, match=r"debug\.slub\..* 2\.6\.22"):
+        slab_of("2.6.22")
     slab, pointer = alloc(slab_of("5.10"), 24, WHO)
     with pytest.raises(Unmodelled, match="given to another cache"):
         free(slab, pointer, WHO, to="other")

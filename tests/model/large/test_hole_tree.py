@@ -19,7 +19,7 @@ from linuxmm.model.large.hole_tree import (
     neighbours,
     take,
 )
-from linuxmm.spec.large.vmalloc import NOTHING, lowest_start, permitted_starts
+from linuxmm.spec.large.vmalloc import NOTHING, lowest_start, permitted_starts, surely_found
 from linuxmm.spec.vocabulary import PAGE_SIZE
 
 PAGE = PAGE_SIZE
@@ -50,6 +50,9 @@ def test_every_shape_gives_a_permitted_place(order: tuple[tuple[int, int], ...])
                 after, found = take(tree, size, align, vstart, 99 * PAGE)
                 allowed = permitted_starts(listed, size, align, vstart, 99 * PAGE)
                 assert found in allowed or (found == NOTHING and size + align > 9 * PAGE), (size, align)
+                for known in ((hole,) for hole in listed):
+                    sure = surely_found(known, size, align, vstart, 99 * PAGE)
+                    assert sure == NOTHING or NOTHING < found <= sure
                 assert broken(after) == ()
 
 

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from immutables import Map
 
-from linuxmm.model.objects import caches, slub
+from linuxmm.model.objects import caches, slub, slub_shrink
 from linuxmm.model.objects.caches import Caches, Deferred, Kmalloc
 from linuxmm.model.objects.pages import NOTHING, Heap
+from linuxmm.model.objects.slub_rules import rules_for
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.objects.caches import ksize, may_merge, shares_slabs
@@ -44,11 +45,11 @@ def test_a_shared_cache_lasts_as_long_as_a_name() -> None:
     made, pages, gone = caches.destroy(made, Heap(64), "a")
     assert (gone, made.made[0].users) == (True, 1)
     held = made.made[0]
-    cache, pages, address = slub.alloc(slub.rules_for(NEW), held.cache, pages, 0)
+    cache, pages, address = slub.alloc(rules_for(NEW), held.cache, pages, 0)
     busy = Caches(Map({0: caches.Named(cache, 1, 0, True)}), Map({"b": 0}), (0,), 1)
     kept, pages, gone = caches.destroy(busy, pages, "b")
     assert (gone, "b" in kept.names) == (False, True)
-    cache, pages = slub.free(slub.rules_for(NEW), kept.made[0].cache, pages, 0, address)
+    cache, pages = slub.free(rules_for(NEW), kept.made[0].cache, pages, 0, address)
     kept = Caches(Map({0: caches.Named(cache, 1, 0, True)}), kept.names, (0,), 1)
     kept, pages, gone = caches.destroy(kept, pages, "b")
     assert (gone, len(kept.made), len(kept.names), pages.held) == (True, 0, 0, 0)
@@ -85,7 +86,7 @@ def test_kmalloc_grants_what_the_formula_says_and_all_comes_back(version: str, s
         heap = caches.kfree(heap, address)
     pages = heap.pages
     for cache in heap.classes.values():
-        _, pages, gone = slub.destroy(cache, pages)
+        _, pages, gone = slub_shrink.destroy(cache, pages)
         assert gone
     assert (pages.held, len(heap.large)) == (0, 0)
 
@@ -112,10 +113,10 @@ def test_krealloc_moves_only_what_does_not_fit() -> None:
 
 
 def test_pages_of_a_typesafe_cache_wait_for_readers() -> None:
-    cache, rules = slub.empty_cache(NEW, 4096, (0,), 1), slub.rules_for(NEW)
+    cache, rules = slub.empty_cache(NEW, 4096, (0,), 1), rules_for(NEW)
     cache, pages, address = slub.alloc(rules, cache, Deferred(Heap(64)), 0)
     cache, pages = slub.free(rules, cache, pages, 0, address)
-    cache, pages = slub.shrink(cache, pages)
+    cache, pages = slub_shrink.shrink(rules, cache, pages)
     assert (pages.source.held, pages.pending) == (1 << cache.order, ((0, cache.order),))
     _, pages, other = slub.alloc(rules, cache, pages, 0)
     assert other != address

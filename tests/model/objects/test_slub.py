@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from linuxmm.model.alloc.strategies import small_machine, small_rules
-from linuxmm.model.objects import slub
+from linuxmm.model.objects import slub, slub_bulk, slub_shrink
 from linuxmm.model.objects.pages import BuddyPages, Heap
 from linuxmm.model.objects.slub_audit import broken
+from linuxmm.model.objects.slub_rules import Rules, rules_for
 from linuxmm.model.objects.slub_state import END, NOTHING, Cache, Slab, chain, new_slab, with_slab
 from linuxmm.spec.kernel import kernel
 
@@ -18,10 +19,10 @@ VERSIONS = ("2.6.22", "2.6.32", "3.4", "4.15", "6.1.192", "6.12.117")
 NODES = (0, 0, 1)
 
 
-def small(version: str, size: int = 1024) -> tuple[slub.Rules, Cache]:
+def small(version: str, size: int = 1024) -> tuple[Rules, Cache]:
     profile = kernel(version)
     cache = slub.empty_cache(profile, size, NODES, 2)
-    return slub.rules_for(profile), replace(cache, min_partial=1)
+    return rules_for(profile), replace(cache, min_partial=1)
 
 
 class SlubMachine(RuleBasedStateMachine):
@@ -51,7 +52,7 @@ class SlubMachine(RuleBasedStateMachine):
 
     @rule(cpu=st.integers(0, 2), count=st.integers(0, 9))
     def alloc_bulk(self, cpu: int, count: int) -> None:
-        self.cache, self.pages, found = slub.alloc_bulk(self.era, self.cache, self.pages, cpu, count)
+        self.cache, self.pages, found = slub_bulk.alloc_bulk(self.era, self.cache, self.pages, cpu, count)
         assert len(found) in (0, count)
         assert not set(found) & set(self.live)
         self.live += found
@@ -70,7 +71,7 @@ class SlubMachine(RuleBasedStateMachine):
 
     @rule()
     def shrink(self) -> None:
-        self.cache, self.pages = slub.shrink(self.cache, self.pages)
+        self.cache, self.pages = slub_shrink.shrink(self.era, self.cache, self.pages)
         assert all(slab.inuse for slab in self.cache.slabs.values())
         if not self.live:
             assert len(self.cache.slabs) == 0
@@ -106,13 +107,13 @@ def test_an_object_freed_elsewhere_waits_on_its_slab() -> None:
     cache, pages = slub.flush(cache, pages, 0)
     assert cache.slabs[0].inuse == 0
     assert cache.nodes == ((0,), ())
-    assert slub.destroy(cache, pages)[2]
+    assert slub_shrink.destroy(cache, pages)[2]
 
 
 @pytest.mark.parametrize(("version", "frozen"), [("6.1.192", True), ("6.12.117", False)])
 def test_a_full_slab_that_gets_an_object_joins_the_freeing_cpu(version: str, frozen: bool) -> None:
     rules, cache = small(version)
-    cache, pages, found = slub.alloc_bulk(rules, cache, Heap(64), 0, cache.objects + 1)
+    cache, pages, found = slub_bulk.alloc_bulk(rules, cache, Heap(64), 0, cache.objects + 1)
     cache, pages = slub.free(rules, cache, pages, 1, found[0])
     assert cache.cpus[1].partial == ((0, 1),)
     assert cache.slabs[0].frozen is frozen
@@ -121,7 +122,7 @@ def test_a_full_slab_that_gets_an_object_joins_the_freeing_cpu(version: str, fro
 
 def test_before_3_2_it_joins_its_node() -> None:
     rules, cache = small("2.6.32")
-    cache, pages, found = slub.alloc_bulk(rules, cache, Heap(64), 0, cache.objects + 1)
+    cache, pages, found = slub_bulk.alloc_bulk(rules, cache, Heap(64), 0, cache.objects + 1)
     cache, pages = slub.free(rules, cache, pages, 1, found[0])
     assert cache.nodes == ((0,), ())
     for address in found[1:-1]:
@@ -132,7 +133,7 @@ def test_before_3_2_it_joins_its_node() -> None:
 def test_a_list_of_a_cpu_is_emptied_when_it_is_full() -> None:
     rules, cache = small("6.12.117")
     cache = replace(cache, cpu_partial=2)
-    cache, pages, found = slub.alloc_bulk(rules, cache, Heap(400), 0, 4 * cache.objects)
+    cache, pages, found = slub_bulk.alloc_bulk(rules, cache, Heap(400), 0, 4 * cache.objects)
     for at in range(3):
         cache, pages = slub.free(rules, cache, pages, 1, found[at * cache.objects])
     assert [pfn for pfn, _ in cache.cpus[1].partial] == [2 << cache.order]
@@ -144,7 +145,7 @@ def test_without_large_blocks_slabs_are_as_small_as_one_object_needs() -> None:
     assert cache.order > 0
     cache, pages, address = slub.alloc(rules, cache, Heap(1), 0)
     assert (address, cache.slabs[0].objects, cache.slabs[0].order) == (0, 4, 0)
-    cache, pages, none = slub.alloc_bulk(rules, cache, pages, 0, 4)
+    cache, pages, none = slub_bulk.alloc_bulk(rules, cache, pages, 0, 4)
     assert none == ()
     assert slub.alloc(rules, cache, pages, 0, node=1)[2] == NOTHING
 
@@ -152,18 +153,18 @@ def test_without_large_blocks_slabs_are_as_small_as_one_object_needs() -> None:
 def test_the_buddy_allocator_is_a_source() -> None:
     rules, cache = small("6.12.117")
     pages = BuddyPages(small_rules("6.12.117"), small_machine("6.12.117"))
-    cache, pages, found = slub.alloc_bulk(rules, cache, pages, 0, 20)
+    cache, pages, found = slub_bulk.alloc_bulk(rules, cache, pages, 0, 20)
     assert len(set(found)) == 20
     assert broken(cache, found) == ()
     for address in found:
         cache, pages = slub.free(rules, cache, pages, 2, address)
-    assert slub.destroy(cache, pages)[2]
+    assert slub_shrink.destroy(cache, pages)[2]
 
 
 def test_destroying_a_cache_in_use_fails() -> None:
     rules, cache = small("6.1.192")
     cache, pages, address = slub.alloc(rules, cache, Heap(64), 0)
-    assert not slub.destroy(cache, pages)[2]
+    assert not slub_shrink.destroy(cache, pages)[2]
     with pytest.raises(KeyError):
         slub.free(rules, cache, pages, 0, address + 1)
 

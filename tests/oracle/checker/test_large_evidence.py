@@ -5,17 +5,23 @@ after, the probes of mm/vmalloc.c between them, and the cma events of a guest th
 """
 
 import gzip
+import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from linuxmm.oracle.check import check
 from linuxmm.oracle.checker.large import (
+    Before,
+    SeenArea,
     SeenCma,
     bitmap_of,
+    judge_chunk,
     judge_cma,
     judge_placements,
     judge_vmalloc,
+    predicted_chunk,
     read_vmallocinfo,
     reserved_area,
 )
@@ -66,7 +72,7 @@ def test_vmallocinfo_of_every_shipped_capture() -> None:
 
 def test_a_real_kernel_takes_the_lowest_place_and_nothing_before_its_flush() -> None:
     judgement = Judgement()
-    reused = judge_placements(judgement, lines_of(HERE / "vmalloc-6.1.txt.gz"))
+    reused = judge_placements(judgement, lines_of(HERE / "vmalloc-6.1.txt.gz")).reused
     assert (judgement.verdict, judgement.divergences) == (Verdict.CONFORMS, [])
     assert judgement.clauses["large.vmalloc.lowest"].checked > 20
     assert reused >= 5
@@ -94,8 +100,107 @@ def test_planted_faults_of_placement_are_found() -> None:
     assert [each.clause for each in judgement.divergences] == ["large.vmalloc.flushed"]
     judgement = Judgement()
     freed = ["a-1 x: freeva: (f) va=1 start=0x2000 end=0x4000", "a-1 x: purge: (f) s=1 e=0"]
-    assert judge_placements(judgement, [*twice, *freed, *twice]) == 1
+    assert judge_placements(judgement, [*twice, *freed, *twice]) == (1, 0, 0, ())
     assert judgement.verdict is Verdict.CONFORMS
+
+
+PLACED = ("large-vmalloc-6.1", "large-vmalloc-6.12")
+STACK = 16384
+
+
+def between(name: str) -> tuple[list[str], Before, VmallocState]:
+    """The trace of a capture between its marks, and the areas at both."""
+    lines = lines_of(REAL / "areas" / name / "trace" / "vmalloc.txt.gz")
+    first = next(number for number, line in enumerate(lines) if "SYNC A end" in line)
+    last = next(number for number, line in enumerate(lines) if "SYNC B begin" in line)
+    before, after = state_of(name, "A")[0], state_of(name, "B")[0]
+    busy = tuple(SeenArea(area.start, area.end) for area in before.busy)
+    return lines[first + 1 : last], Before(busy, tuple(before.lazy)), after
+
+
+@pytest.mark.parametrize(("name", "placed"), [("large-vmalloc-6.1", 59), ("large-vmalloc-6.12", 61)])
+def test_every_placement_is_predicted_whatever_its_alignment(name: str, placed: int) -> None:
+    lines, before, after = between(name)
+    asked = [line for line in lines if ": vaarea: " in line]
+    assert sum(f"align={STACK} " in line for line in asked) == 20  # kernel stacks
+    assert sum("align=2097152 " in line for line in asked) == 1  # a huge area
+    judgement = Judgement()
+    found = judge_placements(judgement, lines, before)
+    assert (judgement.verdict, judgement.gaps) == (Verdict.CONFORMS, {})
+    assert (found.predicted, found.among) == (placed, 0) == (len(asked), 0)
+    assert found.known == tuple(sorted([*((a.start, a.end) for a in after.busy), *after.lazy]))
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_an_aligned_area_elsewhere_is_found_with_states_and_without(name: str) -> None:
+    lines, before, _ = between(name)
+    asked = [number for number, line in enumerate(lines) if f"align={STACK} " in line][-1]
+    number = next(at for at in range(asked, len(lines)) if ": vaarea_r: " in lines[at])
+    start = lines[number].rpartition("start=0x")[2]
+    for moved in (STACK, -STACK, 4096):
+        wrong = list(lines)
+        wrong[number] = lines[number].replace(start, f"{int(start, 16) + moved:x}")
+        judgement = Judgement()
+        judge_placements(judgement, wrong, before)
+        assert "large.vmalloc.lowest" in {each.clause for each in judgement.divergences}
+        assert judgement.divergences[0].line == number + 1
+    unaligned = Judgement()
+    judge_placements(unaligned, wrong)
+    assert "large.vmalloc.lowest" in {each.clause for each in unaligned.divergences}
+
+
+def test_without_states_an_aligned_area_stands_at_no_higher_than_a_hole_that_surely_serves() -> None:
+    asked = "a-1 x: vaarea: (f) size=0x5000 align=16384 vs=0x100000 ve=0xf00000"
+    holes = ["a-1 x: freeva: (f) start=0x101000 end=0x120000", "a-1 x: purge: (f) s=1 e=0"]
+    for start, right in (("0x104000", True), ("0x100000", True), ("0x108000", False), ("0xf04000", False)):
+        judgement = Judgement()
+        judge_placements(judgement, [*holes, asked, f"a-1 x: vaarea_r: (f) start={start}"])
+        assert (judgement.divergences == []) is right, start
+    judgement = Judgement()
+    lines = [asked, "a-1 x: vaarea_r: (f) start=(fault)", asked, "a-1 x: vaarea_r: (f) va=0xff11"]
+    found = judge_placements(judgement, lines, Before((), ()))
+    assert (found.known, list(judgement.gaps)) == (
+        (),
+        ["the answer to a request for an area is not in the trace"],
+    )
+
+
+@pytest.mark.parametrize("name", PLACED)
+def test_check_holds_the_second_state_against_the_events(name: str, tmp_path: Path) -> None:
+    report = check(REAL / "areas" / name, only="large")
+    assert (report.verdict, report.judgement.gaps) == (Verdict.CONFORMS, {})
+    assert report.judgement.clauses["large.vmalloc.accounted"].checked == 1
+    copy = Path(shutil.copytree(REAL / "areas" / name, tmp_path / "c"))
+    file = copy / "trace" / "vmalloc.txt.gz"
+    lines = lines_of(file)
+    end = next(number for number, line in enumerate(lines) if "SYNC B begin" in line)
+    asked = max(number for number, line in enumerate(lines[:end]) if f"align={STACK} " in line)
+    answer = next(number for number in range(asked, end) if ": vaarea_r: " in lines[number])
+    kept = [line for number, line in enumerate(lines) if number not in (asked, answer)]
+    file.write_bytes(gzip.compress("\n".join([*kept, ""]).encode()))
+    planted = check(copy, only="large").judgement.divergences
+    assert "large.vmalloc.accounted" in {each.clause for each in planted}
+
+
+def test_chunks_of_every_shipped_capture_stand_at_the_highest_base() -> None:
+    seen = 0
+    for file in sorted(REAL.glob("**/marks/*/proc/vmallocinfo")):
+        busy, _ = read_vmallocinfo(file.read_text(), str(file))
+        found = predicted_chunk(busy)
+        if found is not None:
+            assert found[0] == found[1], file
+            seen += 1
+    assert seen > 60
+
+
+def test_a_chunk_above_its_room_is_found() -> None:
+    top = 0xFFD1_FFFF_FFC0_0000
+    for start, right in ((top, True), (top - (1 << 22), True), (top + (1 << 21), False), (top + 4096, False)):
+        judgement = Judgement()
+        judge_chunk(judgement, [SeenArea(start, start + (1 << 21), chunk=True)], 1, "w")
+        assert (judgement.divergences == []) is right
+        judge_chunk(judgement, [SeenArea(start, start + (1 << 21), chunk=True)], 2, "w")
+        assert judgement.clauses["large.vmalloc.top-down"].checked == 1
 
 
 def test_planted_faults_of_areas_are_found() -> None:

@@ -1,6 +1,8 @@
 """The formulas of vmalloc and CMA at their edges, and each invariant accepting and rejecting."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from linuxmm.spec.kernel import kernel
 from linuxmm.spec.large import cma, vmalloc
@@ -58,6 +60,48 @@ def test_fits() -> None:
     ) == (PAGE,)
     holes = ((PAGE, 4 * PAGE), (5 * PAGE, 20 * PAGE), (32 * PAGE, 64 * PAGE))
     assert vmalloc.permitted_starts(holes, 2 * PAGE, 2 * PAGE, 0, 99 * PAGE) == (2 * PAGE, 6 * PAGE)
+
+
+def test_holes_are_what_nobody_takes() -> None:
+    assert vmalloc.holes_between(((5, 7), (1, 2), (7, 9)), 0, 10) == ((0, 1), (2, 5), (9, 10))
+    assert vmalloc.holes_between((), 3, 10) == ((3, 10),)
+    assert vmalloc.holes_between(((0, 4), (8, 20)), 2, 10) == ((4, 8),)
+    assert vmalloc.holes_between(((2, 12),), 3, 10) == ()
+
+
+def test_a_hole_that_serves_wherever_it_begins() -> None:
+    holes = ((PAGE, 4 * PAGE), (5 * PAGE, 20 * PAGE), (32 * PAGE, 64 * PAGE))
+    assert vmalloc.surely_found(holes, 2 * PAGE, 2 * PAGE, 0, 99 * PAGE) == 6 * PAGE
+    assert vmalloc.surely_found(holes, 2 * PAGE, 16 * PAGE, 0, 99 * PAGE) == 32 * PAGE
+    assert vmalloc.surely_found(holes, 2 * PAGE, PAGE, 0, 99 * PAGE) == PAGE
+    assert vmalloc.surely_found(holes, 40 * PAGE, PAGE, 0, 99 * PAGE) == vmalloc.NOTHING
+    assert vmalloc.surely_found(holes, 2 * PAGE, PAGE, 19 * PAGE, 99 * PAGE) == 32 * PAGE
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sets(st.integers(0, 40), min_size=2, max_size=12),
+    st.lists(
+        st.tuples(st.integers(0, 5), st.integers(1, 3)), min_size=1, max_size=3, unique_by=lambda a: a[0]
+    ),
+    st.integers(0, 44),
+)
+def test_areas_of_a_chunk_stand_at_the_highest_base_with_room(
+    edges: set[int], areas: list[tuple[int, int]], vend: int
+) -> None:
+    ordered = [4 * edge for edge in sorted(edges)]
+    holes = tuple(zip(ordered[::2], ordered[1::2], strict=False))
+    chunk = tuple((4 * offset, 4 * size) for offset, size in areas)
+
+    def room(base: int) -> bool:
+        return all(
+            base + offset + size <= 4 * vend
+            and any(low <= base + offset and base + offset + size <= high for low, high in holes)
+            for offset, size in chunk
+        )
+
+    expected = max((base for base in range(0, 180, 4) if room(base)), default=vmalloc.NOTHING)
+    assert vmalloc.top_down_base(holes, chunk, 4, 4 * vend + 3) == expected
 
 
 def test_nodes_and_huge_pages() -> None:

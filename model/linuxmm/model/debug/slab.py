@@ -23,7 +23,7 @@ from linuxmm.spec.debug.slab_layout import (
     verdict_at_free,
 )
 from linuxmm.spec.debug.slub_bytes import POISON_FREE, POISON_INUSE, overwrite
-from linuxmm.spec.debug.slub_words import STACK, dump_row
+from linuxmm.spec.debug.slub_words import STACK, WARNING, dump_row
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.registry import verb
 from linuxmm.spec.vocabulary import PAGE_SIZE
@@ -39,7 +39,8 @@ BAD_RAM: Final = (
 class CheckedCache(NamedTuple):
     """A cache with CONFIG_DEBUG_SLAB.
 
-    keeps  SLAB_TYPESAFE_BY_RCU: the objects are not poisoned
+    keeps     SLAB_TYPESAFE_BY_RCU: the objects are not poisoned
+    hardened  CONFIG_SLAB_FREELIST_HARDENED (5.9 to 6.7): what comes back twice in a row is listed once
     """
 
     name: str
@@ -47,6 +48,7 @@ class CheckedCache(NamedTuple):
     align: int = 8
     order: int = 0
     keeps: bool = False
+    hardened: bool = False
 
     @property
     def layout(self) -> SlabLayout:
@@ -218,12 +220,12 @@ def alloc(slab: CheckedSlab, caller: int) -> tuple[CheckedSlab, int]:
 
 @verb("F077", source="mm/slab.c:cache_free_debugcheck")
 def free(slab: CheckedSlab, pointer: int, caller: int, to: str = "") -> CheckedSlab:
-    """Take an object back, whatever its red words say: freed twice, it will be handed out twice.
+    """Take an object back, whatever its red words say: freed twice, it may be handed out twice.
 
     to        name of the cache that the caller gives it to; none: its own
     Ensures   a wrong cache, and a pointer into an object, stop the kernel
     Errors    LinuxmmError when the words around the pointer are not in the slab
-    Source    cache_free_debugcheck, verify_redzone_free; 6.1
+    Source    cache_free_debugcheck, verify_redzone_free, __free_one; 6.1
     """
     if to and to != slab.cache.name:
         return replace(_say(slab, BUG), stopped=True)
@@ -237,6 +239,8 @@ def free(slab: CheckedSlab, pointer: int, caller: int, to: str = "") -> CheckedS
         return replace(_say(slab, BUG), stopped=True)
     if not slab.cache.keeps:
         slab = write(slab, pointer, poisoned(slab.cache.object_size, POISON_FREE))
+    if slab.cache.hardened and slab.free[-1:] == (pointer,):
+        return slab if WARNING in slab.log else _say(slab, WARNING)  # WARN_ON_ONCE
     return replace(slab, free=(*slab.free, pointer))
 
 

@@ -1,6 +1,6 @@
 """SLUB debugging: what the kernel prints of a slab and of an object in it.
 
-Linux: mm/slub.c:slab_err, object_err, print_trailer.  Seed 2.13.2 (F077).  2.6.28 to 6.12.
+Linux: mm/slub.c:slab_err, object_err, print_trailer.  Seed 2.13.2 (F077).  2.6.23 to 6.12.
 """
 
 from dataclasses import replace
@@ -37,7 +37,8 @@ def place(slab: DebugSlab, address: int) -> str:
 
 def slab_line(slab: DebugSlab) -> str:
     """The line about a slab."""
-    counts = f"objects={slab.objects} used={slab.inuse} fp={place(slab, slab.freelist)}"
+    objects = f"objects={slab.objects} " if slab.cache.style.objects else ""
+    counts = f"{objects}used={slab.inuse} fp={place(slab, slab.freelist)}"
     info = slab.cache.style.info
     return f"{info}Slab {place(slab, slab.names.page)} {counts} flags={slab.names.flags}"
 
@@ -45,8 +46,11 @@ def slab_line(slab: DebugSlab) -> str:
 def slab_err(slab: DebugSlab, message: str) -> DebugSlab:
     """A report about the slab.
 
+    Errors    Unmodelled before 2.6.26 for a message with numbers: what is printed was never passed
     Source    mm/slub.c:slab_err
     """
+    if not slab.cache.style.passed and any(letter.isdigit() for letter in message):
+        raise Unmodelled("the numbers of a report about a slab before 2.6.26: whatever the stack held")
     return say(slab, *head(slab, message), slab_line(slab), slab.cache.style.end)
 
 

@@ -15,10 +15,10 @@ from linuxmm.model.alloc.freelist import (
 )
 from linuxmm.model.alloc.pcp import drain_pages_zone
 from linuxmm.model.alloc.watermark import mark_of
-from linuxmm.model.defrag.migrate import capture
 from linuxmm.model.defrag.rules import Rules
 from linuxmm.model.defrag.sources import isolate_migratepages
 from linuxmm.model.defrag.state import NOTHING, Control, Memory, Run, with_marks, with_zone
+from linuxmm.model.defrag.taken import capture, migrate_taken
 from linuxmm.model.defrag.targets import CMA, MOVABLE, release_targets
 from linuxmm.spec.alloc.fragmentation import extfrag_for_order, fragmentation_index
 from linuxmm.spec.alloc.gfp import ALLOC_CMA
@@ -320,7 +320,7 @@ def compact_zone(rules: Rules, memory: Memory, c: Control) -> tuple[Run, Compact
         run = isolate_migratepages(rules, replace(run, finishing=finishing and rules.rescans()))
         if run.taken:
             last_moved = here if not rules.finishes_failed() else block_start(run.migrate_pfn - 1, block)
-            run, stayed, short = rules.migrate(rules, run)
+            run, stayed, short = migrate_taken(rules, run)
             result = Compaction.CONTINUE
             if short:
                 result = rules.ran_out(rules.met(run.migrate_pfn, run.free_pfn, block))
@@ -348,7 +348,7 @@ def after_failure(rules: Rules, run: Run, last_moved: int) -> tuple[Run, int]:
         return run, last_moved
     run = isolate_migratepages(rules, replace(run, finishing=True))
     if run.taken:
-        run, _, _ = rules.migrate(rules, run)
+        run, _, _ = migrate_taken(rules, run)
     return run, last_moved
 
 

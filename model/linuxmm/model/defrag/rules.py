@@ -9,6 +9,7 @@ from typing import NamedTuple
 from linuxmm.model.alloc.freelist import Zone
 from linuxmm.model.alloc.rules import Rules as AllocRules
 from linuxmm.model.defrag.state import Run
+from linuxmm.model.defrag.trip import Migrate
 from linuxmm.spec.alloc.retry import Compaction
 
 
@@ -58,7 +59,7 @@ class Rules(NamedTuple):
     find_target: "Callable[[Rules, Run], Run]"
     finishes_failed: Callable[[], bool]
     rescans: Callable[[], bool]
-    migrate: "Callable[[Rules, Run], tuple[Run, int, bool]]"
+    migrate: Migrate[Run]
     wanted_after: Callable[[int, int], int]
     samples: Callable[[], bool]
     settles: Callable[[], bool]

@@ -12,6 +12,7 @@ from linuxmm.model.alloc.freelist import CMA, set_pageblock_type
 from linuxmm.model.alloc.machine import Machine, with_zone, zone_at
 from linuxmm.model.alloc.request import free_pages, zone_of
 from linuxmm.model.alloc.rules import Rules as PageRules
+from linuxmm.model.defrag.evacuate import Away, away_of
 from linuxmm.model.large.contig import Contig, G, alloc_contig_range
 from linuxmm.spec.kernel import Kernel
 from linuxmm.spec.large.cma import (
@@ -39,6 +40,7 @@ class Rules(NamedTuple):
 
     pages: PageRules
     contig: Contig
+    away: Away
     offset: Callable[[int, int, int], int]
     least_order: int
 
@@ -82,7 +84,7 @@ def rules_of(kernel: Kernel, pages: PageRules) -> Rules:
     contig = kernel.behaviour("large.contig-span").function(*orders)
     least = kernel.behaviour("large.cma-least-order").function(*orders)
     offset = kernel.behaviour("large.cma-offset").function
-    return Rules(pages, contig, offset, least)  # type: ignore[arg-type]
+    return Rules(pages, contig, away_of(kernel), offset, least)  # type: ignore[arg-type]
 
 
 Reserved = tuple[tuple[int, int], ...]
@@ -173,7 +175,7 @@ def cma_alloc(rules: Rules, area: Area, machine: Machine, guests: G, count: int,
         area = mark(area, place, bits)
         pfn = page_of(area.base, place, area.per_bit)
         machine, guests, errno = alloc_contig_range(
-            rules.contig, rules.pages, machine, guests, pfn, pfn + count, CMA
+            rules.contig, rules.away, rules.pages, machine, guests, pfn, pfn + count, CMA
         )
         if errno is None:
             return Taken(area, machine, guests, pfn, None, retried)

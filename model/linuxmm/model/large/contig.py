@@ -29,6 +29,7 @@ from linuxmm.model.alloc.machine import Machine, with_zone, zone_at
 from linuxmm.model.alloc.pcp import drain_pages_zone
 from linuxmm.model.alloc.request import zone_of
 from linuxmm.model.alloc.rules import Rules
+from linuxmm.model.defrag.evacuate import Away
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.large.cma import isolated_span
 from linuxmm.spec.registry import verb
@@ -42,9 +43,9 @@ class Guests(Protocol):
         """Whether something in a pageblock can never leave, so that it is not even isolated."""
 
     def leave(
-        self, rules: Rules, machine: Machine, start: int, end: int
+        self, away: Away, rules: Rules, machine: Machine, start: int, end: int
     ) -> tuple[Self, Machine, Errno | None]:
-        """Move everything in the range elsewhere: None when all of it left.
+        """Move what can leave elsewhere: None when nothing stands in the way, though some may stay.
 
         EBUSY when something stayed after five tries, ENOMEM when there is no room, EINTR for a fatal signal
         """
@@ -101,7 +102,7 @@ def span_of_pageblocks(pageblock_order: int, max_order: int) -> Contig:
 
 @verb("F036", source="mm/page_alloc.c:alloc_contig_range; 3.5 to 6.12")
 def alloc_contig_range(
-    contig: Contig, rules: Rules, machine: Machine, guests: G, start: int, end: int, was: int
+    contig: Contig, away: Away, rules: Rules, machine: Machine, guests: G, start: int, end: int, was: int
 ) -> tuple[Machine, G, Errno | None]:
     """Take the pages start to end, whatever lives there.
 
@@ -120,7 +121,7 @@ def alloc_contig_range(
     zone = split_at(rules, zone_at(machine, index), (low, high)) if contig.split else zone_at(machine, index)
     for cpu in range(len(zone.pcps)):
         zone = drain_pages_zone(rules, zone, cpu)
-    guests, machine, errno = guests.leave(rules, with_zone(machine, index, zone), start, end)
+    guests, machine, errno = guests.leave(away, rules, with_zone(machine, index, zone), start, end)
     if errno is not None and errno is not Errno.EBUSY:
         return undo(rules, machine, index, low, high, was), guests, errno
     zone, taken = take_isolated(rules, zone_at(machine, index), start, end)

@@ -3,14 +3,16 @@
 Linux: mm/slab_common.c:kmem_cache_create, mm/slub.c:free_slab, kmalloc, krealloc.  Seed 2.1.2.2 (F033).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from immutables import Map
 
-from linuxmm.model.objects import slub
+from linuxmm.model.objects import slub, slub_shrink
 from linuxmm.model.objects.pages import NOTHING, PageSource
+from linuxmm.model.objects.slub import free_list
+from linuxmm.model.objects.slub_batch import Batch, batch_number, batch_slab
+from linuxmm.model.objects.slub_rules import Rules, rules_for
 from linuxmm.model.objects.slub_state import Cache
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.kernel import Kernel
@@ -131,7 +133,7 @@ def destroy(caches: Caches, pages: P, name: str) -> tuple[Caches, P, bool]:
     if held.users > 1:
         made = caches.made.set(number, replace(held, users=held.users - 1))
         return replace(caches, made=made, names=names), pages, True
-    cache, pages, gone = slub.destroy(held.cache, pages)
+    cache, pages, gone = slub_shrink.destroy(held.cache, pages)
     if not gone:
         return replace(caches, made=caches.made.set(number, replace(held, cache=cache))), pages, False
     return replace(caches, made=caches.made.delete(number), names=names), pages, True
@@ -159,11 +161,11 @@ def largest_class(kernel: Kernel) -> int:
     return found
 
 
-@verb("F033", source="mm/slub.c:__kmalloc, kmalloc_large_node")
-def kmalloc(heap: Kmalloc[P], size: int, cpu: int = 0) -> tuple[Kmalloc[P], int]:
-    """An object of at least `size` bytes; ZERO_SIZE_PTR for none, NOTHING without pages."""
-    if size == 0:
-        return heap, ZERO_SIZE_PTR
+def grab(rules: Rules, heap: Kmalloc[P], cpu: int, size: int) -> tuple[Kmalloc[P], int]:
+    """An object of at least `size` bytes, or NOTHING.
+
+    Requires  size > 0
+    """
     if size > largest_class(heap.kernel):
         order = get_order(size)
         pages, pfn = heap.pages.take(order, -1)
@@ -174,8 +176,14 @@ def kmalloc(heap: Kmalloc[P], size: int, cpu: int = 0) -> tuple[Kmalloc[P], int]
     cache = heap.classes.get(which)
     if cache is None:
         cache = slub.empty_cache(heap.kernel, which, heap.node_of, max(heap.node_of) + 1)
-    cache, pages, address = slub.alloc(slub.rules_for(heap.kernel), cache, heap.pages, cpu)
+    cache, pages, address = slub.alloc(rules, cache, heap.pages, cpu)
     return replace(heap, pages=pages, classes=heap.classes.set(which, cache)), address
+
+
+@verb("F033", source="mm/slub.c:__kmalloc, kmalloc_large_node")
+def kmalloc(heap: Kmalloc[P], size: int, cpu: int = 0) -> tuple[Kmalloc[P], int]:
+    """An object of at least `size` bytes; ZERO_SIZE_PTR for none, NOTHING without pages."""
+    return grab(rules_for(heap.kernel), heap, cpu, size) if size else (heap, ZERO_SIZE_PTR)
 
 
 def ksize(heap: Kmalloc[P], address: int) -> int:
@@ -200,23 +208,114 @@ def _class_of(heap: Kmalloc[P], address: int) -> int:
     raise KeyError(f"{address:#x} is no object of kmalloc")
 
 
-@verb("F033", source="mm/slub.c:kfree")
-def kfree(heap: Kmalloc[P], address: int, cpu: int = 0) -> Kmalloc[P]:
-    """Take an object back; nothing happens for ZERO_SIZE_PTR and NULL."""
-    if address in (0, ZERO_SIZE_PTR):
-        return heap
+def release(rules: Rules, heap: Kmalloc[P], cpu: int, address: int) -> Kmalloc[P]:
+    """Take an object back.
+
+    Requires  somebody holds it
+    """
     pfn = address >> PAGE_SHIFT
     if pfn in heap.large and address % PAGE_SIZE == 0:
-        pages = heap.pages.give(pfn, heap.large[pfn])
-        return replace(heap, pages=pages, large=heap.large.delete(pfn))
+        return release_pages(heap, pfn)
     which = _class_of(heap, address)
-    rules = slub.rules_for(heap.kernel)
     cache, pages = slub.free(rules, heap.classes[which], heap.pages, cpu, address)
     return replace(heap, pages=pages, classes=heap.classes.set(which, cache))
 
 
+@verb("F033", source="mm/slub.c:kfree")
+def kfree(heap: Kmalloc[P], address: int, cpu: int = 0) -> Kmalloc[P]:
+    """Take an object back; nothing happens for ZERO_SIZE_PTR and NULL."""
+    return heap if address in (0, ZERO_SIZE_PTR) else release(rules_for(heap.kernel), heap, cpu, address)
+
+
+# ---- many objects at once, another size ------------------------------------------------------------------
+
+
+def is_large(heap: Kmalloc[P], pfn: int) -> bool:
+    """Whether a page begins what was handed out whole."""
+    return pfn in heap.large
+
+
+def release_pages(heap: Kmalloc[P], pfn: int) -> Kmalloc[P]:
+    """Take back what was handed out whole."""
+    pages = heap.pages.give(pfn, heap.large[pfn])
+    return replace(heap, pages=pages, large=heap.large.delete(pfn))
+
+
+def cache_of(heap: Kmalloc[P], pfn: int) -> Cache:
+    """The cache whose slab begins at a page."""
+    return heap.classes[_class_of(heap, pfn << PAGE_SHIFT)]
+
+
+def pages_in(heap: Kmalloc[P]) -> P:
+    """Where slabs come from."""
+    return heap.pages
+
+
+def with_cache(heap: Kmalloc[P], cache: Cache, pages: P) -> Kmalloc[P]:
+    """The heap with a cache and its pages changed."""
+    return replace(heap, pages=pages, classes=heap.classes.set(cache.size, cache))
+
+
+def free_mixed(rules: Rules, heap: Kmalloc[P], cpu: int, batch: Batch, size: int) -> Kmalloc[P]:
+    """Take back the first `size` objects of an array, of any cache: from the last, those of a slab together.
+
+    Requires  each is held
+    """
+    while size > 0:
+        pfn = batch_slab(batch, size - 1)
+        if pfn == NOTHING:
+            size -= 1
+        elif is_large(heap, pfn):
+            heap = release_pages(heap, pfn)
+            size -= 1
+        else:
+            tail = batch_number(batch, size - 1)
+            cache, batch, size, head, count = rules.detach(cache_of(heap, pfn), batch, size)
+            cache, pages = free_list(rules, cache, pages_in(heap), cpu, pfn, head, tail, count)
+            heap = with_cache(heap, cache, pages)
+    return heap
+
+
+@verb("F033", source="mm/slub.c:kmem_cache_free_bulk without a cache (kfree_bulk); 4.6 to 6.12")
+def kfree_bulk(heap: Kmalloc[P], addresses: tuple[int, ...], cpu: int = 0) -> Kmalloc[P]:
+    """Take objects of any class back.
+
+    Requires  somebody holds each of them
+    """
+    batch = Batch(tuple(_place(heap, address) for address in addresses))
+    return free_mixed(rules_for(heap.kernel), heap, cpu, batch, len(addresses))
+
+
+def _place(heap: Kmalloc[P], address: int) -> tuple[int, int]:
+    """The slab and number of an object, or the first page of one beyond the largest class."""
+    if address >> PAGE_SHIFT in heap.large:
+        return address >> PAGE_SHIFT, 0
+    return slub.slab_of(heap.classes[_class_of(heap, address)], address)
+
+
+def resize(
+    rules: Rules, heap: Kmalloc[P], cpu: int, address: int, size: int, zero: bool
+) -> tuple[Kmalloc[P], int, int, int]:
+    """krealloc of an object: where it is now, bytes copied there, bytes cleared; NOTHING without pages.
+
+    zero      with __GFP_ZERO
+    Requires  somebody holds the object; size > 0
+    """
+    usable = ksize(heap, address)
+    if rules.stays(usable, usable, kmalloc_class(size, SLUB_LEAST), size):
+        return heap, address, 0, rules.spare(usable, size) if zero else 0
+    heap, found = grab(rules, heap, cpu, size)
+    if found == NOTHING:
+        return heap, NOTHING, 0, 0
+    granted = ksize(heap, found)
+    heap = release(rules, heap, cpu, address)
+    return heap, found, min(usable, size), granted if zero else 0
+
+
 @verb("F033", source="mm/slab_common.c:__do_krealloc; mm/slub.c:krealloc")
-def krealloc(heap: Kmalloc[P], address: int, size: int, cpu: int = 0) -> tuple[Kmalloc[P], int]:
+def krealloc(
+    heap: Kmalloc[P], address: int, size: int, cpu: int = 0, zero: bool = False
+) -> tuple[Kmalloc[P], int]:
     """Another size for an object: the same place if it serves, else a new one and the old comes back.
 
     Ensures   NOTHING leaves the old object as it was; size 0 frees it
@@ -225,9 +324,4 @@ def krealloc(heap: Kmalloc[P], address: int, size: int, cpu: int = 0) -> tuple[K
         return kfree(heap, address, cpu), ZERO_SIZE_PTR
     if address in (0, ZERO_SIZE_PTR):
         return kmalloc(heap, size, cpu)
-    stays: Callable[..., object] = heap.kernel.behaviour("objects.krealloc-stays").function
-    usable = ksize(heap, address)
-    if stays(usable, usable, kmalloc_class(size, SLUB_LEAST), size):
-        return heap, address
-    heap, found = kmalloc(heap, size, cpu)
-    return (heap if found == NOTHING else kfree(heap, address, cpu)), found
+    return resize(rules_for(heap.kernel), heap, cpu, address, size, zero)[:2]

@@ -4,18 +4,17 @@ Linux: mm/slub.c:slab_alloc_node, ___slab_alloc, __slab_free, deactivate_slab.  
 2.6.22 to 6.12, without debugging (which gives each slab to nobody) and without pfmemalloc.
 """
 
-from collections.abc import Callable
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from immutables import Map
 
 from linuxmm.model.objects.pages import PageSource, give_pages, take_pages
+from linuxmm.model.objects.slub_rules import Rules, one_slab, rules_for
 from linuxmm.model.objects.slub_state import (
     END,
     NOTHING,
     Cache,
     CpuSlab,
-    Slab,
     add_partial,
     add_slab,
     cpu_count,
@@ -33,7 +32,6 @@ from linuxmm.model.objects.slub_state import (
     on_node,
     pop_cpu,
     pop_doomed,
-    push,
     push_cpu,
     push_doomed,
     relink,
@@ -42,144 +40,15 @@ from linuxmm.model.objects.slub_state import (
     slab_at,
     unfreeze,
     with_frozen,
-    with_node,
     with_slab,
 )
-from linuxmm.spec.kernel import Kernel, behaviour
+from linuxmm.spec.kernel import Kernel
 from linuxmm.spec.objects.sizes import PAGE_SHIFT, get_order
 from linuxmm.spec.objects.slub import cpu_partial_slabs, objects_of
 from linuxmm.spec.registry import verb
 
 P = TypeVar("P", bound=PageSource)
 ANY_NODE: Final = -1
-PROMOTED: Final = 32  # SHRINK_PROMOTE_MAX
-
-
-class Rules(NamedTuple):
-    """What SLUB of one kernel does in its own way.
-
-    weight(cache, pfn)          what a slab adds to the count of a CPU's list
-    first_weight(cache, pfn)    what the slab in use adds, of those taken off a node's list together
-    full(count, limit)          is the list emptied before another slab comes?
-    stops(count, limit)         does taking slabs off a node's list end?
-    keeps_empty(nr, least)      does a node with nr partial slabs keep one that a free has emptied?
-    stays_frozen                is a slab on a CPU's list frozen?
-    """
-
-    has_cpu_partial: bool
-    weight: Callable[[Cache, int], int]
-    first_weight: Callable[[Cache, int], int]
-    full: Callable[[int, int], bool]
-    stops: Callable[[int, int], bool]
-    keeps_empty: Callable[[int, int], bool]
-    stays_frozen: bool
-
-
-def _no_weight(cache: Cache, pfn: int) -> int:
-    return 0
-
-
-def _one_slab(cache: Cache, pfn: int) -> int:
-    return 1
-
-
-def _free_objects(cache: Cache, pfn: int) -> int:
-    return slab_at(cache, pfn).objects - slab_at(cache, pfn).inuse
-
-
-def _never(nr: int, least: int) -> bool:
-    return False
-
-
-def _always(nr: int, least: int) -> bool:
-    return True
-
-
-def _up_to(nr: int, least: int) -> bool:
-    return nr <= least
-
-
-def _below(nr: int, least: int) -> bool:
-    return nr < least
-
-
-def _above(count: int, limit: int) -> bool:
-    return count > limit
-
-
-def _reaches(count: int, limit: int) -> bool:
-    return count >= limit
-
-
-def _above_half(count: int, limit: int) -> bool:
-    return count > limit // 2
-
-
-@behaviour(
-    "objects.slub-rules",
-    since="2.6.22",
-    until="3.1",
-    features=("F033",),
-    source="mm/slub.c:__slab_free, unfreeze_slab; read in 2.6.39; 3.2 from memory",
-)
-def rules_without_cpu_lists() -> Rules:
-    """No lists of slabs per CPU; a slab that a free empties is given back at once."""
-    return Rules(False, _no_weight, _no_weight, _never, _always, _never, True)
-
-
-@behaviour(
-    "objects.slub-rules",
-    since="3.2",
-    until="3.15",
-    features=("F033",),
-    source="mm/slub.c:put_cpu_partial, __slab_free; read in 3.4 to 3.14",
-)
-def rules_counting_objects_loosely() -> Rules:
-    """Lists per CPU, limited by objects; a node keeps one empty slab more than min_partial."""
-    return Rules(True, _free_objects, _free_objects, _above, _above_half, _up_to, True)
-
-
-@behaviour(
-    "objects.slub-rules",
-    since="3.16",
-    until="5.15",
-    features=("F033",),
-    source="mm/slub.c:put_cpu_partial, __slab_free; read in 3.16 to 5.15",
-)
-def rules_counting_objects() -> Rules:
-    """Lists per CPU, limited by objects that were free when their slab came."""
-    return Rules(True, _free_objects, _free_objects, _above, _above_half, _below, True)
-
-
-@behaviour(
-    "objects.slub-rules",
-    since="5.16",
-    until="6.7",
-    features=("F033",),
-    source="mm/slub.c:put_cpu_partial, get_partial_node; read in 5.17 to 6.6",
-)
-def rules_counting_slabs() -> Rules:
-    """Lists per CPU, limited by slabs."""
-    return Rules(True, _one_slab, _no_weight, _reaches, _above_half, _below, True)
-
-
-@behaviour(
-    "objects.slub-rules",
-    since="6.8",
-    features=("F033",),
-    source="mm/slub.c:put_cpu_partial, __slab_free, freeze_slab; 6.8 to 6.12",
-)
-def rules_not_freezing() -> Rules:
-    """As before; a slab is frozen only once a CPU begins to use it."""
-    return Rules(True, _one_slab, _no_weight, _reaches, _above_half, _below, False)
-
-
-def rules_for(kernel: Kernel) -> Rules:
-    """The rules of a kernel."""
-    found = kernel.behaviour("objects.slub-rules").function()
-    if not isinstance(found, Rules):
-        raise TypeError(f"{found!r} is no record of rules")
-    return found
 
 
 def empty_cache(
@@ -199,7 +68,7 @@ def empty_cache(
     order = ask("objects.slub-order", size, ask("objects.slub-cpus", *2 * (len(node_of),)), max_order)
     objects = objects_of(order, size)
     partial = ask("objects.slub-cpu-partial", size)
-    if rules_for(kernel).weight is _one_slab:
+    if rules_for(kernel).weight is one_slab:
         partial = cpu_partial_slabs(partial, objects)
     least = ask("objects.slub-min-partial", size)
     held = tuple(CpuSlab() for _ in node_of)
@@ -364,19 +233,31 @@ def free(rules: Rules, cache: Cache, pages: P, cpu: int, address: int) -> tuple[
 
 def free_object(rules: Rules, cache: Cache, pages: P, cpu: int, pfn: int, number: int) -> tuple[Cache, P]:
     """Take an object back, named by its slab and number."""
+    return free_list(rules, cache, pages, cpu, pfn, number, number, 1)
+
+
+def free_list(
+    rules: Rules, cache: Cache, pages: P, cpu: int, pfn: int, head: int, tail: int, count: int
+) -> tuple[Cache, P]:
+    """Take `count` objects of one slab back, linked from head to tail (do_slab_free).
+
+    Requires  those between head and tail are linked; what follows tail does not matter
+    """
     held = held_by(cache, cpu)
     if held.slab == pfn:
-        cache = with_slab(cache, pfn, relink(slab_at(cache, pfn), number, held.head))
-        return set_cpu(cache, cpu, pfn, number), pages
-    return free_elsewhere(rules, cache, pages, cpu, pfn, number)
+        cache = with_slab(cache, pfn, relink(slab_at(cache, pfn), tail, held.head))
+        return set_cpu(cache, cpu, pfn, head), pages
+    return free_elsewhere(rules, cache, pages, cpu, pfn, head, tail, count)
 
 
-def free_elsewhere(rules: Rules, cache: Cache, pages: P, cpu: int, pfn: int, number: int) -> tuple[Cache, P]:
-    """The slow path: an object of a slab that is not this CPU's (__slab_free)."""
+def free_elsewhere(
+    rules: Rules, cache: Cache, pages: P, cpu: int, pfn: int, head: int, tail: int, count: int
+) -> tuple[Cache, P]:
+    """The slow path: objects of a slab that is not this CPU's (__slab_free)."""
     before = slab_at(cache, pfn)
     was_full = before.head == END
     was_frozen = before.frozen
-    slab = push(before, number)
+    slab = give_back(before, head, tail, count)
     cache = with_slab(cache, pfn, slab)
     if was_frozen:
         return cache, pages
@@ -387,7 +268,7 @@ def free_elsewhere(rules: Rules, cache: Cache, pages: P, cpu: int, pfn: int, num
     if slab.inuse == 0 and not rules.keeps_empty(node_count(cache, slab.node), cache.min_partial):
         if not was_full:
             cache = remove_partial(cache, pfn)
-        return _discard(cache, pages, pfn)
+        return discard(cache, pages, pfn)
     return (add_partial(cache, pfn, True) if was_full else cache), pages
 
 
@@ -433,7 +314,7 @@ def flush_slab(cache: Cache, cpu: int) -> Cache:
     return let_go(with_slab(cache, pfn, slab), pfn, freed_elsewhere)
 
 
-def _discard(cache: Cache, pages: P, pfn: int) -> tuple[Cache, P]:
+def discard(cache: Cache, pages: P, pfn: int) -> tuple[Cache, P]:
     """Give an empty slab's pages back."""
     pages = give_pages(pages, pfn, slab_at(cache, pfn).order)
     return drop_slab(cache, pfn), pages
@@ -443,7 +324,7 @@ def discard_doomed(cache: Cache, pages: P) -> tuple[Cache, P]:
     """Give back the empty slabs that were found to be too many, the last one found first."""
     while doomed_first(cache) != NOTHING:
         pfn = doomed_first(cache)
-        cache, pages = _discard(pop_doomed(cache), pages, pfn)
+        cache, pages = discard(pop_doomed(cache), pages, pfn)
     return cache, pages
 
 
@@ -453,48 +334,3 @@ def flush(cache: Cache, pages: P, cpu: int) -> tuple[Cache, P]:
     if held_by(cache, cpu).slab != NOTHING:
         cache = flush_slab(cache, cpu)
     return discard_doomed(drain_cpu_list(cache, cpu), pages)
-
-
-@verb("F033", source="mm/slub.c:__kmem_cache_do_shrink; 4.0 to 6.12")
-def shrink(cache: Cache, pages: P) -> tuple[Cache, P]:
-    """Take everything from the CPUs, give empty slabs back, and sort each node's list: fullest first.
-
-    Slabs with more than 32 free objects keep their order, behind the sorted ones.
-    """
-    for cpu in range(len(cache.cpus)):
-        cache, pages = flush(cache, pages, cpu)
-    for node, listed in enumerate(cache.nodes):
-        kept = [pfn for pfn in listed if cache.slabs[pfn].inuse]
-        for pfn in listed:
-            if pfn not in kept:
-                cache, pages = _discard(remove_partial(cache, pfn), pages, pfn)
-
-        def rank(pfn: int, slabs: Map[int, Slab] = cache.slabs) -> int:
-            left = slabs[pfn].objects - slabs[pfn].inuse
-            return left if left <= PROMOTED else PROMOTED + 1
-
-        cache = with_node(cache, node, tuple(sorted(kept, key=rank)))
-    return cache, pages
-
-
-@verb("F033", source="mm/slub.c:__kmem_cache_shutdown")
-def destroy(cache: Cache, pages: P) -> tuple[Cache, P, bool]:
-    """Give all slabs back; False, and a warning in the kernel, when objects are still held."""
-    cache, pages = shrink(cache, pages)
-    return cache, pages, not cache.slabs
-
-
-@verb("F033", source="mm/slub.c:kmem_cache_alloc_bulk")
-def alloc_bulk(
-    rules: Rules, cache: Cache, pages: P, cpu: int, count: int
-) -> tuple[Cache, P, tuple[int, ...]]:
-    """As many objects as asked for, or none: those that were had are freed again when pages run out."""
-    found: tuple[int, ...] = ()
-    for _ in range(count):
-        cache, pages, address = alloc(rules, cache, pages, cpu)
-        if address == NOTHING:
-            for had in found:
-                cache, pages = free(rules, cache, pages, cpu, had)
-            return cache, pages, ()
-        found = (*found, address)
-    return cache, pages, found

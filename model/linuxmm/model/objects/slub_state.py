@@ -67,6 +67,7 @@ class Cache:
     cpus, nodes           what CPUs hold; partial slabs of each node in list order
     node_of               node of each CPU
     doomed                empty slabs on their way back, the last one first; none between two operations
+    ranked                slabs off their node's list while it is sorted: (rank, slab), the last one first
     """
 
     size: int
@@ -79,6 +80,7 @@ class Cache:
     nodes: tuple[tuple[int, ...], ...]
     node_of: tuple[int, ...]
     doomed: tuple[int, ...] = ()
+    ranked: tuple[tuple[int, int], ...] = ()
 
 
 def new_slab(node: int, objects: int, order: int) -> Slab:
@@ -113,14 +115,6 @@ def with_frozen(slab: Slab, frozen: bool) -> Slab:
 # ---- elementary changes of a slab ------------------------------------------------------------------------
 
 
-def push(slab: Slab, number: int) -> Slab:
-    """Put an object back at the head of the slab's list.
-
-    Requires  it is on no list
-    """
-    return with_list(with_link(slab, number, slab.head), number, slab.inuse - 1)
-
-
 def relink(slab: Slab, number: int, head: int) -> Slab:
     """Put an object in front of a CPU's list; the counts do not change.
 
@@ -135,9 +129,9 @@ def load(slab: Slab) -> tuple[Slab, int]:
 
 
 def give_back(slab: Slab, head: int, tail: int, count: int) -> Slab:
-    """Put a CPU's list of `count` objects, from head to tail, in front of the slab's own; it stays frozen.
+    """Put `count` objects, linked from head to tail, in front of the slab's own list.
 
-    Requires  count > 0
+    Requires  count > 0; they are on no list, or on the CPU's that gives them back
     """
     return with_list(with_link(slab, tail, slab.head), head, slab.inuse - count)
 
@@ -202,6 +196,11 @@ def nr_nodes(cache: Cache) -> int:
     return len(cache.nodes)
 
 
+def nr_cpus(cache: Cache) -> int:
+    """How many CPUs there are."""
+    return len(cache.cpus)
+
+
 def set_cpu(cache: Cache, cpu: int, pfn: int, head: int) -> Cache:
     """Give a CPU another slab and first object; its transaction id changes."""
     held = cache.cpus[cpu]
@@ -246,6 +245,11 @@ def node_count(cache: Cache, node: int) -> int:
     return len(cache.nodes[node])
 
 
+def node_slabs(cache: Cache, node: int) -> int:
+    """How many slabs of the cache are of a node, on its list or not."""
+    return sum(slab.node == node for slab in cache.slabs.values())
+
+
 def on_node(cache: Cache, pfn: int) -> bool:
     """Whether a slab is on its node's list."""
     return pfn in cache.nodes[cache.slabs[pfn].node]
@@ -280,6 +284,25 @@ def pop_doomed(cache: Cache) -> Cache:
     Requires  there is one
     """
     return replace(cache, doomed=cache.doomed[1:])
+
+
+def ranked_first(cache: Cache, rank: int) -> int:
+    """The slab of a rank that was set aside last, or NOTHING."""
+    return next((pfn for held, pfn in cache.ranked if held == rank), NOTHING)
+
+
+def push_ranked(cache: Cache, rank: int, pfn: int) -> Cache:
+    """Set a slab, which is on no list, aside under a rank."""
+    return replace(cache, ranked=((rank, pfn), *cache.ranked))
+
+
+def pop_ranked(cache: Cache, rank: int) -> Cache:
+    """Take back the slab of a rank that was set aside last.
+
+    Requires  there is one
+    """
+    at = next(at for at, (held, _) in enumerate(cache.ranked) if held == rank)
+    return replace(cache, ranked=(*cache.ranked[:at], *cache.ranked[at + 1 :]))
 
 
 # ---- changes of the record -------------------------------------------------------------------------------

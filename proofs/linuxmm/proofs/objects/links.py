@@ -7,7 +7,7 @@ points to it, and how many come after it.
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Protocol, Self
 
-from linuxmm.model.objects.slub_state import END, Slab, following, give_back, load, push, relink
+from linuxmm.model.objects.slub_state import END, Slab, following, give_back, load, relink
 from linuxmm.proofs.domain import Integer, MapOf, each, table
 from linuxmm.proofs.mutant import Mutant
 from linuxmm.proofs.theorem import assume, implies, join, no, theorem
@@ -106,7 +106,7 @@ CHAINS: Final = {
     "objects.slub.links-step",
     "Taking an object, freeing one here or on another CPU's slab, and loading a slab's list keep both "
     "lists linked both ways without a cycle; what is handed out was free and is on no list any more.",
-    proves=(following, relink, push, load),
+    proves=(following, relink, give_back, load),
     clauses=("objects.freelist.once", "objects.handed-out-once", "objects.slab.apart"),
     features=("F033",),
     method="inductive",
@@ -114,13 +114,13 @@ CHAINS: Final = {
     witness={**CHAINS, "step": POP, "number": 5, "other": 3},
     mutants=(
         Mutant(
-            push, "forgets the list", "with_link(slab, number, slab.head)", "with_link(slab, number, END)"
+            give_back, "forgets the list", "with_link(slab, tail, slab.head)", "with_link(slab, tail, END)"
         ),
         Mutant(
-            push,
+            give_back,
             "links the object to itself",
-            "with_link(slab, number, slab.head)",
-            "with_link(slab, number, number)",
+            "with_link(slab, tail, slab.head)",
+            "with_link(slab, tail, tail)",
         ),
         Mutant(
             relink,
@@ -167,7 +167,7 @@ def links_step(
     if step == FREE_HERE:
         freed = relink(slab, number, cpu_head)
         return join(both_at, freed, number, put_first(ghost, number, cpu_head, ON_CPU), other)
-    freed = push(slab, number)
+    freed = give_back(slab, number, number, 1)
     return join(both_at, freed, cpu_head, put_first(ghost, number, slab_head, ON_SLAB), other) & (
         freed.head == number
     )
@@ -176,14 +176,14 @@ def links_step(
 @theorem(
     "objects.slub.counts-step",
     "Objects on the slab's list and those in use are all objects, after every step of the slab.",
-    proves=(push, load, give_back),
+    proves=(load, give_back),
     clauses=("objects.slab.count",),
     features=("F033",),
     method="inductive",
     bounds="any number of objects",
     witness={"objects": 8, "listed": 3, "cached": 2, "step": 2},
     mutants=(
-        Mutant(push, "counts nothing", "slab.inuse - 1", "slab.inuse"),
+        Mutant(give_back, "counts nothing", "slab.inuse - count", "slab.inuse"),
         Mutant(load, "keeps the count", "slab.objects", "slab.inuse"),
         Mutant(give_back, "counts one object", "slab.inuse - count", "slab.inuse - 1"),
     ),
@@ -194,7 +194,7 @@ def counts_step(objects: Count, listed: Count, cached: Count, step: Annotated[in
     slab = Slab(0, objects, objects - listed, True, 0, links)
     if step == 0:
         assume(listed + cached < objects)
-        slab, listed = push(slab, 1), listed + 1
+        slab, listed = give_back(slab, 1, 1, 1), listed + 1
     elif step == 1:
         assume(cached == 0)
         slab, _ = load(slab)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from linuxmm.spec.errors import BadEvidence
+from linuxmm.spec.invariant import clause
 from linuxmm.spec.kernel import Kernel
 from linuxmm.spec.large import cma, vmalloc
 from linuxmm.spec.verdict import Divergence, Judgement
@@ -19,6 +20,13 @@ _GUARD: Final = "large.vmalloc.guard"
 _FLUSHED: Final = "large.vmalloc.flushed"
 _OWNED: Final = "large.cma.owned"
 _ALIGNED: Final = "large.cma.aligned"
+ACCOUNTED: Final = clause(
+    "large.vmalloc.accounted",
+    "Addresses are taken and let go only as the events say.",
+    features=("F035",),
+    source="mm/vmalloc.c:alloc_vmap_area, free_vmap_area_noflush, __purge_vmap_area_lazy",
+    seed="2.1.3.1",
+).id
 VM_IOREMAP: Final = 1
 VM_NO_GUARD: Final = 0x40
 IOREMAP_MOST: Final = 30
@@ -30,6 +38,7 @@ class SeenArea(NamedTuple):
 
     size    of the vm_struct in bytes, None for vm_map_ram's
     pages   that it owns, and which, where that is known
+    chunk   it belongs to a chunk of per-CPU memory
     """
 
     start: int
@@ -38,6 +47,7 @@ class SeenArea(NamedTuple):
     flags: int = 0
     pages: int = 0
     frames: tuple[int, ...] = ()
+    chunk: bool = False
 
 
 def judge_vmalloc(
@@ -96,11 +106,14 @@ def read_vmallocinfo(text: str, file: str) -> tuple[tuple[SeenArea, ...], tuple[
         else:
             flags = VM_IOREMAP if "ioremap" in words else 0
             pages = sum(int(word[6:]) for word in words if word.startswith("pages="))
-            busy.append(SeenArea(start, end, end - start, flags, pages))
+            chunk = any(word.startswith("pcpu_get_vm_areas+") for word in words)
+            busy.append(SeenArea(start, end, end - start, flags, pages, chunk=chunk))
     return tuple(busy), tuple(lazy)
 
 
-_CALL: Final = re.compile(r"^\s*(\S+).*: (vaarea|vmnode|vmnode_r|freeva|purge): \([^)]*\) (.*)")
+_ALL: Final = (1 << 64) - 1
+"""The end of the addresses that holes are counted in."""
+_CALL: Final = re.compile(r"^\s*(\S+).*: (vaarea|vaarea_r|vmnode|vmnode_r|freeva|purge): \([^)]*\) (.*)")
 _WORD: Final = re.compile(r"(\w+)=(\S+)")
 
 
@@ -111,12 +124,38 @@ class _Asked(NamedTuple):
     vend: int
 
 
-class _Known:
-    """What a trace shows of addresses: handed out in it, waiting for a flush, flushed and free."""
+class Before(NamedTuple):
+    """All areas in use, and all ranges that waited, when a trace began."""
 
-    def __init__(self) -> None:
-        self.held: dict[int, int] = {}
-        self.lazy: dict[int, int] = {}
+    busy: tuple[SeenArea, ...]
+    lazy: tuple[tuple[int, int], ...]
+
+
+class Placements(NamedTuple):
+    """What became of the placements of a trace.
+
+    reused     in a hole that the trace shows to be free
+    predicted  from all holes: to one place;  among  to one of few, which the tree's shape decides
+    known      ranges that are taken in the end, where all were known in the beginning
+    """
+
+    reused: int
+    predicted: int
+    among: int
+    known: tuple[tuple[int, int], ...]
+
+
+class _Known:
+    """What is known of addresses: handed out, waiting for a flush, flushed and free.
+
+    whole  nothing is in use but what is held, nor waits
+    """
+
+    def __init__(self, before: Before | None) -> None:
+        busy, lazy = before or ((), ())
+        self.whole = before is not None
+        self.held: dict[int, int] = {area.start: area.end for area in busy}
+        self.lazy: dict[int, int] = dict(lazy)
         self.free: list[tuple[int, int]] = []
 
     def let_go(self, start: int, end: int) -> None:
@@ -138,19 +177,23 @@ class _Known:
         self.held[start] = end
 
 
-def judge_placements(judgement: Judgement, lines: Iterable[str]) -> int:
+def judge_placements(
+    judgement: Judgement, lines: Iterable[str], before: Before | None = None, first: int = 1
+) -> Placements:
     """Whether addresses are handed out once, after their flush, and the lowest known to be free first.
 
-    A hole is known to be free when the trace shows how its area was let go and purged; the result is how many
-    placements were in one.
+    A hole is known to be free when the trace shows how its area was let go and purged.  With all areas of the
+    beginning every hole is known, and every placement is predicted.
 
-    lines   ftrace text with probes of alloc_vmap_area, __vmalloc_node_range, free_vmap_area_noflush and
-            __purge_vmap_area_lazy, as the capture of vmalloc has them
+    lines   ftrace text with probes of alloc_vmap_area, free_vmap_area_noflush and __purge_vmap_area_lazy; the
+            answer stands in the return of the first, or in that of __vmalloc_node_range
+    first   number of the first line
     """
-    known = _Known()
+    known = _Known(before)
     calls: dict[str, list[_Asked | None]] = {}
-    reused = 0
-    for number, line in enumerate(lines, 1):
+    direct: dict[str, _Asked] = {}
+    reused = predicted = among = 0
+    for number, line in enumerate(lines, first):
         call = _CALL.search(line)
         if call is None:
             continue
@@ -159,24 +202,54 @@ def judge_placements(judgement: Judgement, lines: Iterable[str]) -> int:
         stack = calls.setdefault(call[1], [])
         if call[2] == "vmnode":
             stack.append(None)
-        elif call[2] == "vaarea" and stack:
-            stack[-1] = _Asked(*(int(words[name], 0) for name in ("size", "align", "vs", "ve")))
+        elif call[2] == "vaarea":
+            asked = _Asked(*(int(words[name], 0) for name in ("size", "align", "vs", "ve")))
+            direct[call[1]] = asked
+            if stack:
+                stack[-1] = asked
         elif call[2] == "freeva":
             known.let_go(int(words["start"], 16), int(words["end"], 16))
         elif call[2] == "purge":
             known.purge()
-        elif call[2] == "vmnode_r" and stack:
-            asked, start = stack.pop(), int(words["ret"], 16)
-            if asked is not None and start:
-                reused += any(low <= start < high for low, high in known.free)
-                _judge_place(judgement, number, line.strip(), start, asked, known)
-                known.take(start, start + asked.size)
-    return reused
+        else:
+            found = _answered(call[2], words, call[1], stack, direct)
+            if found is None:
+                continue
+            asked, start = found
+            if start == 0:
+                if known.whole:
+                    judgement.gap("the answer to a request for an area is not in the trace")
+                known.whole = False
+                continue
+            reused += any(low <= start < high for low, high in known.free)
+            places = _judge_place(judgement, number, line.strip(), start, asked, known)
+            predicted, among = predicted + (len(places) == 1), among + (len(places) > 1)
+            known.take(start, start + asked.size)
+    taken = tuple(sorted([*known.held.items(), *known.lazy.items()]))
+    return Placements(reused, predicted, among, taken if known.whole else ())
+
+
+def _answered(
+    event: str, words: dict[str, str], task: str, stack: list[_Asked | None], direct: dict[str, _Asked]
+) -> tuple[_Asked, int] | None:
+    """What was asked, and where it came to stand, 0 where nobody says; None when nothing was answered."""
+    if event == "vmnode_r":
+        asked = stack.pop() if stack else None
+        start = int(words["ret"], 16)
+        return None if asked is None or not start else (asked, start)
+    asked = direct.pop(task, None)
+    if asked is None or (stack and "start" not in words):
+        return None
+    if "start" not in words:
+        return asked, 0
+    refused = not words["start"].startswith("0x")  # an error has no address to read at
+    return None if refused else (asked, int(words["start"], 16))
 
 
 def _judge_place(
     judgement: Judgement, number: int, line: str, start: int, asked: _Asked, known: _Known
-) -> None:
+) -> tuple[int, ...]:
+    """Judge one placement; the places that are permitted, where all holes are known."""
     end = start + asked.size
     event = judgement.events - 1
     for id, ranges, why in (
@@ -188,11 +261,62 @@ def _judge_place(
         if hit is not None:
             text = f"{hit:#x}-{ranges[hit]:#x} {why}"
             judgement.broken(Divergence(id, event, number, line, "other addresses", text))
-    lowest = vmalloc.lowest_start(tuple(known.free), asked.size, asked.align, asked.vstart, asked.vend)
     judgement.checked(vmalloc.LOWEST.id)
-    if asked.align <= PAGE_SIZE and vmalloc.NOTHING < lowest < start:
-        text = f"{asked.size} bytes fit at {lowest:#x}"
-        judgement.broken(Divergence(vmalloc.LOWEST.id, event, number, f"{start:#x}", f"{lowest:#x}", text))
+    text = f"{asked.size} bytes aligned to {asked.align}"
+    if known.whole:
+        taken = (*known.held.items(), *known.lazy.items())
+        holes = vmalloc.holes_between(taken, 0, _ALL)
+        places = vmalloc.permitted_starts(holes, *asked)
+        if start not in places:
+            expected = " or ".join(f"{place:#x}" for place in places) or "none"
+            judgement.broken(Divergence(vmalloc.LOWEST.id, event, number, f"{start:#x}", expected, text))
+        return places
+    surely = vmalloc.surely_found(tuple(known.free), *asked)
+    if vmalloc.NOTHING < surely < start or start % asked.align or not asked.vstart <= start <= asked.vend:
+        expected = f"{surely:#x} or below" if surely > vmalloc.NOTHING else "an aligned place in the range"
+        judgement.broken(Divergence(vmalloc.LOWEST.id, event, number, f"{start:#x}", expected, text))
+    return ()
+
+
+# ---- chunks of per-CPU memory -----------------------------------------------------------------------------
+
+
+CHUNK_ALIGN: Final = 1 << 21
+"""PMD_SIZE: what the areas of a chunk are multiples of on x86-64."""
+_ENDS: Final = (
+    (0xFFA0_0000_0000_0000, 0xFFD1_FFFF_FFFF_FFFF),
+    (0xFFFF_C900_0000_0000, 0xFFFF_E8FF_FFFF_FFFF),
+)
+"""VMALLOC_START and VMALLOC_END of x86-64 with five levels and with four, without KASLR."""
+
+
+def predicted_chunk(busy: Sequence[SeenArea]) -> tuple[int, int] | None:
+    """(where the areas of a chunk begin, where they are predicted); None without any, or in no known space.
+
+    Requires  there is one chunk
+    """
+    chunk = sorted(area for area in busy if area.chunk)
+    ends = [(low, high) for low, high in _ENDS if chunk and low <= chunk[0].start <= high]
+    if not ends:
+        return None
+    base = chunk[0].start
+    others = tuple((area.start, area.end) for area in busy if not area.chunk)
+    holes = vmalloc.holes_between(others, *ends[0])
+    areas = tuple((area.start - base, area.end - area.start) for area in chunk)
+    return base, vmalloc.top_down_base(holes, areas, CHUNK_ALIGN, ends[0][1])
+
+
+def judge_chunk(judgement: Judgement, busy: Sequence[SeenArea], groups: int, where: str) -> None:
+    """Whether the areas of the only chunk stand no higher than there is room.
+
+    They may stand lower: what was above may be gone.
+    groups  areas of a chunk: as many as nodes
+    """
+    if sum(area.chunk for area in busy) != groups or (found := predicted_chunk(busy)) is None:
+        return
+    base, highest = found
+    right = base <= highest and base % CHUNK_ALIGN == 0
+    _require(judgement, vmalloc.TOP_DOWN.id, right, where, f"{base:#x}, and the highest base is {highest:#x}")
 
 
 # ---- CMA -------------------------------------------------------------------------------------------------

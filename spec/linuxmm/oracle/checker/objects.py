@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from linuxmm.oracle.checker.slabinfo import judge_slab_cache
 from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.invariant import clause
 from linuxmm.spec.kernel import Kernel
@@ -96,11 +97,14 @@ def judge_slabinfo(
 ) -> None:
     """Whether the columns objsize, objperslab and pagesperslab of /proc/slabinfo follow from one another.
 
-    Of SLAB, whose caches have tunables, nothing is judged.
+    Of SLAB, whose caches have tunables, these too.
     Errors    BadEvidence for a line that is not of version 2.1 of the file
     """
+    counted_too = "(statistics)" in text.partition("\n")[0]
     for number, line in enumerate(text.splitlines()[2:], 3):
         words = line.split()
+        if counted_too and len(words) == 33:
+            words = words[:16]
         if len(words) != 16 or not all(word.isdigit() and len(word) < 19 for word in (*words[1:6], words[8])):
             raise BadEvidence(file, f"expected 16 words, the numbers of a cache, found {line!r}", line=number)
         size, per_slab, pages = map(int, words[3:6])
@@ -109,8 +113,12 @@ def judge_slabinfo(
                 file, f"expected a size, objects and pages above 0, found {line!r}", line=number
             )
         if words[8] != "0":
-            judgement.gap(f"{where}: /proc/slabinfo is SLAB's, whose orders are not judged")
-            return
+            tunables = tuple(int(word) if word.isdigit() else -1 for word in words[8:11])
+            judge_slab_cache(
+                judgement, f"{where}, cache {words[0]}", kernel, (size, per_slab, pages), tunables, cpus
+            )
+            judgement.events += 1
+            continue
         judge_order(judgement, f"{where}, cache {words[0]}", kernel, size, cpus, (per_slab, pages))
         judgement.events += 1
 

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from linuxmm.model.objects import slab, slob, slub
 from linuxmm.model.objects.pages import Heap
+from linuxmm.model.objects.slub_rules import rules_for
 from linuxmm.model.objects.slub_state import Cache
 from linuxmm.spec.experiment import Curve, Figure, Outcome, Scale, Standing, experiment
 from linuxmm.spec.kernel import kernel
@@ -125,7 +126,7 @@ def uses_of(mix: Mix, count: int) -> tuple[Use, ...]:
 def place_slub(uses: tuple[Use, ...]) -> Footprint:
     """The mix in kmalloc's caches of SLUB on one CPU."""
     profile = kernel(VERSION)
-    rules = slub.rules_for(profile)
+    rules = rules_for(profile)
     caches: dict[int, Cache] = {}
     pages = Heap(PAGES)
     where: dict[int, int] = {}

@@ -4,7 +4,7 @@ The red zones of a free object hold 0xbb, those of one in use 0xcc; a free objec
 holds 0x6b and ends with 0xa5; padding holds 0x5a.  A check finds the first and the last byte that differ,
 reports them, and puts the pattern back.
 
-Linux: mm/slub.c:check_bytes_and_report, check_object, print_trailer.  Seed 2.13.2 (F077).  2.6.28 to 6.12.
+Linux: mm/slub.c:check_bytes_and_report, check_object, print_trailer.  Seed 2.13.2 (F077).  2.6.23 to 6.12.
 """
 
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ def first_and_last(memory: Sequence[int], value: int) -> tuple[int, int] | None:
 
 @behaviour(
     "debug.slub.parts-break",
-    since="2.6.28",
+    since="2.6.23",
     until="6.10",
     features=("F077",),
     source="mm/slub.c:check_object; 3.0, 3.10, 4.9, 4.19, 5.10, 6.1 (6.2 to 6.10 unconfirmed)",
@@ -156,7 +156,7 @@ RIGHT_OWNER: Final = clause(
 
 @behaviour(
     "debug.slub.free-unlinks",
-    since="2.6.28",
+    since="2.6.23",
     until="5.2",
     features=("F077",),
     source="mm/slub.c:__slab_free; 3.0, 3.10 (4.17 to 5.2 unconfirmed)",

@@ -3,11 +3,12 @@
 A broken object was freed without a word, kept without a word, or kept and named; the bytes behind the last
 slot were put right at the wrong place; a slab whose object is checked at its allocation was counted full.
 
-Linux: mm/slub.c:free_debug_processing, slab_pad_check, ___slab_alloc.  Seed 2.13.2 (F077).  2.6.28 to 6.12.
+Linux: mm/slub.c:free_debug_processing, slab_pad_check, ___slab_alloc.  Seed 2.13.2 (F077).  2.6.23 to 6.12.
 """
 
 from enum import Enum
 
+from linuxmm.spec.errors import Unmodelled
 from linuxmm.spec.kernel import behaviour
 from linuxmm.spec.registry import formula
 
@@ -22,10 +23,10 @@ class BrokenFree(Enum):
 
 @behaviour(
     "debug.slub.broken-free",
-    since="2.6.28",
+    since="2.6.23",
     until="3.5",
     features=("F077",),
-    source="mm/slub.c:free_debug_processing; 3.0 (2.6.28 to 2.6.39, 3.1 to 3.5 unconfirmed)",
+    source="mm/slub.c:free_debug_processing; 3.0 (2.6.23 to 2.6.39, 3.1 to 3.5 unconfirmed)",
 )
 def broken_is_kept() -> BrokenFree:
     """The check of the object returns failure, past the line."""
@@ -65,10 +66,10 @@ class Counted(Enum):
 
 @behaviour(
     "debug.slub.counted",
-    since="2.6.28",
+    since="2.6.23",
     until="3.0",
     features=("F077",),
-    source="mm/slub.c:__slab_alloc; 3.0 (2.6.28 to 2.6.39 unconfirmed)",
+    source="mm/slub.c:__slab_alloc; 3.0 (2.6.23 to 2.6.39 unconfirmed)",
 )
 def counted_before() -> Counted:
     """The count and the list are set when the check is over."""
@@ -100,7 +101,7 @@ def counted_after() -> Counted:
 
 @behaviour(
     "debug.slub.guards",
-    since="2.6.28",
+    since="2.6.23",
     until="5.13",
     features=("F077",),
     source="mm/slub.c:check_slab, free_debug_processing; 3.0, 3.10, 5.10 (others unconfirmed)",
@@ -123,10 +124,25 @@ def guarded() -> bool:
 
 @behaviour(
     "debug.slub.rest",
-    since="2.6.28",
+    since="2.6.23",
+    until="2.6.25",
+    features=("F077",),
+    source="mm/slub.c:slab_pad_check; read in a kernel before 2.6.26",
+)
+def rest_of_the_whole(start: int, length: int, fault: int, end: int) -> tuple[int, int]:
+    """Nothing of the rest was shown: the objects were, and they were overwritten up to the changed byte.
+
+    Errors    Unmodelled: every object of the slab loses what it holds
+    """
+    raise Unmodelled("changed bytes behind the last slot before 2.6.26: all objects are overwritten")
+
+
+@behaviour(
+    "debug.slub.rest",
+    since="2.6.26",
     until="4.15",
     features=("F077",),
-    source="mm/slub.c:slab_pad_check; 3.0, 3.10, 4.9 (2.6.28 to 2.6.39, 4.10 to 4.15 unconfirmed)",
+    source="mm/slub.c:slab_pad_check; 3.0, 3.10, 4.9 (2.6.26 to 2.6.39, 4.10 to 4.15 unconfirmed)",
 )
 @formula("F077", source="mm/slub.c:slab_pad_check")
 def rest_moved(start: int, length: int, fault: int, end: int) -> tuple[int, int]:
@@ -151,10 +167,10 @@ def rest_in_place(start: int, length: int, fault: int, end: int) -> tuple[int, i
 
 @behaviour(
     "debug.slub.validate",
-    since="2.6.28",
+    since="2.6.23",
     until="5.4",
     features=("F077",),
-    source="mm/slub.c:validate_slab; (2.6.28 to 5.4 unconfirmed)",
+    source="mm/slub.c:validate_slab; (2.6.23 to 5.4 unconfirmed)",
 )
 def free_objects_first() -> bool:
     """Whether all free objects of a slab are checked before those in use: yes."""

@@ -3,7 +3,7 @@
 Left red zone, object, right red zone, free pointer, the last allocation and the last free, the size that
 was asked for, padding; in this order, each present or empty as the options of the cache say.
 
-Linux: mm/slub.c:calculate_sizes.  Seed 2.13.2 (F077).  2.6.28 to 6.12.
+Linux: mm/slub.c:calculate_sizes.  Seed 2.13.2 (F077).  2.6.23 to 6.12.
 """
 
 from typing import Final, NamedTuple
@@ -41,7 +41,7 @@ class AskedSize(NamedTuple):
 
 @behaviour(
     "debug.slub.asked-size",
-    since="2.6.28",
+    since="2.6.23",
     until="6.0",
     features=("F077",),
     source="mm/slub.c:calculate_sizes, init_object; 3.0, 3.10, 4.9, 4.19, 5.10 (5.14 to 6.0 unconfirmed)",
@@ -110,10 +110,10 @@ NEWEST: Final = SlotForm(left=True, middle=True, small=True, track=32, stack=0)
 
 @behaviour(
     "debug.slub.slot",
-    since="2.6.28",
+    since="2.6.23",
     until="3.0",
     features=("F077",),
-    source="mm/slub.c:init_object, get_track; 3.0 (2.6.28 to 2.6.39 unconfirmed)",
+    source="mm/slub.c:init_object, get_track; 3.0 (2.6.23 to 2.6.39 unconfirmed)",
 )
 def plain_tracks() -> SlotForm:
     """No red zone on the left; a track has one address."""

@@ -1,9 +1,10 @@
 """SLUB debugging: how kernels word and lay out the same report.
 
 Before 5.14 lines about an object began with "INFO: ", and what was put right was not named; before 3.3 the
-head did not tell the taint; before 3.1 dumps had rows of their own.
+head did not tell the taint; before 3.1 dumps had rows of their own; before 2.6.26 nothing told how
+many objects a slab has.
 
-Linux: mm/slub.c:slab_bug, print_section, check_bytes_and_report.  Seed 2.13.2 (F077).  2.6.28 to 6.12.
+Linux: mm/slub.c:slab_bug, print_section, check_bytes_and_report.  Seed 2.13.2 (F077).  2.6.23 to 6.12.
 """
 
 from typing import Final, NamedTuple
@@ -29,12 +30,16 @@ class ReportStyle(NamedTuple):
     info        lines about an object begin with this
     tainted     the head tells what taints the kernel
     told        a line that says what was put right names it; earlier ones are followed by an empty line
+    objects     the line about a slab says how many objects it has
+    passed      the numbers of a report about a slab are passed on to who prints it
     """
 
     what_first: bool
     info: str = ""
     tainted: bool = True
     told: bool = True
+    objects: bool = True
+    passed: bool = True
 
     @property
     def end(self) -> str:
@@ -49,10 +54,24 @@ class ReportStyle(NamedTuple):
 
 @behaviour(
     "debug.slub.report",
-    since="2.6.28",
+    since="2.6.23",
+    until="2.6.25",
+    features=("F077",),
+    source="mm/slub.c:slab_bug, slab_err, print_page_info; read in a kernel before 2.6.26",
+)
+def slabs_of_one_size() -> ReportStyle:
+    """Every slab of a cache has as many objects, so nothing tells how many."""
+    return ReportStyle(
+        what_first=False, info="INFO: ", tainted=False, told=False, objects=False, passed=False
+    )
+
+
+@behaviour(
+    "debug.slub.report",
+    since="2.6.26",
     until="3.2",
     features=("F077",),
-    source="mm/slub.c:slab_bug, print_trailer; 3.0 (2.6.28 to 2.6.39, 3.1, 3.2 unconfirmed)",
+    source="mm/slub.c:slab_bug, print_trailer; 3.0 (2.6.26 to 2.6.39, 3.1, 3.2 unconfirmed)",
 )
 def untainted_info() -> ReportStyle:
     """Lines begin with INFO, and the head does not tell what taints the kernel."""
@@ -113,10 +132,10 @@ class DumpStyle(NamedTuple):
 
 @behaviour(
     "debug.slub.dump",
-    since="2.6.28",
+    since="2.6.23",
     until="3.0",
     features=("F077",),
-    source="mm/slub.c:print_section; 3.0 (2.6.28 to 2.6.39 unconfirmed)",
+    source="mm/slub.c:print_section; 3.0 (2.6.23 to 2.6.39 unconfirmed)",
 )
 def own_rows() -> DumpStyle:
     """Rows of SLUB's own, with every printable byte of Latin-1 as a character."""
@@ -180,10 +199,22 @@ def section(name: str, address: int, memory: bytes, style: DumpStyle) -> tuple[s
 
 @behaviour(
     "debug.slub.null",
-    since="2.6.28",
+    since="2.6.23",
+    until="2.6.28",
+    features=("F077",),
+    source="lib/vsprintf.c:number; the limits from memory",
+)
+def null_has_no_name() -> str:
+    """What %p prints of a null pointer before it had a name: zeros."""
+    return ZEROS
+
+
+@behaviour(
+    "debug.slub.null",
+    since="2.6.29",
     until="5.1",
     features=("F077",),
-    source="lib/vsprintf.c:pointer; 3.10 (2.6.28 to 3.9, 3.11 to 5.1 unconfirmed)",
+    source="lib/vsprintf.c:pointer; 3.10 (2.6.29 to 3.9, 3.11 to 5.1 unconfirmed)",
 )
 def null_is_named() -> str:
     """What %p prints of a null pointer: a word, flush right."""
@@ -203,7 +234,7 @@ def null_is_zero() -> str:
 
 @behaviour(
     "debug.slub.offset",
-    since="2.6.28",
+    since="2.6.23",
     until="5.3",
     features=("F077",),
     source="mm/slub.c:check_bytes_and_report; 3.0, 3.10, 4.9, 4.19 (5.0 to 5.3 unconfirmed)",
@@ -226,10 +257,10 @@ def place_told() -> bool:
 
 @behaviour(
     "debug.slub.shown",
-    since="2.6.28",
+    since="2.6.23",
     until="2.6.31",
     features=("F077",),
-    source="mm/slub.c:print_trailer; (2.6.28 to 2.6.31 unconfirmed)",
+    source="mm/slub.c:print_trailer; (2.6.23 to 2.6.31 unconfirmed)",
 )
 def shows_128() -> int:
     """Most bytes of an object that are shown: 128."""

@@ -125,3 +125,29 @@ def writeback_outcome(mode: int, number: int) -> int:
 def written_first(mode: int) -> bool:
     """Whether a dirty page without a migrate function is written and tried again; else it is given up."""
     return mode == Mode.SYNC
+
+
+@behaviour(
+    "large.drops-clean",
+    since="3.5",
+    until="3.6",
+    features=("F036",),
+    source="mm/page_alloc.c:__alloc_contig_migrate_range; the limits from memory",
+)
+def moves_clean_pages(flags: int) -> bool:
+    """Whether a page of a range that is being emptied is dropped instead of moved: none is."""
+    return False
+
+
+@behaviour(
+    "large.drops-clean",
+    since="3.7",
+    features=("F036",),
+    source="mm/vmscan.c:reclaim_clean_pages_from_list; 6.1, 6.12 read, first from memory",
+)
+def drops_clean_pages(flags: int) -> bool:
+    """Whether a page of a range that is being emptied is dropped instead of moved: a file can give it back.
+
+    Ensures   never an anonymous page, a dirty one, or one that somebody else holds
+    """
+    return not flags & (ANON | DIRTY | WRITEBACK | LOCKED | PINNED | UNEVICTABLE | DRIVER)

@@ -269,3 +269,62 @@ def permitted_starts(
             if length == size or min(end, vend) - max(start, vstart) >= length:
                 break
     return tuple(found)
+
+
+def surely_found(holes: tuple[tuple[int, int], ...], size: int, align: int, vstart: int, vend: int) -> int:
+    """A place that an area does not come to stand above, when these holes, or larger ones, are there.
+
+    The first hole that fits wherever it begins: the search never goes to the right of such a one.  NOTHING
+    when there is none.
+    Ensures   with an alignment of a page or less, the lowest place
+    """
+    length = search_length(size, align, vstart, vend)
+    for start, end in holes:
+        whole = min(end, vend) - max(start, vstart) >= length
+        if whole and fits(start, min(end, vend), size, align, vstart):
+            return placed(start, align, vstart)
+    return NOTHING
+
+
+def holes_between(taken: tuple[tuple[int, int], ...], vstart: int, vend: int) -> tuple[tuple[int, int], ...]:
+    """What is left of an address space, lowest first.
+
+    taken  ranges in use or waiting, in any order; none overlaps another
+    """
+    found: list[tuple[int, int]] = []
+    at = vstart
+    for start, end in sorted(taken):
+        if at < min(start, vend):
+            found.append((at, min(start, vend)))
+        at = max(at, end)
+    return (*found, (at, vend)) if at < vend else tuple(found)
+
+
+TOP_DOWN: Final = clause(
+    "large.vmalloc.top-down",
+    "Areas of a chunk of per-CPU memory stand together at the highest base at which there is room for each.",
+    features=("F035",),
+    source="mm/vmalloc.c:pcpu_get_vm_areas, pvm_determine_end_from_reverse",
+    seed="2.1.3.1",
+)
+
+
+def top_down_base(
+    holes: tuple[tuple[int, int], ...], areas: tuple[tuple[int, int], ...], align: int, vend: int
+) -> int:
+    """The base at which areas that belong together come to stand; NOTHING when there is no room.
+
+    areas     (offset from the base, bytes), multiples of `align`, a power of two, and apart
+    Ensures   a multiple of `align`; every area lies in a hole below `vend`; no higher base has room
+    Source    mm/vmalloc.c:pcpu_get_vm_areas; 5.2 to 6.12
+    """
+    top = vend & -align
+    bases = {(min(end, top) & -align) - offset - size for _, end in holes for offset, size in areas}
+    for base in sorted(bases, reverse=True):
+        if base >= 0 and all(_has_room(holes, base + offset, size, top) for offset, size in areas):
+            return base
+    return NOTHING
+
+
+def _has_room(holes: tuple[tuple[int, int], ...], start: int, size: int, top: int) -> bool:
+    return start + size <= top and any(low <= start and start + size <= high for low, high in holes)

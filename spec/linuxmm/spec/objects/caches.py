@@ -71,3 +71,32 @@ def stays_in_class(usable: int, old_class: int, new_class: int, asked: int) -> b
 def stays_if_it_fits(usable: int, old_class: int, new_class: int, asked: int) -> bool:
     """Whether krealloc keeps the object where it is: it is large enough."""
     return usable >= asked
+
+
+@behaviour(
+    "objects.krealloc-spare",
+    since="2.6.22",
+    until="6.11",
+    features=("F033",),
+    source="mm/util.c:krealloc, mm/slab_common.c:__do_krealloc; the limits from memory",
+    replaced_in=("6.1.192",),
+)
+def spare_as_it_was(usable: int, asked: int) -> int:
+    """Bytes that krealloc with __GFP_ZERO clears in place: none, what is beyond the old size stays."""
+    return 0
+
+
+@behaviour(
+    "objects.krealloc-spare",
+    since="6.12",
+    features=("F033",),
+    source="mm/slab_common.c:__do_krealloc; read in 6.1.192 and 6.12",
+    backports=("6.1.192",),
+)
+def zeroed_spare(usable: int, asked: int) -> int:
+    """Bytes that krealloc with __GFP_ZERO clears in place: all behind those asked for.
+
+    Requires  asked <= usable
+    Ensures   a later krealloc to more bytes of the same object finds them zero
+    """
+    return usable - asked

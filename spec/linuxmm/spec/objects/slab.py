@@ -179,6 +179,10 @@ def next_colour(colour: int, colours: int) -> int:
     return colour + 1 if colour + 1 < colours else 0
 
 
+DEBUG_LIMIT: Final = 32
+"""With CONFIG_DEBUG_SLAB no array holds more objects."""
+
+
 @formula("F032", source="mm/slab.c:enable_cpucache; 2.6.20 to 6.7")
 def array_limit(size: int) -> int:
     """Objects that a CPU's array holds at most."""

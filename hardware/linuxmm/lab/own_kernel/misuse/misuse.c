@@ -9,7 +9,7 @@
 #define OBJECTS 8
 #define SIZE 64
 
-#ifndef SLAB_NO_MERGE /* up to 6.4: caches with debugging are not merged anyway */
+#ifndef SLAB_NO_MERGE /* before 6.5; caches with debugging are not merged either */
 #define SLAB_NO_MERGE 0
 #endif
 
