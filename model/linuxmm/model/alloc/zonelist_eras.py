@@ -247,7 +247,7 @@ def walk_caching_late(
     since="3.12",
     until="3.14",
     features=("F013", "F014"),
-    source="mm/page_alloc.c:get_page_from_freelist, prepare_slowpath; 3.13, 3.14 (3.12 unconfirmed)",
+    source="mm/page_alloc.c:get_page_from_freelist, prepare_slowpath; 3.13, 3.14 (3.12.0: remote zones too)",
 )
 def walk_caching_in_turns(
     rules: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool
