@@ -88,7 +88,7 @@ def _reserve_then_take(
     since="4.4",
     until="5.13",
     features=("F013",),
-    source="mm/page_alloc.c:rmqueue; 4.4 to 5.12 (5.13 unconfirmed)",
+    source="mm/page_alloc.c:rmqueue; 4.4 to 5.12, 5.13 in the patch of June 2021",
 )
 def take_reserve_if_harder(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int
