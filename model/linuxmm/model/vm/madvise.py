@@ -404,7 +404,7 @@ def _populate_write(rules: Rules, space: AddressSpace, number: int, start: int, 
 def _populate_range(
     rules: Rules, space: AddressSpace, start: int, end: int, advice: int
 ) -> Step[AddressSpace, int | Denied]:
-    """MADV_POPULATE_* since 6.9: from area to area, until a hole or a refusal."""
+    """MADV_POPULATE_* since 6.10: from area to area, until a hole or a refusal."""
     request = _populate_read if advice == vm.MADV_POPULATE_READ else _populate_write
     events: tuple[Event, ...] = ()
     at = start
