@@ -36,7 +36,12 @@ STATES: Final = (Zone, Machine, Cache, Lruvec, Pages, Tlb)
 """States that compiled functions change in place."""
 
 NOT_COMPILED: Final[frozenset[Function]] = frozenset(
-    {request_2_4_0.walk_plenty, request_2_4.walk_adding_marks, request_2_4.walk_by_class_mark}
+    {
+        request_2_4_0.walk_plenty,
+        request_2_4.walk_by_own_mark,
+        request_2_4.walk_adding_marks,
+        request_2_4.walk_by_class_mark,
+    }
 )
 """Rules that are written for reading only: a kernel with one of them does not run compiled."""
 

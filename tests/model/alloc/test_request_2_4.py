@@ -32,7 +32,7 @@ from linuxmm.spec.alloc.request import Request, request
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.kernel import Arch, kernel, parse_version
 
-ADDING, BY_CLASS = "2.4.22", "2.4.32"
+OWN, ADDING, BY_CLASS = "2.4.12", "2.4.22", "2.4.32"
 KERNEL = request(0, GFP_KERNEL, grouping_disabled=True)
 
 
@@ -78,9 +78,18 @@ def test_a_machine_boots_with_marks_by_ratio() -> None:
 
 @pytest.mark.parametrize(
     ("version", "dma", "index"),
-    [(ADDING, 11, 0), (ADDING, 12, NOTHING), (BY_CLASS, 12, 0), (BY_CLASS, 30, 0), (BY_CLASS, 31, NOTHING)],
+    [
+        (OWN, 30, 0),
+        (OWN, 31, NOTHING),
+        ("2.4.14", 30, 0),
+        (ADDING, 11, 0),
+        (ADDING, 12, NOTHING),
+        (BY_CLASS, 12, 0),
+        (BY_CLASS, 30, 0),
+        (BY_CLASS, 31, NOTHING),
+    ],
 )
-def test_marks_add_up_along_the_zonelist_up_to_2_4_22(version: str, dma: int, index: int) -> None:
+def test_marks_add_up_along_the_zonelist_from_2_4_15_to_2_4_22(version: str, dma: int, index: int) -> None:
     """NORMAL, whose low mark is 19 and which has 10 pages free, is asked first."""
     machine = with_marks(version, (1, dma, 40), (5, 19, 40))
     normal = replace(machine.zones[1], nr_free=10)
@@ -135,6 +144,14 @@ def ask(version: str, asked: Request = KERNEL) -> Asks:
 
 def short(version: str) -> Machine:
     return with_marks(version, (400, 400, 400), (400, 400, 400))
+
+
+def test_up_to_2_4_12_every_block_is_asked_for_once() -> None:
+    for version, refused in ((OWN, True), (ADDING, False)):
+        pair = request(1, GFP_KERNEL, grouping_disabled=True)
+        run = resume(path(version), short(version), ask(version, pair).then, Balanced(7))
+        assert (run.result == Failed(Reason.COSTLY)) is refused
+        assert isinstance(resume(path(version), short(version), ask(version).then, Balanced(7)).result, Asks)
 
 
 def test_up_to_2_4_22_cheap_orders_ask_for_ever_and_costly_ones_once() -> None:

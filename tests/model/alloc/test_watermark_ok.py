@@ -92,3 +92,22 @@ def test_a_highatomic_block_satisfies_only_highatomic_requests() -> None:
     assert not watermark_ok_any_block(V3, zone, 3, 10, 2, ALLOC_MIN_RESERVE, zone.nr_free)
     assert watermark_ok_any_block(V3, zone, 3, 10, 2, ALLOC_HIGHATOMIC, zone.nr_free)
     assert watermark_ok_any_block(V2, zone, 3, 10, 2, ALLOC_NON_BLOCK, zone.nr_free)
+
+
+@pytest.mark.parametrize(
+    ("version", "flags", "passes"),
+    [
+        ("4.13", ALLOC_NON_BLOCK, True),
+        ("4.14", ALLOC_NON_BLOCK, True),
+        ("4.14", ALLOC_OOM, True),
+        ("4.14", ALLOC_MIN_RESERVE, False),
+        ("4.15", ALLOC_OOM, False),
+        ("4.15", ALLOC_NON_BLOCK, False),
+    ],
+)
+def test_up_to_4_14_a_block_of_any_type_is_enough_for_who_may_try_harder(
+    version: str, flags: int, passes: bool
+) -> None:
+    rules = rules_for(kernel(version, cma=True))
+    zone = account(add_tail(zone_with(200), 256, 3, CMA), 8, CMA)
+    assert rules.watermark_ok(rules, zone, 3, 10, 2, flags, zone.nr_free) is passes

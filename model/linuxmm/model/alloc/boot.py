@@ -312,7 +312,7 @@ def reserve_unknown(rules: Rules, zone: Zone) -> Zone:
     since="2.6.24",
     until="2.6.30",
     features=("F013", "F016"),
-    source="mm/page_alloc.c:setup_zone_migrate_reserve; 2.6.24, 2.6.28 (2.6.29, 2.6.30 unconfirmed)",
+    source="mm/page_alloc.c:setup_zone_migrate_reserve; 2.6.24, 2.6.26 to 2.6.30",
 )
 def reserve_min_watermark(rules: Rules, zone: Zone) -> Zone:
     """The first MOVABLE pageblocks are set aside as RESERVE, as many as hold the min watermark."""

@@ -36,7 +36,7 @@ from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES
     since="2.4.0",
     until="3.17",
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page; 2.6.11 to 3.16 (3.17 unconfirmed)",
+    source="mm/page_alloc.c:__free_one_page; 2.6.11 to 3.17",
 )
 def absorb_any(zone: Zone, order: int, migratetype: int, buddy_type: int) -> bool:
     """Buddies merge whatever the types of their pageblocks."""
@@ -47,9 +47,9 @@ def absorb_any(zone: Zone, order: int, migratetype: int, buddy_type: int) -> boo
     "alloc.may-absorb",
     since="3.18",
     until="4.5",
-    replaced_in=("4.4.155",),
+    replaced_in=("4.4.155", "4.5.7"),
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page; 3.18 to 4.3 (4.4, 4.5 unconfirmed)",
+    source="mm/page_alloc.c:__free_one_page; 3.18 to 4.4.0 (4.5.0 unconfirmed)",
 )
 def absorb_below_isolated(zone: Zone, order: int, migratetype: int, buddy_type: int) -> bool:
     """A block freed into an isolated pageblock does not grow beyond it."""
@@ -60,9 +60,9 @@ def absorb_below_isolated(zone: Zone, order: int, migratetype: int, buddy_type: 
     "alloc.may-absorb",
     since="4.6",
     until="5.17",
-    backports=("4.4.155",),
+    backports=("4.4.155", "4.5.7"),
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page; 4.4.155, 4.6 to 5.17",
+    source="mm/page_alloc.c:__free_one_page; 4.4.155, 4.5.7, 4.6 to 5.17",
 )
 def absorb_not_across_isolated(zone: Zone, order: int, migratetype: int, buddy_type: int) -> bool:
     """An isolated and another pageblock stay apart."""
@@ -75,7 +75,7 @@ def absorb_not_across_isolated(zone: Zone, order: int, migratetype: int, buddy_t
     "alloc.may-absorb",
     since="5.18",
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page, migratetype_is_mergeable; 5.19 to 6.12 (5.18 unconfirmed)",
+    source="mm/page_alloc.c:__free_one_page, migratetype_is_mergeable; 5.18 to 6.12",
 )
 def absorb_mergeable(zone: Zone, order: int, migratetype: int, buddy_type: int) -> bool:
     """Pageblocks of different types merge only if both have fallbacks."""
@@ -85,9 +85,9 @@ def absorb_mergeable(zone: Zone, order: int, migratetype: int, buddy_type: int) 
 @behaviour(
     "alloc.merges-alike",
     since="4.6",
-    backports=("4.4.155",),
+    backports=("4.4.155", "4.5.7"),
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page; 4.4.155, 4.6 to 6.12",
+    source="mm/page_alloc.c:__free_one_page; 4.4.155, 4.5.7, 4.6 to 6.12",
 )
 @behaviour(
     "alloc.merges-alike",
@@ -105,9 +105,9 @@ def merges_alike(migratetype: int) -> bool:
     "alloc.merges-alike",
     since="3.18",
     until="4.5",
-    replaced_in=("4.4.155",),
+    replaced_in=("4.4.155", "4.5.7"),
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page; 3.18.30 to 4.3 (4.4, 4.5: between two readings alike)",
+    source="mm/page_alloc.c:__free_one_page; 3.18.30 to 4.4.0 (4.5.0 unconfirmed)",
 )
 def merges_alike_unless_isolated(migratetype: int) -> bool:
     """Whether such buddies merge: not those of two isolated pageblocks, which end at a pageblock."""
@@ -223,7 +223,7 @@ def to_tail_if_merge_likely_any_order(rules: Rules, zone: Zone, pfn: int, order:
     since="2.6.38",
     until="3.5",
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page; 2.6.39, 3.4, 3.5 (2.6.38 unconfirmed)",
+    source="mm/page_alloc.c:__free_one_page; 2.6.38 to 3.5",
 )
 def to_tail_if_merge_likely_lower_half(rules: Rules, zone: Zone, pfn: int, order: int) -> bool:
     """As in 2.6.36; the address of the buddy comes out wrong for upper halves, which stay at the head."""
@@ -236,7 +236,7 @@ def to_tail_if_merge_likely_lower_half(rules: Rules, zone: Zone, pfn: int, order
     "alloc.wants-tail",
     since="3.6",
     features=("F012",),
-    source="mm/page_alloc.c:__free_one_page, buddy_merge_likely; 3.10 to 6.12 (3.6 to 3.9 unconfirmed)",
+    source="mm/page_alloc.c:__free_one_page, buddy_merge_likely; 3.6 to 6.12",
 )
 @behaviour(
     "alloc.wants-tail",

@@ -188,7 +188,7 @@ def _cma_or_fallback_largest(
     since="3.5",
     until="3.12",
     features=("F016", "F038"),
-    source="mm/page_alloc.c:__rmqueue_fallback, __rmqueue; 3.5, 3.10 (3.11, 3.12 unconfirmed)",
+    source="mm/page_alloc.c:__rmqueue_fallback, __rmqueue; 3.5 to 3.12",
 )
 def take_cma_before_fallback(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int, mode: int
@@ -202,7 +202,7 @@ def take_cma_before_fallback(
     since="3.13",
     until="3.15",
     features=("F016", "F038"),
-    source="mm/page_alloc.c:__rmqueue_fallback, try_to_steal_freepages; 3.13 (3.14, 3.15 unconfirmed)",
+    source="mm/page_alloc.c:__rmqueue_fallback, try_to_steal_freepages; 3.13 to 3.15",
 )
 def take_cma_keeping_rest(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int, mode: int
@@ -217,7 +217,7 @@ def take_cma_keeping_rest(
     until="3.19",
     replaced_in=("3.18.30", "3.19.8"),
     features=("F016", "F038"),
-    source="mm/page_alloc.c:__rmqueue_fallback, try_to_steal_freepages; 3.16 (3.17 to 3.19 unconfirmed)",
+    source="mm/page_alloc.c:__rmqueue_fallback; 3.16, 3.17 (3.18.0, 3.19.0 unconfirmed)",
 )
 def take_cma_noting_list(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int, mode: int
@@ -305,7 +305,7 @@ def take_cma_then_largest(
     since="4.10",
     until="4.11",
     features=("F013", "F016", "F038"),
-    source="mm/page_alloc.c:__rmqueue, __rmqueue_fallback, steal_suitable_fallback; 4.10 (4.11 unconfirmed)",
+    source="mm/page_alloc.c:__rmqueue, __rmqueue_fallback, steal_suitable_fallback; 4.10, 4.11",
 )
 def take_cma_then_largest_sparing_reserve(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int, mode: int

@@ -178,7 +178,7 @@ def take_stealing_largest(
     since="4.13",
     until="5.7",
     features=("F016", "F018", "F029", "F030", "F038"),
-    source="mm/page_alloc.c:__rmqueue, __rmqueue_fallback; 4.15 to 5.7 (4.13, 4.14 unconfirmed)",
+    source="mm/page_alloc.c:__rmqueue, __rmqueue_fallback; 4.13 to 5.7",
 )
 def take_stealing(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int, mode: int

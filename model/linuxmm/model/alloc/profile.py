@@ -185,9 +185,9 @@ def layout_by_order_and_type(huge: bool) -> tuple[int, Any, Any, Any]:
     "alloc.pcp-layout",
     since="6.0",
     until="6.9",
-    replaced_in=("6.1.158",),
+    replaced_in=("6.1.158", "6.6.80"),
     features=("F020", "F021"),
-    source="mm/page_alloc.c:order_to_pindex; 6.0 to 6.8, 6.6.87 (6.9 unconfirmed)",
+    source="mm/page_alloc.c:order_to_pindex; 6.0 to 6.9",
 )
 def layout_one_huge_list(huge: bool) -> tuple[int, Any, Any, Any]:
     """One list per order 0 to 3 and migratetype; with huge pages one more."""
@@ -202,9 +202,9 @@ def layout_one_huge_list(huge: bool) -> tuple[int, Any, Any, Any]:
 @behaviour(
     "alloc.pcp-layout",
     since="6.10",
-    backports=("6.1.158",),
+    backports=("6.1.158", "6.6.80"),
     features=("F020", "F021"),
-    source="mm/page_alloc.c:order_to_pindex; 6.1.158, 6.1.192, 6.10 to 6.12",
+    source="mm/page_alloc.c:order_to_pindex; 6.1.158, 6.1.192, 6.6.80, 6.6.87, 6.10 to 6.12",
 )
 def layout_two_huge_lists(huge: bool) -> tuple[int, Any, Any, Any]:
     """One list per order 0 to 3 and migratetype; with huge pages two more, not movable and movable."""
@@ -219,9 +219,9 @@ def layout_two_huge_lists(huge: bool) -> tuple[int, Any, Any, Any]:
 @behaviour(
     "alloc.pcp-numbers",
     since="2.4.0",
-    until="2.6.14",
+    until="2.6.12",
     features=("F020",),
-    source="mm/page_alloc.c:free_hot_cold_page; 2.6.11, 2.6.12 (2.6.13 to 2.6.17 unconfirmed)",
+    source="mm/page_alloc.c:free_hot_cold_page; 2.6.11, 2.6.12",
 )
 def numbers_low_mark() -> tuple[Any, Any, Any]:
     """A fixed batch, given back by the free after the one that reached the limit."""
@@ -230,10 +230,10 @@ def numbers_low_mark() -> tuple[Any, Any, Any]:
 
 @behaviour(
     "alloc.pcp-numbers",
-    since="2.6.15",
+    since="2.6.13",
     until="5.13",
     features=("F020",),
-    source="mm/page_alloc.c:free_hot_cold_page, free_unref_page_commit; 2.6.18 to 5.11",
+    source="mm/page_alloc.c:free_hot_cold_page, free_unref_page_commit; 2.6.13 to 5.12",
 )
 def numbers_fixed_batch() -> tuple[Any, Any, Any]:
     """(at an allocation, pages to fetch, pages to give back): a fixed batch."""
@@ -260,9 +260,9 @@ def numbers_doubling() -> tuple[Any, Any, Any]:
     "alloc.pcp-numbers",
     since="5.18",
     until="6.6",
-    replaced_in=("6.1.158",),
+    replaced_in=("6.1.158", "6.6.80"),
     features=("F020", "F027"),
-    source="mm/page_alloc.c:nr_pcp_free, nr_pcp_high; 5.19 to 6.6 (5.18 unconfirmed)",
+    source="mm/page_alloc.c:nr_pcp_free, nr_pcp_high; 5.18 to 6.6",
 )
 def numbers_free_high() -> tuple[Any, Any, Any]:
     """As before; high-order blocks freed in a row empty the lists."""
@@ -277,9 +277,9 @@ def numbers_free_high() -> tuple[Any, Any, Any]:
     "alloc.pcp-numbers",
     since="6.1.158",
     until="6.0",
-    backports=("6.1.158",),
+    backports=("6.1.158", "6.6.80"),
     features=("F020", "F027"),
-    source="mm/page_alloc.c:nr_pcp_free, nr_pcp_high; 6.1.158, 6.1.192; in no release but the stable ones",
+    source="mm/page_alloc.c:nr_pcp_free, nr_pcp_high; 6.1.158, 6.1.192, 6.6.80; only in stable releases",
 )
 def numbers_free_high_capped() -> tuple[Any, Any, Any]:
     """As before; the doubling is capped."""
@@ -294,7 +294,7 @@ def numbers_free_high_capped() -> tuple[Any, Any, Any]:
     "alloc.pcp-numbers",
     since="6.7",
     features=("F020", "F027"),
-    source="mm/page_alloc.c:nr_pcp_alloc, nr_pcp_high, nr_pcp_free; 6.8 to 6.12 (6.7 unconfirmed)",
+    source="mm/page_alloc.c:nr_pcp_alloc, nr_pcp_high, nr_pcp_free; 6.7 to 6.12",
 )
 def numbers_adaptive() -> tuple[Any, Any, Any]:
     """The limit adapts to allocation and free rates."""

@@ -88,7 +88,7 @@ def _reserve_then_take(
     since="4.4",
     until="5.13",
     features=("F013",),
-    source="mm/page_alloc.c:rmqueue; 4.4 to 5.11 (5.12, 5.13 unconfirmed)",
+    source="mm/page_alloc.c:rmqueue; 4.4 to 5.12, 5.13 in the patch of June 2021",
 )
 def take_reserve_if_harder(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int
@@ -129,9 +129,9 @@ def _take_then_reserve(
     "alloc.take-highatomic",
     since="6.3",
     until="6.11",
-    replaced_in=("6.6.80",),
+    replaced_in=("6.6.80", "6.11.11"),
     features=("F013",),
-    source="mm/page_alloc.c:rmqueue_buddy; 6.3 to 6.10 (6.11 unconfirmed)",
+    source="mm/page_alloc.c:rmqueue_buddy; 6.3 to 6.10 (6.11.0 unconfirmed)",
 )
 def take_reserve_first_or_for_victims(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int
@@ -143,9 +143,9 @@ def take_reserve_first_or_for_victims(
 @behaviour(
     "alloc.take-highatomic",
     since="6.12",
-    backports=("6.1.158", "6.6.80"),
+    backports=("6.1.158", "6.6.80", "6.11.11"),
     features=("F013",),
-    source="mm/page_alloc.c:rmqueue_buddy; 6.1.158, 6.1.192, 6.6.80, 6.12",
+    source="mm/page_alloc.c:rmqueue_buddy; 6.1.158, 6.1.192, 6.6.80, 6.11.11, 6.12",
 )
 def take_reserve_first_or_last(
     rules: Rules, zone: Zone, order: int, migratetype: int, flags: int

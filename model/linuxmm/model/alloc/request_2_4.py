@@ -1,9 +1,9 @@
 """The page allocator of 2.4: no per-CPU lists, no types, and watermarks that add up along the zonelist.
 
 A block is split from its upper end.  A request walks the zones of its class on one node; the first of them,
-the *class zone*, is what kswapd and reclaim balance.  Up to 2.4.22 a zone must stay above the sum of its own
-mark and those of the zones before it; since 2.4.23 above its own mark for the class.  On machines of several
-nodes the kernel repeats the whole request node by node; here that is another request.
+the *class zone*, is what kswapd and reclaim balance.  Up to 2.4.14 a zone must stay above its own mark; up to
+2.4.22 above the sum of its own and those of the zones before it; since 2.4.23 above its own for the class.
+On machines of several nodes the kernel repeats the whole request node by node; here that is another request.
 
 Linux: mm/page_alloc.c:rmqueue, expand, __alloc_pages, balance_classzone.  Seed 2.1.1.1, 2.1.1.3 (F012, F014,
 F017).  2.4.10 to 2.4.37; request_2_4_0 has the walk before.
@@ -124,9 +124,30 @@ def take_from(
 @behaviour(
     "alloc.walk",
     since="2.4.10",
+    until="2.4.14",
+    features=("F014", "F017"),
+    source="mm/page_alloc.c:__alloc_pages; 2.4.12 and 2.4.15-pre6 in patches (2.4.10, 2.4.11 unconfirmed)",
+)
+def walk_by_own_mark(
+    rules: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool
+) -> tuple[Machine, int, int]:
+    """A zone answers if its free pages less the request exceed its own mark."""
+    for index in asked_zones(machine, request):
+        zone = zone_at(machine, index)
+        free = max(nr_free_pages(zone) - (1 << request.order), 0)
+        if above_mark(free, _mark(zone, flags), 0) or flags & ALLOC_NO_WATERMARKS:
+            machine, pfn = take_from(rules, machine, request, index, flags)
+            if pfn != NOTHING:
+                return machine, pfn, index
+    return machine, NOTHING, NOTHING
+
+
+@behaviour(
+    "alloc.walk",
+    since="2.4.15",
     until="2.4.22",
     features=("F014", "F017"),
-    source="mm/page_alloc.c:__alloc_pages; 2.4.16, 2.4.22 (2.4.10 to 2.4.15 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages; 2.4.16, 2.4.17, 2.4.19, 2.4.22 (2.4.15 unconfirmed)",
 )
 def walk_adding_marks(
     rules: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool
@@ -148,7 +169,7 @@ def walk_adding_marks(
     since="2.4.23",
     until="2.5.999",
     features=("F014", "F017"),
-    source="mm/page_alloc.c:__alloc_pages, zone_free_pages; 2.4.32 (2.4.23 to 2.4.31 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages, zone_free_pages; 2.4.27, 2.4.32 (2.4.23 to 2.4.26 unconfirmed)",
 )
 def walk_by_class_mark(
     rules: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool
@@ -230,12 +251,24 @@ def _kept(machine: Machine, p: Progress) -> tuple[Machine, Allocated | None]:
 
 def resume_until_answered(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
     """After reclaim: the block it kept, or a walk at the min marks; orders up to 3 never give up."""
+    return _until_answered(path, machine, p, events, PAGE_ALLOC_COSTLY_ORDER)
+
+
+def resume_single_until_answered(path: Path, machine: Machine, p: Progress, events: tuple[Event, ...]) -> Run:
+    """As `resume_until_answered`; but only single pages never give up."""
+    return _until_answered(path, machine, p, events, 0)
+
+
+def _until_answered(
+    path: Path, machine: Machine, p: Progress, events: tuple[Event, ...], insists: int
+) -> Run:
+    """insists: the highest order that never gives up"""
     machine, got = _kept(machine, p)
     if got is None:
         machine, got = _pass(path, machine, p, _LOW_PASS_FAILED)
     if got is not None:
         return Step(machine, got, events)
-    if p.request.order > PAGE_ALLOC_COSTLY_ORDER:
+    if p.request.order > insists:
         return Step(machine, Failed(Reason.COSTLY), events)
     return _rebalance(path, machine, p._replace(kept=NOTHING), events)
 
@@ -258,9 +291,22 @@ def resume_by_freed(path: Path, machine: Machine, p: Progress, events: tuple[Eve
 @behaviour(
     "alloc.slowpath",
     since="2.4.10",
+    until="2.4.12",
+    features=("F014", "F017"),
+    source="mm/page_alloc.c:__alloc_pages; 2.4.12 and 2.4.13-pre4 in patches (2.4.10, 2.4.11 unconfirmed)",
+)
+def slowpath_classzone_single() -> tuple[Continue, Continue]:
+    """Reclaim and try again, for ever for single pages; once for blocks."""
+    return enter_classzone, resume_single_until_answered
+
+
+@behaviour(
+    "alloc.slowpath",
+    since="2.4.13",
     until="2.4.22",
     features=("F014", "F017"),
-    source="mm/page_alloc.c:__alloc_pages, balance_classzone; 2.4.16, 2.4.22",
+    source="mm/page_alloc.c:__alloc_pages, balance_classzone; 2.4.16, 2.4.19, 2.4.22 "
+    "(2.4.13 to 2.4.15 unconfirmed)",
 )
 def slowpath_classzone() -> tuple[Continue, Continue]:
     """Reclaim and try again, for ever at cheap orders."""

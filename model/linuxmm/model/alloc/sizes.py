@@ -61,9 +61,9 @@ class Sysctls:
 @behaviour(
     "alloc.sized-pages",
     since="2.4.0",
-    until="2.6.19",
+    until="2.6.18",
     features=("F003", "F017"),
-    source="mm/page_alloc.c:free_area_init_core; 2.4.0, 2.4.22, 2.6.11, 2.6.18 (2.6.19 unconfirmed)",
+    source="mm/page_alloc.c:free_area_init_core; 2.4.0, 2.4.22, 2.6.11, 2.6.18",
 )
 def sized_present(managed: int, present: int, memmap: int, dma_reserve: int) -> int:
     """Pages of a zone that sizes are computed from: those present, boot reservations included."""
@@ -72,10 +72,10 @@ def sized_present(managed: int, present: int, memmap: int, dma_reserve: int) -> 
 
 @behaviour(
     "alloc.sized-pages",
-    since="2.6.20",
+    since="2.6.19",
     until="3.8",
     features=("F003", "F017"),
-    source="mm/page_alloc.c:free_area_init_core; 2.6.20, 2.6.24, 2.6.39, 3.5, 3.7 (3.8 unconfirmed)",
+    source="mm/page_alloc.c:free_area_init_core; 2.6.19, 2.6.20, 2.6.24, 2.6.39, 3.5, 3.7, 3.8",
 )
 def sized_present_less_memmap(managed: int, present: int, memmap: int, dma_reserve: int) -> int:
     """Pages of a zone that sizes are computed from: those present, less its page descriptors.
@@ -274,7 +274,7 @@ def _hot_and_cold(v: PcpVars, batch: int) -> PcpVars:
     since="2.6.12",
     until="2.6.14",
     features=("F020",),
-    source="mm/page_alloc.c:free_area_init_core; 2.6.12 (2.6.13 to 2.6.17 unconfirmed)",
+    source="mm/page_alloc.c:free_area_init_core, setup_pageset; 2.6.12 to 2.6.14",
 )
 def size_doubled(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
     """As before; the batch is rounded up."""
@@ -286,7 +286,7 @@ def size_doubled(v: PcpVars, managed: int, low: int, limit: int, cpus: int, frac
     since="2.6.15",
     until="2.6.24",
     features=("F020",),
-    source="mm/page_alloc.c:setup_pageset, setup_pagelist_highmark; 2.6.18, 2.6.24 (2.6.15 unconfirmed)",
+    source="mm/page_alloc.c:setup_pageset; 2.6.15 to 2.6.24 (the fraction since 2.6.16)",
 )
 def size_pair(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
     """Six batches hot, or that part of the zone; two cold, in half batches; refilled when empty."""
@@ -331,7 +331,7 @@ def size_shared_low_mark(v: PcpVars, managed: int, low: int, limit: int, cpus: i
     "alloc.pcp-size",
     since="6.7",
     features=("F020", "F027"),
-    source="mm/page_alloc.c:zone_set_pageset_high_and_batch; 6.8 to 6.12 (6.7 unconfirmed)",
+    source="mm/page_alloc.c:zone_set_pageset_high_and_batch; 6.7 to 6.12",
 )
 def size_between_bounds(v: PcpVars, managed: int, low: int, limit: int, cpus: int, fraction: int) -> PcpVars:
     """Bounds within which high adapts; high itself stays what it is until the next use clamps it."""

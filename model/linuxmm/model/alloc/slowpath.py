@@ -465,7 +465,8 @@ def slowpath_by_progress() -> tuple[Continue, Continue]:
     "alloc.slowpath",
     since="4.7",
     features=("F014", "F017"),
-    source="mm/page_alloc.c:__alloc_pages_slowpath; 6.1, 6.12 (4.7 to 4.9 differ in detail: unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages_slowpath; 4.12, 6.1, 6.12 (not described: 4.7 compacts "
+    "before it reclaims, 4.8 to 4.11 compact first only at costly orders)",
 )
 def slowpath_limited() -> tuple[Continue, Continue]:
     """At most 16 rounds without progress, and priorities of compaction."""

@@ -88,7 +88,7 @@ def try_then_drain(path: Path, machine: Machine, p: Progress) -> tuple[Machine, 
     since="2.4.0",
     until="2.6.25",
     features=("F017",),
-    source="mm/page_alloc.c:__alloc_pages; 2.6.11 to 2.6.24 (2.6.25 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages; 2.6.11 to 2.6.25",
 )
 def repeats_for_ever(order: int, reclaimed: int) -> bool:
     """Whether __GFP_REPEAT asks for another round at a costly order: always."""
@@ -99,7 +99,7 @@ def repeats_for_ever(order: int, reclaimed: int) -> bool:
     "alloc.repeat",
     since="2.6.26",
     features=("F017",),
-    source="mm/page_alloc.c:should_alloc_retry; 2.6.28 to 2.6.39, 3.5, 3.10 (2.6.26, 2.6.27 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages_internal, should_alloc_retry; 2.6.26 to 3.10",
 )
 def repeats_until_reclaimed(order: int, reclaimed: int) -> bool:
     """Whether __GFP_REPEAT asks for another round: until as many pages were reclaimed as it wants."""

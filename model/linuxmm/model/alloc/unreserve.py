@@ -41,7 +41,7 @@ def unreserve_nothing(rules: Rules, zone: Zone, pfn: int, order: int, migratetyp
     until="4.9",
     replaced_in=("4.4.155",),
     features=("F013",),
-    source="mm/page_alloc.c:unreserve_highatomic_pageblock; 4.6, 4.7, 4.9 (4.4.0 unconfirmed)",
+    source="mm/page_alloc.c:unreserve_highatomic_pageblock; 4.4.0, 4.5 to 4.9",
 )
 def unreserve_uncounted(
     rules: Rules, zone: Zone, pfn: int, order: int, migratetype: int

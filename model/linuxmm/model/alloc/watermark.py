@@ -36,6 +36,7 @@ from linuxmm.spec.alloc.gfp import (
     ALLOC_GFP_ATOMIC,
     ALLOC_MIN_RESERVE,
     ALLOC_NON_BLOCK,
+    ALLOC_OOM,
     ALLOC_WMARK_MASK,
 )
 from linuxmm.spec.alloc.watermark import above_mark, halved_mark
@@ -50,7 +51,7 @@ from linuxmm.spec.vocabulary import MIGRATE_PCPTYPES
     since="2.4.0",
     until="6.11",
     features=("F013",),
-    source="mm/page_alloc.c:__zone_watermark_unusable_free; 4.4 to 6.10 (6.11 unconfirmed)",
+    source="mm/page_alloc.c:__zone_watermark_unusable_free; 4.4 to 6.11",
 )
 def highatomic_pages_reserved(zone: Zone) -> int:
     """The reserve counts with all its pages, used or free."""
@@ -123,9 +124,9 @@ def watermark_ok_per_order(
     "alloc.watermark-ok",
     since="4.4",
     until="4.14",
-    replaced_in=("4.4.155",),
+    replaced_in=("4.4.155", "4.14.67"),
     features=("F013", "F017"),
-    source="mm/page_alloc.c:__zone_watermark_ok; 4.6 to 4.12 (4.4, 4.13, 4.14 unconfirmed)",
+    source="mm/page_alloc.c:__zone_watermark_ok; 4.4.0 to 4.13, 4.14.5 (where victims count as HARDER)",
 )
 def watermark_ok_harder_any_type(
     rules: Rules, zone: Zone, order: int, mark: int, class_index: int, flags: int, free: int
@@ -137,7 +138,7 @@ def watermark_ok_harder_any_type(
         return True
     at = order
     while at <= rules.max_order:
-        if flags & ALLOC_NON_BLOCK and free_blocks(zone, at) > 0:
+        if flags & (ALLOC_NON_BLOCK | ALLOC_OOM) and free_blocks(zone, at) > 0:
             return True
         if has_usable_block(rules, zone, at, flags):
             return True
@@ -148,9 +149,9 @@ def watermark_ok_harder_any_type(
 @behaviour(
     "alloc.watermark-ok",
     since="4.15",
-    backports=("4.4.155",),
+    backports=("4.4.155", "4.14.67"),
     features=("F013", "F017"),
-    source="mm/page_alloc.c:__zone_watermark_ok; 4.4.155, 4.15 to 6.12",
+    source="mm/page_alloc.c:__zone_watermark_ok; 4.4.155, 4.14.67, 4.15 to 6.12",
 )
 def watermark_ok_any_block(
     rules: Rules, zone: Zone, order: int, mark: int, class_index: int, flags: int, free: int

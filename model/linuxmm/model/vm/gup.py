@@ -60,7 +60,7 @@ class Look(NamedTuple):
     until="4.8",
     replaced_in=("4.4.26", "4.7.9", "4.8.3"),
     features=("F059",),
-    source="mm/gup.c:faultin_page; 2.6.22 to 4.8.2 (before 2.6.13 unconfirmed)",
+    source="mm/gup.c:faultin_page; 2.6.11 to 4.8.2",
 )
 def forgets_forced_write(forced: bool) -> bool:
     """After a forced write has broken COW the page is looked up as for reading: Dirty COW, CVE-2016-5195."""

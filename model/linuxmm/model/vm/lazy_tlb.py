@@ -109,7 +109,7 @@ def other_flush(s: Generations, covers: bool) -> Generations:
     since="4.14",
     until="4.19",
     features=("F041",),
-    source="arch/x86/mm/tlb.c:native_flush_tlb_others; 4.14 to 4.19 unconfirmed",
+    source="arch/x86/mm/tlb.c:native_flush_tlb_others; 4.14 to 4.19",
 )
 def asks_the_mask(s: Generations, cpu: int) -> bool:
     """Every CPU of the mask, lazy or not."""
@@ -120,7 +120,7 @@ def asks_the_mask(s: Generations, cpu: int) -> bool:
     "vm.flush-asks",
     since="4.20",
     features=("F041",),
-    source="arch/x86/mm/tlb.c:native_flush_tlb_multi, tlb_is_not_lazy; 6.1",
+    source="arch/x86/mm/tlb.c:native_flush_tlb_others, native_flush_tlb_multi, tlb_is_not_lazy; 4.20, 6.1",
 )
 def asks_who_is_not_lazy(s: Generations, cpu: int) -> bool:
     """The CPUs of the mask, but lazy ones only if tables are freed."""
@@ -268,7 +268,7 @@ def wake(s: Generations, cpu: int) -> Generations:
     since="4.14",
     until="4.19",
     features=("F041",),
-    source="arch/x86/mm/tlb.c:switch_mm_irqs_off; 4.14 to 4.19 unconfirmed",
+    source="arch/x86/mm/tlb.c:switch_mm_irqs_off; 4.14 to 4.19",
 )
 def trusts_requests(s: Generations, cpu: int) -> Generations:
     """A lazy CPU was asked like any other: what is still loaded has missed nothing.
@@ -282,7 +282,7 @@ def trusts_requests(s: Generations, cpu: int) -> Generations:
     "vm.lazy-wakes",
     since="4.20",
     features=("F041",),
-    source="arch/x86/mm/tlb.c:switch_mm_irqs_off; 6.1",
+    source="arch/x86/mm/tlb.c:switch_mm_irqs_off; 4.20, 6.1",
 )
 def compares_generation(s: Generations, cpu: int) -> Generations:
     """A lazy CPU may have been passed over: it flushes unless it has seen the latest generation.

@@ -116,7 +116,7 @@ def removable_if_writable(flags: int) -> bool:
     since="2.4.0",
     until="6.14",
     features=("F059",),
-    source="mm/madvise.c:is_valid_guard_vma; 6.13 (6.14 unconfirmed)",
+    source="mm/madvise.c:is_valid_guard_vma; 6.13, 6.14",
 )
 def guards_in_anonymous(area: Vma) -> bool:
     """Guards stand in private anonymous memory that may be written."""
@@ -138,9 +138,10 @@ def guards_in_files_too(area: Vma) -> bool:
 @behaviour(
     "vm.guards-mark",
     since="2.4.0",
-    until="6.17",
+    until="6.18",
+    replaced_in=("6.18.44",),
     features=("F059",),
-    source="mm/madvise.c:madvise_guard_install; 6.13 (6.14 to 6.17 unconfirmed)",
+    source="mm/madvise.c:madvise_guard_install; 6.13, 6.14, 6.17 to 6.18.33",
 )
 def guards_bring_anon_vma(rules: Rules, space: AddressSpace, address: int) -> AddressSpace:
     """An area with guards has an anon_vma, so that fork copies its tables."""
@@ -149,10 +150,11 @@ def guards_bring_anon_vma(rules: Rules, space: AddressSpace, address: int) -> Ad
 
 @behaviour(
     "vm.guards-mark",
-    since="6.18",
-    until="6.18",
+    since="6.19",
+    until="6.19",
+    backports=("6.18.44",),
     features=("F059",),
-    source="mm/madvise.c:madvise_guard_install; 6.18.44 (6.18.0 unconfirmed)",
+    source="mm/madvise.c:madvise_guard_install; 6.18.44 (6.18.34 to 6.18.43 unconfirmed)",
 )
 def guards_bring_a_flag(rules: Rules, space: AddressSpace, address: int) -> AddressSpace:
     """An area with guards says so by a flag that it never loses; a private one has an anon_vma too."""
@@ -167,9 +169,9 @@ def guards_bring_a_flag(rules: Rules, space: AddressSpace, address: int) -> Addr
 @behaviour(
     "vm.populates-apart",
     since="2.4.0",
-    until="6.8",
+    until="6.9",
     features=("F059",),
-    source="mm/madvise.c:madvise_walk_vmas; 5.14, 6.1",
+    source="mm/madvise.c:madvise_walk_vmas, madvise_vma_behavior; 5.14 to 6.9",
 )
 def populate_walks_like_others() -> bool:
     """MADV_POPULATE_* goes on after a hole."""
@@ -178,10 +180,10 @@ def populate_walks_like_others() -> bool:
 
 @behaviour(
     "vm.populates-apart",
-    since="6.9",
+    since="6.10",
     until="6.18",
     features=("F059",),
-    source="mm/madvise.c:madvise_populate; 6.10, 6.12 (6.9 unconfirmed)",
+    source="mm/madvise.c:do_madvise, madvise_populate; 6.10, 6.12",
 )
 def populate_stops_at_a_hole() -> bool:
     """MADV_POPULATE_* ends at the first hole."""
@@ -402,7 +404,7 @@ def _populate_write(rules: Rules, space: AddressSpace, number: int, start: int, 
 def _populate_range(
     rules: Rules, space: AddressSpace, start: int, end: int, advice: int
 ) -> Step[AddressSpace, int | Denied]:
-    """MADV_POPULATE_* since 6.9: from area to area, until a hole or a refusal."""
+    """MADV_POPULATE_* since 6.10: from area to area, until a hole or a refusal."""
     request = _populate_read if advice == vm.MADV_POPULATE_READ else _populate_write
     events: tuple[Event, ...] = ()
     at = start

@@ -25,7 +25,7 @@ from linuxmm.spec.vm.space import AddressSpace, index_from
     since="2.6.0",
     until="6.15",
     features=("F059",),
-    source="mm/vma.c:is_mergeable_anon_vma; 2.6.24, 6.1, 6.12 (6.13 to 6.15 unconfirmed)",
+    source="mm/vma.c:is_mergeable_anon_vma; 2.6.24, 6.0 to 6.14 (6.15 unconfirmed)",
 )
 def anon_joins_until_6_15(anon: int | None, chain: int, other: int | None, other_chain: int) -> bool:
     """The neighbour (anon, chain) has pages and a chain of one, or both have the same anon_vma or none."""
@@ -53,9 +53,10 @@ def anon_joins_since_6_16(anon: int | None, chain: int, other: int | None, other
 @behaviour(
     "vm.sticky",
     since="2.4.0",
-    until="6.17",
+    until="6.18",
+    replaced_in=("6.18.44",),
     features=("F059",),
-    source="mm/vma.c:is_mergeable_vma; 6.1, 6.12 (VM_SOFTDIRTY since 3.11)",
+    source="mm/vma.c:is_mergeable_vma; 6.1, 6.12, 6.18.2, 6.18.33 (VM_SOFTDIRTY since 3.11)",
 )
 def only_soft_dirty() -> int:
     """Areas are one although one of them is soft-dirty."""
@@ -64,10 +65,11 @@ def only_soft_dirty() -> int:
 
 @behaviour(
     "vm.sticky",
-    since="6.18",
-    until="6.18",
+    since="6.19",
+    until="6.19",
+    backports=("6.18.44",),
     features=("F059",),
-    source="include/linux/mm.h:VM_STICKY; 6.18.44 (6.18.0 unconfirmed)",
+    source="include/linux/mm.h:VM_STICKY; 6.18.44 (6.18.34 to 6.18.43 unconfirmed)",
 )
 def soft_dirty_and_guards() -> int:
     """Areas are one although one of them is soft-dirty or may have guards; the whole then is."""
@@ -91,7 +93,7 @@ def new_joins_both_until_6_0(lower: int | None, upper: int | None) -> bool:
     since="6.1",
     until="6.11",
     features=("F059",),
-    source="mm/mmap.c:mmap_region; 6.1 (6.2 to 6.11 unconfirmed)",
+    source="mm/mmap.c:mmap_region; 6.1 to 6.11",
 )
 def new_joins_both_until_6_11(lower: int | None, upper: int | None) -> bool:
     """The upper neighbour is asked first: a lower one without pages does not join one that has some."""

@@ -25,9 +25,9 @@ _KNOWN = vm.PROT_READ | vm.PROT_WRITE | vm.PROT_EXEC | vm.PROT_SEM
 @behaviour(
     "vm.unaccounts",
     since="2.4.0",
-    until="6.8",
+    until="6.6",
     features=("F059",),
-    source="mm/mprotect.c:mprotect_fixup; 2.6.24, 6.1, 6.7 (6.8 unconfirmed)",
+    source="mm/mprotect.c:mprotect_fixup; 2.6.24, 6.1, 6.5, 6.6",
 )
 def commit_is_kept() -> bool:
     """Memory that becomes read-only stays committed."""
@@ -36,10 +36,10 @@ def commit_is_kept() -> bool:
 
 @behaviour(
     "vm.unaccounts",
-    since="6.9",
+    since="6.7",
     until="6.18",
     features=("F059",),
-    source="mm/mprotect.c:mprotect_fixup; 6.10 to 6.18 (6.9 unconfirmed)",
+    source="mm/mprotect.c:mprotect_fixup; 6.7 to 6.18",
 )
 def commit_of_untouched_is_given_back() -> bool:
     """Anonymous memory without an anon_vma that becomes read-only is committed no more."""

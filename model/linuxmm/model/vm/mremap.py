@@ -57,7 +57,7 @@ def flags_since_5_7() -> int:
     since="2.4.0",
     until="5.12",
     features=("F059",),
-    source="mm/mremap.c:vma_to_resize; 5.7, 5.11 (5.12 unconfirmed)",
+    source="mm/mremap.c:vma_to_resize; 5.7 to 5.12",
 )
 def dontunmap_of_anonymous(area: Vma) -> bool:
     """MREMAP_DONTUNMAP takes private anonymous memory."""
@@ -96,7 +96,7 @@ def _to_new_place(ask: Ask) -> bool:
     since="2.4.0",
     until="6.16",
     features=("F059",),
-    source="mm/mremap.c; 6.1, 6.12 (2.4 to 6.0 and 6.13 to 6.16 unconfirmed)",
+    source="mm/mremap.c; 6.1, 6.12 to 6.14 (2.4 to 6.0, 6.15, 6.16 unconfirmed)",
 )
 def mremap_until_6_16(rules: Rules, space: AddressSpace, call: Mremap) -> Result:
     """The area is asked whether it can be moved after the target is unmapped and the tail cut off."""

@@ -66,8 +66,9 @@ def alignment_none(length: int, bits: int) -> int:
     "vm.anonymous-alignment",
     since="6.7",
     until="6.11",
+    replaced_in=("6.11.11",),
     features=("F059",),
-    source="mm/mmap.c:get_unmapped_area; commit efa7df3e3bb5, 6.7 (6.8 to 6.11 unconfirmed)",
+    source="mm/mmap.c:get_unmapped_area; commit efa7df3e3bb5, 6.7 to 6.10 (6.11.0 unconfirmed)",
 )
 def alignment_of_large(length: int, bits: int) -> int:
     """Anonymous memory of a huge page or more is placed at a huge page (64-bit)."""
@@ -78,8 +79,9 @@ def alignment_of_large(length: int, bits: int) -> int:
     "vm.anonymous-alignment",
     since="6.12",
     until="6.18",
+    backports=("6.11.11",),
     features=("F059",),
-    source="mm/mmap.c:__get_unmapped_area; 6.12.117 to 6.18",
+    source="mm/mmap.c:__get_unmapped_area; 6.11.11, 6.12 to 6.18",
 )
 def alignment_of_multiples(length: int, bits: int) -> int:
     """Anonymous memory of whole huge pages is placed at a huge page (64-bit)."""

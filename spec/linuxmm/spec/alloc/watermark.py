@@ -77,9 +77,9 @@ def small_zone_min(managed: int) -> int:
 @behaviour(
     "alloc.watermark-distance",
     since="2.6.0",
-    until="2.6.16",
+    until="2.6.14",
     features=("F017",),
-    source="mm/page_alloc.c:setup_per_zone_pages_min; 2.6.11, 2.6.12 (2.6.13 to 2.6.16 unconfirmed)",
+    source="mm/page_alloc.c:setup_per_zone_pages_min; 2.6.11 to 2.6.14",
 )
 def low_high_quarters_of_min(minimum: int, share: int, managed: int, scale_factor: int) -> tuple[int, int]:
     """(low, high) as 5/4 and 6/4 of min."""
@@ -88,10 +88,10 @@ def low_high_quarters_of_min(minimum: int, share: int, managed: int, scale_facto
 
 @behaviour(
     "alloc.watermark-distance",
-    since="2.6.17",
+    since="2.6.15",
     until="4.5",
     features=("F017",),
-    source="mm/page_alloc.c:__setup_per_zone_wmarks; 2.6.18 to 4.4 (2.6.17 unconfirmed)",
+    source="mm/page_alloc.c:setup_per_zone_pages_min, __setup_per_zone_wmarks; 2.6.15 to 4.5",
 )
 def low_high_quarters_of_share(minimum: int, share: int, managed: int, scale_factor: int) -> tuple[int, int]:
     """(low, high) as min plus a quarter and a half of the zone's share (not of a capped min)."""
@@ -183,7 +183,7 @@ def mark_after_reserves_min_reserve(mark: int, alloc_flags: int) -> int:
     since="2.6.38",
     until="3.2",
     features=("F017",),
-    source="mm/page_alloc.c:__zone_watermark_ok; 2.6.39 (2.6.38, 3.0 to 3.2 unconfirmed; 3.4 has it no more)",
+    source="mm/page_alloc.c:__zone_watermark_ok; 2.6.38 to 3.2; 3.3 has it no more",
 )
 def unusable_free_off_by_two(order: int, alloc_flags: int, highatomic: int, free_cma: int) -> int:
     """Free pages that a request cannot count on: its own size and one more, two too many."""
@@ -337,7 +337,7 @@ def may_boost(
     since="4.4",
     until="6.7",
     features=("F013",),
-    source="mm/page_alloc.c:reserve_highatomic_pageblock; 4.4 to 6.6 (6.7 unconfirmed)",
+    source="mm/page_alloc.c:reserve_highatomic_pageblock; 4.4 to 6.7",
 )
 def highatomic_limit_one_percent_and_block(managed: int, pageblock_nr_pages: int) -> int:
     """Reserve no further pageblock at or above this many reserved pages: 1 % plus one pageblock."""

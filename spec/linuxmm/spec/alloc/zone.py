@@ -87,9 +87,9 @@ def counts_as_lowmem_unless_movable(kind: int) -> bool:
 @behaviour(
     "alloc.node-score",
     since="2.4.0",
-    until="5.17",
+    until="5.18",
     features=("F002",),
-    source="mm/page_alloc.c:find_next_best_node; 2.6.11 to 5.17",
+    source="mm/page_alloc.c:find_next_best_node; 2.6.11 to 5.18",
 )
 def node_score_scaled_load(distance: int, lower: bool, has_cpus: bool, load: int, nr_nodes: int) -> int:
     """How little a node is liked as the next to fall back to; its load counts up to the number of nodes."""
@@ -100,9 +100,9 @@ def node_score_scaled_load(distance: int, lower: bool, has_cpus: bool, load: int
 
 @behaviour(
     "alloc.node-score",
-    since="5.18",
+    since="5.19",
     features=("F002",),
-    source="mm/page_alloc.c:find_next_best_node; 5.19 to 6.12 (5.18 unconfirmed)",
+    source="mm/page_alloc.c:find_next_best_node; 5.19 to 6.12",
 )
 def node_score(distance: int, lower: bool, has_cpus: bool, load: int, nr_nodes: int) -> int:
     """How little a node is liked as the next to fall back to.
@@ -130,9 +130,9 @@ def node_load_set(load: int, rank: int, nr_nodes: int) -> int:
 @behaviour(
     "alloc.node-load",
     since="5.16",
-    until="5.17",
+    until="5.18",
     features=("F002",),
-    source="mm/page_alloc.c:build_zonelists; 5.17 (5.16 unconfirmed)",
+    source="mm/page_alloc.c:build_zonelists; 5.16 to 5.18",
 )
 def node_load_accumulated(load: int, rank: int, nr_nodes: int) -> int:
     """node_load of the first node at a new distance: as many more as nodes are left."""
@@ -141,9 +141,9 @@ def node_load_accumulated(load: int, rank: int, nr_nodes: int) -> int:
 
 @behaviour(
     "alloc.node-load",
-    since="5.18",
+    since="5.19",
     features=("F002",),
-    source="mm/page_alloc.c:build_zonelists; 5.19 to 6.12 (5.18 unconfirmed)",
+    source="mm/page_alloc.c:build_zonelists; 5.19 to 6.12",
 )
 def node_load_plus_one(load: int, rank: int, nr_nodes: int) -> int:
     """node_load of the first node at a new distance: one more."""

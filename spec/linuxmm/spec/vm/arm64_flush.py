@@ -3,7 +3,7 @@
 Each flush is a DSB that orders the tables before it, operations, and a DSB that waits until all CPUs have
 done them.  With user and kernel page tables apart, each operation is done for both ASIDs of an address space.
 
-Linux: arch/arm64/include/asm/tlbflush.h; 6.1 and 6.12 read, 4.20 to 6.11 from commits and partly unconfirmed.
+Linux: arch/arm64/include/asm/tlbflush.h; 4.20 to 6.14 read.
 Seed 2.3.2 (F041).
 """
 
@@ -42,13 +42,13 @@ class Flushes(NamedTuple):
     two_asids: bool = False
 
 
-@formula("F041", source="arch/arm64/include/asm/tlbflush.h:__TLBI_RANGE_NUM; 5.9 to 6.1")
+@formula("F041", source="arch/arm64/include/asm/tlbflush.h:__TLBI_RANGE_NUM; 5.9 to 6.8")
 def units_low(pages: int, scale: int) -> int:
     """How often a scale goes into `pages`, by the bits that stand for it: 0 to 31."""
     return (pages >> (5 * scale + 1)) & 31
 
 
-@formula("F041", source="arch/arm64/include/asm/tlbflush.h:__TLBI_RANGE_NUM; 6.12")
+@formula("F041", source="arch/arm64/include/asm/tlbflush.h:__TLBI_RANGE_NUM; 6.6.80, 6.9 to 6.12")
 def units_high(pages: int, scale: int) -> int:
     """How often a scale goes into `pages`, as far as one operation of it reaches: 0 to 32."""
     return min(pages, range_pages(31, scale)) >> (5 * scale + 1)
@@ -73,7 +73,7 @@ def by_scales(
     since="4.20",
     until="5.8",
     features=("F041",),
-    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range; borders unconfirmed",
+    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range; 4.20 to 5.8",
 )
 def strides(pages: int, stride: int) -> tuple[tuple[int, int, int], ...]:
     """One operation for each stride.
@@ -86,9 +86,10 @@ def strides(pages: int, stride: int) -> tuple[tuple[int, int, int], ...]:
 @behaviour(
     "vm.arm64.ranges",
     since="5.9",
-    until="6.8",
+    until="6.7",
+    replaced_in=("6.6.80",),
     features=("F041",),
-    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range; 6.1; border unconfirmed",
+    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range, __flush_tlb_range_op; 5.9 to 6.7",
 )
 def rising_scales(pages: int, stride: int) -> tuple[tuple[int, int, int], ...]:
     """An odd page alone, then ranges from the smallest scale up: (first page, pages, scale; -1: one stride).
@@ -103,12 +104,15 @@ def rising_scales(pages: int, stride: int) -> tuple[tuple[int, int, int], ...]:
 
 @behaviour(
     "vm.arm64.ranges",
-    since="6.9",
+    since="6.8",
+    backports=("6.6.80",),
     features=("F041",),
-    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range_op; 6.12; border unconfirmed",
+    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range_op; 6.6.80, 6.8 to 6.12",
 )
 def falling_scales(pages: int, stride: int) -> tuple[tuple[int, int, int], ...]:
     """Ranges from the largest scale down, then the last page alone: starts stay as aligned as they were.
+
+    6.8 counts units as before; that differs only for MOST_PAGES, which it flushes otherwise.
 
     Requires  0 < pages <= MOST_PAGES; stride in pages divides `pages`
     Ensures   they follow each other and cover all pages
@@ -120,9 +124,21 @@ def falling_scales(pages: int, stride: int) -> tuple[tuple[int, int, int], ...]:
 @behaviour(
     "vm.arm64.range-limit",
     since="4.20",
-    until="6.8",
+    until="4.20",
     features=("F041",),
-    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range; 6.1",
+    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range; 4.20",
+)
+def limit_beyond_1024(pages: int, stride: int, ranges: bool) -> bool:
+    """Whether a flush is of the whole address space: more than 1024 operations."""
+    return pages > 1024 * stride
+
+
+@behaviour(
+    "vm.arm64.range-limit",
+    since="5.0",
+    until="6.9",
+    features=("F041",),
+    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range; 5.0 to 6.9",
 )
 def limit_below(pages: int, stride: int, ranges: bool) -> bool:
     """Whether a flush is of the whole address space: as many operations as the limit, or a full range."""
@@ -131,9 +147,9 @@ def limit_below(pages: int, stride: int, ranges: bool) -> bool:
 
 @behaviour(
     "vm.arm64.range-limit",
-    since="6.9",
+    since="6.10",
     features=("F041",),
-    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range_nosync; 6.12; border unconfirmed",
+    source="arch/arm64/include/asm/tlbflush.h:__flush_tlb_range_nosync; 6.10 to 6.12",
 )
 def limit_at(pages: int, stride: int, ranges: bool) -> bool:
     """Whether a flush is of the whole address space: as many operations as the limit, or beyond a range."""
@@ -160,7 +176,7 @@ def flush_page(asid: int, address: int, has: Flushes) -> tuple[Operation, ...]:
     return for_both(Operation(VALE1, asid, start, start + PAGE_SIZE), has)
 
 
-@formula("F041", source="arch/arm64/include/asm/tlbflush.h:flush_tlb_kernel_range; 4.20 to 6.12")
+@formula("F041", source="arch/arm64/include/asm/tlbflush.h:flush_tlb_kernel_range; 5.0 to 6.12")
 def flush_kernel_range(start: int, end: int) -> tuple[Operation, ...]:
     """Pages of the kernel: in every ASID, or everything if there are too many."""
     if end - start > MOST_OPERATIONS * PAGE_SIZE:

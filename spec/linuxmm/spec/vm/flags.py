@@ -209,7 +209,7 @@ def vm_flag_bits(flags: int) -> int:
     since="2.4.0",
     until="6.1",
     features=("F059",),
-    source="fs/proc/task_mmu.c:show_smap_vma_flags; observed on 6.1.192 (6.2 to 6.11 unconfirmed)",
+    source="fs/proc/task_mmu.c:show_smap_vma_flags; 6.1.158; observed on 6.1.192",
 )
 def lock_on_fault_unnamed() -> int:
     """VM_LOCKONFAULT has no letters."""
@@ -221,7 +221,7 @@ def lock_on_fault_unnamed() -> int:
     since="6.2",
     until="6.18",
     features=("F059",),
-    source="fs/proc/task_mmu.c:show_smap_vma_flags; observed on 6.12.117, 6.18.44",
+    source="fs/proc/task_mmu.c:show_smap_vma_flags; 6.2; observed on 6.12.117, 6.18.44",
 )
 def all_named() -> int:
     """Every flag has letters."""

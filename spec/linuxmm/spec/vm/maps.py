@@ -50,9 +50,9 @@ def rights_letters(flags: int) -> str:
 @behaviour(
     "vm.heap-printed",
     since="2.4.0",
-    until="6.5",
+    until="6.6",
     features=("F059",),
-    source="fs/proc/task_mmu.c:show_map_vma; 6.1 (6.2 to 6.5 unconfirmed)",
+    source="fs/proc/task_mmu.c:show_map_vma, include/linux/mm.h:vma_is_initial_heap; 6.1 to 6.6.87",
 )
 def heap_or_beside_it(start: int, end: int, start_brk: int, brk: int) -> bool:
     """The areas that hold or touch the heap are called [heap]."""
@@ -61,10 +61,10 @@ def heap_or_beside_it(start: int, end: int, start_brk: int, brk: int) -> bool:
 
 @behaviour(
     "vm.heap-printed",
-    since="6.6",
+    since="6.7",
     until="6.18",
     features=("F059",),
-    source="include/linux/mm.h:vma_is_initial_heap; 6.12 (6.6 to 6.11 unconfirmed)",
+    source="include/linux/mm.h:vma_is_initial_heap; 6.7 to 6.18",
 )
 def heap_itself(start: int, end: int, start_brk: int, brk: int) -> bool:
     """The areas that hold some of the heap are called [heap]."""
