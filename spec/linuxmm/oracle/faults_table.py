@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 
 from linuxmm.oracle.faults import FAULTS
-from linuxmm.oracle.faults_exact import EXACT_FAULTS, Outcome, try_exact, try_permitted
+from linuxmm.oracle.faults_exact import EXACT_FAULTS, try_exact, try_permitted
+from linuxmm.oracle.faults_judge import Outcome
 from linuxmm.oracle.faults_objects import OBJECT_FAULTS, try_objects
 from linuxmm.oracle.formats.areas import has_area
 from linuxmm.oracle.formats.capture import Capture, open_capture
