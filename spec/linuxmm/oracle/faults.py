@@ -134,12 +134,15 @@ def _wrong_order(lines: Lines, position: float) -> Lines:
     start = _at(lines, position)
     owned = {pfn: order for pfn, (_, order) in _owned_at(lines, start).items()}
     for number in range(start, _window(lines)[1]):
-        seen = _FREE.search(lines[number])
-        if not seen or seen[2] != "0":
-            continue
-        pfn = int(seen[1], 16)
-        if pfn & 1 == 0 and all(owned.get(f"{page:x}") == "0" for page in (pfn, pfn + 1)):
-            return _edited(lines, number, lines[number].replace("order=0", "order=1", 1))
+        if ": SYNC " in lines[number]:
+            owned.clear()
+        elif seen := _ALLOC.search(lines[number]):
+            owned[seen[1]] = seen[2]
+        elif seen := _FREE.search(lines[number]):
+            pfn = int(seen[1], 16)
+            if pfn & 1 == 0 and all(owned.get(f"{page:x}") == "0" for page in (pfn, pfn + 1)):
+                return _edited(lines, number, lines[number].replace("order=0", "order=1", 1))
+            owned.pop(seen[1], None)
     raise LinuxmmError("no release of an even page of order 0 while the next one is owned")
 
 
