@@ -60,9 +60,13 @@ lab-kernel:
 
 FAULT_CAPTURES ?= inject-6.12 cma-6.12 hotplug-6.12 pressure-6.12 hugetlb-6.1 compaction-6.12 numa-6.1 highmem-6.1-686-pae
 OBJECT_CAPTURES ?= objects-slub-6.1 vm-space-6.12 objects-slub-debug-6.12
+AREA_CAPTURES ?= reclaim-lru-6.1 reclaim-mglru-6.1 reclaim-mglru-6.12 memcg-v1-6.12 memcg-v2-6.12 vm-space-6.1 large-vmalloc-6.12 \
+  debug-kasan-6.12 debug-leak-6.12 debug-ptdump-6.12 debug-slub-6.1 objects-slab-debug-6.1 \
+  pmem-dax-6.12
 fault-evidence: $(STAMP)
 	$(BIN)/python -m linuxmm.oracle.faults_table docs/evidence/faults.json \
-	  $(FAULT_CAPTURES:%=tests/real/alloc-%) $(OBJECT_CAPTURES:%=tests/real/areas/%)
+	  $(FAULT_CAPTURES:%=tests/real/alloc-%) $(OBJECT_CAPTURES:%=tests/real/areas/%) \
+	  $(AREA_CAPTURES:%=tests/real/areas/%)
 
 lab-test: $(STAMP)
 	$(BIN)/python -m pytest -m lab tests/lab -p no:cacheprovider

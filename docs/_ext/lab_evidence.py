@@ -69,30 +69,71 @@ Each fault was planted in copies of shipped captures, one for each kind of machi
 kernel would have written it, and judged. *Must*: the clause that must break; `diverges`: a clause or the
 prediction must differ; `incomplete`: evidence was removed, and the verdict must say so; `either`: an event is
 gone without a word, which shows as a difference or as a page that changed hands unseen.
-*No place*: captures that have no event or list for the fault.
+*Alone*: how often no other clause broke. *No place*: captures that have no event or list for the fault.
 """
 
+_JUDGED: Final = {
+    "permitted": "pages, by the clauses",
+    "exact": "pages, by the prediction",
+    "objects": "objects",
+    "reclaim": "reclaim: passes, generations, swap, the OOM killer",
+    "defrag": "compaction",
+    "memcg": "control groups",
+    "large": "vmalloc and CMA",
+    "debug": "KASAN, slub_debug, kmemleak, ptdump",
+    "pmem": "persistent memory",
+}
+"""What a fault is judged by -> its heading."""
 
-def _faults(rows: list[dict[str, Any]]) -> Iterator[str]:
+Row = dict[str, Any]
+
+
+def _faults(rows: list[Row]) -> Iterator[str]:
     yield _FAULTS
     captures = sorted({row["capture"] for row in rows})
     yield f"Captures: {', '.join(f'`{name}`' for name in captures)}.\n"
-    yield "| fault | what the kernel did, or what is gone | judged | must | planted | caught | no place |"
-    yield "|---|---|---|---|---:|---:|---:|"
-    order = list(dict.fromkeys((row["judged"], row["fault"]) for row in rows))
-    for key in order:
-        same = [row for row in rows if (row["judged"], row["fault"]) == key]
-        planted = [row for row in same if row["caught"] is not None]
-        caught = sum(row["caught"] for row in planted)
-        first = same[0]
-        yield (
-            f"| {first['fault']} | {first['sentence']} | {first['judged']} | `{first['must']}` "
-            f"| {len(planted)} | {caught} | {len(same) - len(planted)} |"
-        )
+    judged = [(area, [row for row in rows if row["judged"] == area]) for area in _in_order(rows)]
+    yield "| judged | faults | captures | planted | caught |"
+    yield "|---|---:|---:|---:|---:|"
+    for area, same in [*judged, ("", rows)]:
+        planted, caught = _planted(same)
+        faults = len({(row["judged"], row["fault"]) for row in same})
+        places = len({row["capture"] for row in same if row["caught"] is not None})
+        title = _JUDGED.get(area, area) if area else "all"
+        yield f"| {title} | {faults} | {places} | {planted} | {caught} |"
+    for area, same in judged:
+        yield f"\n### {_JUDGED.get(area, area)}\n"
+        yield from _faults_of(same)
     missed = [row for row in rows if row["caught"] is False]
     if missed:
-        yield "\nNot caught as they must be:\n"
+        yield "\n### Not caught as they must be\n"
         for row in missed:
             yield f"- {row['fault']} in `{row['capture']}`: {row['verdict']} {row['found']}"
-    planted = [row for row in rows if row["caught"] is not None]
-    yield f"\n{len(planted)} faults planted, {sum(row['caught'] for row in planted)} caught.\n"
+    yield ""
+
+
+def _in_order(rows: list[Row]) -> list[str]:
+    found = dict.fromkeys(row["judged"] for row in rows)
+    return [area for area in _JUDGED if area in found] + [area for area in found if area not in _JUDGED]
+
+
+def _planted(rows: list[Row]) -> tuple[int, int]:
+    """How many faults were planted, and caught."""
+    return sum(row["caught"] is not None for row in rows), sum(row["caught"] is True for row in rows)
+
+
+def _faults_of(rows: list[Row]) -> Iterator[str]:
+    tells_alone = any(row.get("alone") is not None for row in rows)
+    head = ["fault", "what the kernel did, or what is gone", "must", "planted", "caught", "no place"]
+    if tells_alone:
+        head.insert(5, "alone")
+    yield f"| {' | '.join(head)} |"
+    yield f"|---|---|---|{'---:|' * (len(head) - 3)}"
+    for name in dict.fromkeys(row["fault"] for row in rows):
+        same = [row for row in rows if row["fault"] == name]
+        planted, caught = _planted(same)
+        counts = [planted, caught, len(same) - planted]
+        if tells_alone:
+            counts.insert(2, sum(row.get("alone") is True for row in same))
+        shown = " | ".join(str(count) for count in counts)
+        yield f"| {name} | {same[0]['sentence']} | `{same[0]['must']}` | {shown} |"

@@ -17,6 +17,7 @@ from linuxmm.oracle.formats import (
     Operations,
     RawTrace,
     TextTrace,
+    absences,
     losses,
     open_evidence,
 )
@@ -162,7 +163,7 @@ def _batches(evidence: Evidence) -> TextTrace | RawTrace | DatTrace | Archive | 
 def _check_area(capture: Capture, name: str, version: str | None, limit: int) -> Report:
     """One area beside the page allocator; evidence without anything of it is incomplete."""
     judgement = Judgement(limit=limit)
-    for loss in losses(capture):
+    for loss in (*losses(capture), *absences(capture)):
         judgement.gap(loss)
     kernel = version or capture.description.kernel.release
     if _BESIDE_PAGES[name].shows(capture):
@@ -177,7 +178,7 @@ def _check_capture(
 ) -> Report:
     judgement = Judgement(limit=limit)
     states = {mark: capture.state(mark) for mark in capture.marks if capture.has_state(mark)}
-    for loss in losses(capture):
+    for loss in (*losses(capture), *absences(capture)):
         judgement.gap(loss)
     traces = [name for name in capture.traces if capture.file(capture.info(name).file).is_file()]
     for name in traces:

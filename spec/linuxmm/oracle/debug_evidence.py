@@ -38,10 +38,14 @@ def logs_of(capture: Capture) -> Iterator[tuple[str, ...]]:
         yield tuple(text_of(file).splitlines())
 
 
+def _dump_file(mark: str) -> str:
+    return f"marks/{mark}/{_DUMP}"
+
+
 def dumps_of(capture: Capture) -> Iterator[tuple[str, Path]]:
     """Marks at which the kernel's page tables were taken, and its own dump of them."""
     for mark in capture.marks:
-        text = capture.file(f"marks/{mark}/{_DUMP}")
+        text = capture.file(_dump_file(mark))
         if text.is_file() and capture.file(area_file(mark, _TABLES)).is_file():
             yield mark, text
 
@@ -66,6 +70,9 @@ def judge_debug(judgement: Judgement, capture: Capture, version: str) -> None:
     if leaks.is_file():
         log = [line for lines in logs for line in lines]
         judge_kmemleak(judgement, read_list(text_of(leaks).splitlines(), str(leaks)), log)
+    for mark in capture.marks:
+        if capture.file(area_file(mark, _TABLES)).is_file() and not capture.file(_dump_file(mark)).is_file():
+            judgement.gap(f"mark {mark}: the kernel's page tables were read, and not its own dump of them")
     for mark, text in dumps_of(capture):
         state = area_state(capture, mark, _TABLES)
         if isinstance(state, TablesState):

@@ -9,7 +9,7 @@ from typing import Final
 from linuxmm.oracle.checker.defrag import SeenMarks, judge_compaction, judge_marks
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.state import MachineState
-from linuxmm.oracle.trace_lines import enabled_names, trace_lines
+from linuxmm.oracle.trace_lines import enabled_names, lines_before_loss
 from linuxmm.spec.verdict import Judgement
 
 _EVENTS: Final = frozenset({"compaction"})
@@ -56,6 +56,6 @@ def judge_defrag(judgement: Judgement, capture: Capture, version: str) -> None:
             order = state.pageblock_order
             judge_marks(judgement, tuple(marks_of(state)))
     for name in _traces(capture):
-        lines = trace_lines(judgement, capture, name)
+        lines = lines_before_loss(judgement, capture, name)
         if lines is not None:
             judge_compaction(judgement, lines, order)

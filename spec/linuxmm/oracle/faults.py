@@ -3,16 +3,14 @@
 Each fault edits the evidence as a broken kernel would have written it, and names the clause that must break.
 """
 
-import gzip
-import json
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from linuxmm.oracle.formats.capture import Capture, open_capture
+from linuxmm.oracle.faults_plant import Document, Lines, document, lines_of, unpacked, write_copy
+from linuxmm.oracle.formats.capture import Capture
 from linuxmm.spec.errors import LinuxmmError
 
 _ALLOC: Final = re.compile(r" mm_page_alloc: .*pfn=0x([0-9a-f]+) order=(\d+)")
@@ -21,9 +19,6 @@ _LOCKED: Final = re.compile(r" mm_page_alloc_zone_locked: .*pfn=0x([0-9a-f]+) or
 
 _ISOLATE: Final = "{ISOLATE}"
 """Stands for the kernel's own number of the migratetype until the capture is at hand."""
-
-Lines = list[str]
-State = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +34,7 @@ class Fault:
     sentence: str
     clause: str
     trace: Callable[[Lines, float], Lines] | None = None
-    state: Callable[[State, Lines], None] | None = None
+    state: Callable[[Document, Lines], None] | None = None
 
 
 def plant(capture: Capture, fault: Fault, target: Path, position: float = 0.5) -> Capture:
@@ -47,19 +42,17 @@ def plant(capture: Capture, fault: Fault, target: Path, position: float = 0.5) -
 
     Errors    LinuxmmError when the evidence offers no place for the fault
     """
-    shutil.copytree(capture.path, target)
-    trace = target / capture.info(capture.traces[0]).file
-    lines = gzip.decompress(trace.read_bytes()).decode().splitlines(keepends=True)
+    changed: dict[str, bytes | None] = {}
+    trace = capture.info(capture.traces[0]).file
+    lines = lines_of(capture.file(trace))
     if fault.trace is not None:
         isolate = capture.state(capture.marks[0]).migratetypes.index("ISOLATE")
         edited = [line.replace(_ISOLATE, str(isolate)) for line in fault.trace(lines, position)]
-        trace.write_bytes(gzip.compress("".join(edited).encode(), 6, mtime=0))
+        changed[trace] = "".join(edited).encode()
     if fault.state is not None:
-        file = target / "marks" / capture.marks[-1] / "state.json.gz"
-        state = json.loads(gzip.decompress(file.read_bytes()))
-        fault.state(state, lines)
-        file.write_bytes(gzip.compress(json.dumps(state).encode(), 6, mtime=0))
-    return open_capture(target)
+        edit, name = fault.state, f"marks/{capture.marks[-1]}/state.json.gz"
+        changed[name] = document(lambda state: edit(state, lines))(unpacked(capture.file(name)))
+    return write_copy(capture, changed, target)
 
 
 def _window(lines: Lines) -> tuple[int, int]:
@@ -141,12 +134,15 @@ def _wrong_order(lines: Lines, position: float) -> Lines:
     start = _at(lines, position)
     owned = {pfn: order for pfn, (_, order) in _owned_at(lines, start).items()}
     for number in range(start, _window(lines)[1]):
-        seen = _FREE.search(lines[number])
-        if not seen or seen[2] != "0":
-            continue
-        pfn = int(seen[1], 16)
-        if pfn & 1 == 0 and all(owned.get(f"{page:x}") == "0" for page in (pfn, pfn + 1)):
-            return _edited(lines, number, lines[number].replace("order=0", "order=1", 1))
+        if ": SYNC " in lines[number]:
+            owned.clear()
+        elif seen := _ALLOC.search(lines[number]):
+            owned[seen[1]] = seen[2]
+        elif seen := _FREE.search(lines[number]):
+            pfn = int(seen[1], 16)
+            if pfn & 1 == 0 and all(owned.get(f"{page:x}") == "0" for page in (pfn, pfn + 1)):
+                return _edited(lines, number, lines[number].replace("order=0", "order=1", 1))
+            owned.pop(seen[1], None)
     raise LinuxmmError("no release of an even page of order 0 while the next one is owned")
 
 
@@ -190,11 +186,11 @@ def _fallback(lines: Lines, position: float) -> Lines:
     raise LinuxmmError("the trace has no fallback")
 
 
-def _counter(state: State, lines: Lines) -> None:
+def _counter(state: Document, lines: Lines) -> None:
     state["nodes"][0]["zones"][-1]["vm_stat"]["NR_FREE_PAGES"] += 1
 
 
-def _listed_owned(state: State, lines: Lines) -> None:
+def _listed_owned(state: Document, lines: Lines) -> None:
     zone = state["nodes"][0]["zones"][-1]
     start, end = zone["start_pfn"], zone["start_pfn"] + zone["spanned"]
     owned = _owned_at(lines, _window(lines)[1]).items()
@@ -207,7 +203,7 @@ def _listed_owned(state: State, lines: Lines) -> None:
     zone["vm_stat"]["NR_FREE_PAGES"] += 1
 
 
-def _lost_free(state: State, lines: Lines) -> None:
+def _lost_free(state: Document, lines: Lines) -> None:
     given_back = {}
     for number in range(*_window(lines)):
         if seen := _FREE.search(lines[number]):

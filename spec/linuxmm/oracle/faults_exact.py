@@ -4,19 +4,30 @@ A kernel that chose another free block, kept a list in another order or lost a b
 these edits write.  `plant` edits a copy of a capture; `caught` says whether the judge noticed it as it must.
 """
 
-import gzip
 import json
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from linuxmm.oracle.check import Report, check
 from linuxmm.oracle.faults import Fault
 from linuxmm.oracle.faults import plant as plant_permitted
-from linuxmm.oracle.formats.capture import DESCRIPTION, Capture, open_capture
+from linuxmm.oracle.faults_judge import Outcome, broken, no_place
+from linuxmm.oracle.faults_plant import (
+    Change,
+    Document,
+    Lines,
+    document,
+    missed,
+    overrun,
+    text,
+    timed_out,
+    unpacked,
+    write_copy,
+)
+from linuxmm.oracle.formats.capture import DESCRIPTION, Capture
 from linuxmm.spec.errors import LinuxmmError
 from linuxmm.spec.verdict import Verdict
 
@@ -26,9 +37,6 @@ _FREE: Final = re.compile(r" mm_page_free: .*pfn=0x([0-9a-f]+) order=0")
 _PAGE: Final = re.compile(r"page=\S+ pfn=0x[0-9a-f]+")
 _SYNC: Final = "tracing_mark_write: SYNC"
 _FIRST, _LAST = 0, -1
-
-Lines = list[str]
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,44 +69,22 @@ def plant(capture: Capture, fault: ExactFault, target: Path) -> Capture:
 
     Errors    LinuxmmError when the evidence offers no place for the fault
     """
-    shutil.copytree(capture.path, target)
+    changed: dict[str, bytes | None] = {}
+
+    def change(name: str, by: Change) -> None:
+        changed[name] = by(unpacked(capture.file(name)))
+
+    states = [f"marks/{mark}/state.json.gz" for mark in capture.marks[fault.mark :][:2]]
     if fault.trace is not None:
-        trace = target / capture.info(capture.traces[0]).file
-        lines = gzip.decompress(trace.read_bytes()).decode().splitlines(keepends=True)
-        trace.write_bytes(gzip.compress("".join(fault.trace(lines)).encode(), 1, mtime=0))
+        change(capture.info(capture.traces[0]).file, text(fault.trace))
     if fault.state is not None:
-        file = target / "marks" / capture.marks[fault.mark] / "state.json.gz"
-        state = json.loads(gzip.decompress(file.read_bytes()))
-        fault.state(state)
-        file.write_bytes(gzip.compress(json.dumps(state).encode(), 1, mtime=0))
+        change(states[0], document(fault.state))
     if fault.kept is not None:
-        first, second = (
-            target / "marks" / mark / "state.json.gz" for mark in capture.marks[fault.mark :][:2]
-        )
-        state, later = (json.loads(gzip.decompress(file.read_bytes())) for file in (first, second))
-        fault.kept(state, later)
-        first.write_bytes(gzip.compress(json.dumps(state).encode(), 1, mtime=0))
+        edit, later = fault.kept, json.loads(unpacked(capture.file(states[1])))
+        change(states[0], document(lambda state: edit(state, later)))
     if fault.description is not None:
-        file = target / DESCRIPTION
-        description = json.loads(file.read_text())
-        fault.description(description)
-        file.write_text(json.dumps(description))
-    return open_capture(target)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the judge said of one planted fault.
-
-    found   the clause that broke, the first difference of the prediction, or the gap; "" without any
-    caught  whether that is what the fault must cause; None where the capture has no place for the fault
-    """
-
-    fault: str
-    capture: str
-    verdict: str
-    found: str
-    caught: bool | None
+        change(DESCRIPTION, document(fault.description))
+    return write_copy(capture, changed, target)
 
 
 def try_exact(capture: Capture, fault: ExactFault, target: Path) -> Outcome:
@@ -106,13 +92,13 @@ def try_exact(capture: Capture, fault: ExactFault, target: Path) -> Outcome:
     try:
         planted = plant(capture, fault, target)
     except LinuxmmError as error:
-        return Outcome(fault.name, capture.path.name, "no place", str(error), None)
+        return no_place(fault.name, capture, error)
     report = check(planted.path, exact=True)
     if fault.removed:
         gaps = sorted(report.judgement.gaps)
-        caught = report.verdict is Verdict.INCOMPLETE and bool(gaps) and not _broken(report)
+        caught = report.verdict is Verdict.INCOMPLETE and bool(gaps) and not broken(report)
         return Outcome(fault.name, capture.path.name, report.verdict.value, next(iter(gaps), ""), caught)
-    first = ", ".join(_broken(report)) or _first_difference(report)
+    first = ", ".join(broken(report)) or _first_difference(report)
     caught = report.verdict is Verdict.DIVERGES and bool(first)
     if fault.dropped and report.verdict is Verdict.INCOMPLETE:
         first = first or next(iter(sorted(report.judgement.gaps)), "")
@@ -124,17 +110,17 @@ def try_permitted(capture: Capture, fault: Fault, target: Path) -> Outcome:
     """Plant a fault that the specification forbids, and judge the copy without a prediction."""
     try:
         planted = plant_permitted(capture, fault, target)
-    except (LinuxmmError, StopIteration) as error:
-        return Outcome(fault.name, capture.path.name, "no place", str(error), None)
+    except LinuxmmError as error:
+        return no_place(fault.name, capture, error)
     report = check(planted.path)
-    broken = _broken(report)
+    found = broken(report)
     if fault.state is not None and report.verdict is Verdict.CONFORMS:
         return _by_prediction(fault, planted)
     if fault.clause:
-        caught = report.verdict is Verdict.DIVERGES and fault.clause in broken
-        return Outcome(fault.name, capture.path.name, report.verdict.value, ", ".join(broken), caught)
+        caught = report.verdict is Verdict.DIVERGES and fault.clause in found
+        return Outcome(fault.name, capture.path.name, report.verdict.value, ", ".join(found), caught)
     gaps = sorted(report.judgement.gaps)
-    caught = report.verdict is Verdict.INCOMPLETE and not broken and bool(gaps)
+    caught = report.verdict is Verdict.INCOMPLETE and not found and bool(gaps)
     return Outcome(fault.name, capture.path.name, report.verdict.value, next(iter(gaps), ""), caught)
 
 
@@ -143,10 +129,6 @@ def _by_prediction(fault: Fault, planted: Capture) -> Outcome:
     report = check(planted.path, exact=True)
     caught = report.verdict is Verdict.DIVERGES
     return Outcome(fault.name, planted.path.name, report.verdict.value, _first_difference(report), caught)
-
-
-def _broken(report: Report) -> list[str]:
-    return sorted(id for id, tally in report.judgement.clauses.items() if tally.broken)
 
 
 def _first_difference(report: Report) -> str:
@@ -307,18 +289,6 @@ def _split_block(state: Document) -> None:
 # ---- evidence removed -----------------------------------------------------------------------------------
 
 
-def _overrun(description: Document) -> None:
-    next(iter(description["traces"][0]["buffers"].values()))["overrun"] = 5
-
-
-def _missed(description: Document) -> None:
-    description["traces"][0]["probe_misses"] = {"attempt": 3}
-
-
-def _timed_out(description: Document) -> None:
-    description["timed_out"] = True
-
-
 def _no_trace(description: Document) -> None:
     description["traces"][0]["file"] = "trace/not-there.txt.gz"
 
@@ -348,9 +318,9 @@ EXACT_FAULTS: Final[tuple[ExactFault, ...]] = (
     ExactFault("other-list-after", "a free block ended on the list of another type", state=_other_list),
     ExactFault("block-type-after", "a pageblock ended with another type", state=_other_type),
     ExactFault("unmerged-after", "two free buddies ended unmerged", state=_split_block),
-    ExactFault("overrun", "a ring buffer overran", removed=True, description=_overrun),
-    ExactFault("probe-missed", "a probe missed hits", removed=True, description=_missed),
-    ExactFault("timed-out", "the workload was stopped before its end", removed=True, description=_timed_out),
+    ExactFault("overrun", "a ring buffer overran", removed=True, description=overrun),
+    ExactFault("probe-missed", "a probe missed hits", removed=True, description=missed),
+    ExactFault("timed-out", "the workload was stopped before its end", removed=True, description=timed_out),
     ExactFault("trace-removed", "the trace is not in the folder", removed=True, description=_no_trace),
     ExactFault("events-lost", "events were lost, and the trace says so", removed=True, trace=_lose),
     ExactFault("trace-torn", "the trace ends in the middle of a line", removed=True, trace=_tear),

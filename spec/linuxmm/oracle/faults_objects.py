@@ -3,30 +3,33 @@
 A SLUB that lost an object, linked one twice or counted wrongly would have left what these edits leave.
 """
 
-import gzip
-import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
-from linuxmm.oracle.check import check
-from linuxmm.oracle.faults_exact import Outcome
+from linuxmm.oracle.faults_judge import Outcome, judge_area, no_place
+from linuxmm.oracle.faults_plant import (
+    Change,
+    Document,
+    Lines,
+    document,
+    events_lost,
+    first_of,
+    text,
+    torn,
+    unpacked,
+    write_copy,
+)
 from linuxmm.oracle.formats.areas import area_file, has_area
-from linuxmm.oracle.formats.capture import DESCRIPTION, Capture, open_capture
+from linuxmm.oracle.formats.capture import DESCRIPTION, Capture
 from linuxmm.oracle.object_evidence import kmem_traces, slabinfo_files
 from linuxmm.spec.errors import LinuxmmError
-from linuxmm.spec.verdict import Verdict
 
 _GRANT: Final = re.compile(r": (?:kmalloc|kmem_cache_alloc): .*\bptr=(?!0+ )([0-9a-f]+)")
 _KMALLOC: Final = re.compile(r": kmalloc: .*\bptr=(?!0+ )[0-9a-f]+ .*bytes_alloc=(\d+)")
 _RELEASE: Final = re.compile(r": (?:kfree|kmem_cache_free): .*\bptr=([0-9a-f]+)")
-
-T = TypeVar("T")
-Lines = list[str]
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,68 +59,41 @@ def plant(capture: Capture, fault: ObjectFault, target: Path) -> Capture:
 
     Errors    LinuxmmError when the evidence offers no place for the fault
     """
-    edits: list[tuple[str, Callable[[bytes], bytes]]] = []
+    changed: dict[str, bytes | None] = {}
+
+    def change(name: str, by: Change) -> None:
+        changed[name] = by(unpacked(capture.file(name)))
+
     if fault.state is not None:
-        edits.append((_first(_states(capture)), _packed(_json(fault.state))))
+        change(first_of(_states(capture)), document(fault.state))
     if fault.slabinfo is not None:
-        file = _first(file for _, file in slabinfo_files(capture))
-        edits.append((str(file.relative_to(capture.path)), _text(fault.slabinfo)))
+        file = first_of(file for _, file in slabinfo_files(capture))
+        change(str(file.relative_to(capture.path)), text(fault.slabinfo))
     if fault.trace is not None:
-        edits.append((capture.info(_first(kmem_traces(capture))).file, _packed(_text(fault.trace))))
+        change(capture.info(first_of(kmem_traces(capture))).file, text(fault.trace))
     if fault.description is not None:
-        change, trace = fault.description, _first(kmem_traces(capture))
-        edits.append((DESCRIPTION, _json(lambda found: change(found, trace))))
+        edit, trace = fault.description, first_of(kmem_traces(capture))
+        change(DESCRIPTION, document(lambda found: edit(found, trace)))
     if fault.listing:
-        listing = capture.info(_first(kmem_traces(capture))).events or ""
-        edits.append((listing, lambda found: found.rstrip(b"\n") + f"\n{fault.listing}\n".encode()))
-    changed = [(name, edit(capture.file(name).read_bytes())) for name, edit in edits]
-    shutil.copytree(capture.path, target)
-    for name, content in changed:
-        (target / name).write_bytes(content)
-    return open_capture(target)
+        listing = capture.info(first_of(kmem_traces(capture))).events or ""
+        change(listing, text(lambda lines: [*lines, f"{fault.listing}\n"]))
+    return write_copy(capture, changed, target)
 
 
 def _states(capture: Capture) -> Iterator[str]:
     return (area_file(mark, "slab") for mark in capture.marks if has_area(capture, mark, "slab"))
 
 
-def _first(found: Iterator[T]) -> T:
-    for one in found:
-        return one
-    raise LinuxmmError("the capture has no evidence of this kind")
-
-
-def _json(edit: Callable[[Document], None]) -> Callable[[bytes], bytes]:
-    def change(content: bytes) -> bytes:
-        document = json.loads(content)
-        edit(document)
-        return json.dumps(document).encode()
-
-    return change
-
-
-def _text(edit: Callable[[Lines], Lines]) -> Callable[[bytes], bytes]:
-    return lambda content: "".join(edit(content.decode().splitlines(keepends=True))).encode()
-
-
-def _packed(edit: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
-    return lambda content: gzip.compress(edit(gzip.decompress(content)), 1, mtime=0)
-
-
 def try_objects(capture: Capture, fault: ObjectFault, target: Path) -> Outcome:
-    """Plant a fault and judge the copy."""
+    """Plant a fault and judge the copy: its clause must break alone."""
     try:
         planted = plant(capture, fault, target)
     except LinuxmmError as error:
-        return Outcome(fault.name, capture.path.name, "no place", str(error), None)
-    report = check(planted.path, only="objects")
-    broken = sorted(id for id, tally in report.judgement.clauses.items() if tally.broken)
-    gaps = sorted(report.judgement.gaps)
-    if fault.clause:
-        caught = report.verdict is Verdict.DIVERGES and broken == [fault.clause]
-        return Outcome(fault.name, capture.path.name, report.verdict.value, ", ".join(broken or gaps), caught)
-    caught = report.verdict is Verdict.INCOMPLETE and bool(gaps) and not broken
-    return Outcome(fault.name, capture.path.name, report.verdict.value, next(iter(gaps), ""), caught)
+        return no_place(fault.name, capture, error)
+    outcome = judge_area(fault.name, fault.clause, planted, "objects")
+    if outcome.caught and outcome.alone is False:
+        return replace(outcome, caught=False)
+    return outcome
 
 
 # ---- edits of a state ------------------------------------------------------------------------------------
@@ -231,16 +207,6 @@ def _class(lines: Lines) -> Lines:
     raise LinuxmmError("no kmalloc in the trace")
 
 
-def _events_lost(lines: Lines) -> Lines:
-    half = len(lines) // 2
-    return [*lines[:half], "CPU:0 [LOST 40 EVENTS]\n", *lines[half + 40 :]]
-
-
-def _torn(lines: Lines) -> Lines:
-    half = len(lines) // 2
-    return [*lines[:half], lines[half][: len(lines[half]) // 2]]
-
-
 def _overrun(description: Document, trace: str) -> None:
     for info in description["traces"]:
         if info["name"] == trace:
@@ -289,8 +255,8 @@ OBJECT_FAULTS: Final[tuple[ObjectFault, ...]] = (
         trace=_handed_out_twice,
     ),
     ObjectFault("wrong-class", "kmalloc grants no class", "objects.kmalloc.class", trace=_class),
-    ObjectFault("kmem-lost", "kmem events were lost, and the trace says so", "", trace=_events_lost),
-    ObjectFault("kmem-torn", "the trace ends in the middle of a line", "", trace=_torn),
+    ObjectFault("kmem-lost", "kmem events were lost, and the trace says so", "", trace=events_lost),
+    ObjectFault("kmem-torn", "the trace ends in the middle of a line", "", trace=torn),
     ObjectFault("kmem-overrun", "a ring buffer overran", "", description=_overrun),
     ObjectFault("kmem-removed", "the trace is not in the folder", "", description=_removed),
 )

@@ -6,24 +6,34 @@ Run `python -m linuxmm.oracle.faults_table OUT CAPTURE...`; the exit status is 1
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
+from linuxmm.oracle.check import shows
 from linuxmm.oracle.faults import FAULTS
-from linuxmm.oracle.faults_exact import EXACT_FAULTS, Outcome, try_exact, try_permitted
+from linuxmm.oracle.faults_areas import AREA_FAULTS, looked_at, try_area
+from linuxmm.oracle.faults_exact import EXACT_FAULTS, try_exact, try_permitted
+from linuxmm.oracle.faults_judge import Outcome
 from linuxmm.oracle.faults_objects import OBJECT_FAULTS, try_objects
 from linuxmm.oracle.formats.areas import has_area
 from linuxmm.oracle.formats.capture import Capture, open_capture
 from linuxmm.oracle.object_evidence import kmem_traces
+from linuxmm.oracle.trace_lines import enabled_names
+
+_PAGES: Final = "mm_page_alloc_zone_locked"
+"""An event of traces in which every page is followed."""
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     """One fault in one capture.
 
-    judged  "permitted" or "exact"; "objects" for the clauses of object allocators
+    judged  "permitted" or "exact" of the page allocator; else the area whose judge must notice
     must    the clause that must break; "prediction" or "incomplete" for faults of no one clause
     caught  None where the capture has no place for the fault
+    alone   whether no other clause broke than the one that must; None where no one clause must, or unsaid
     """
 
     fault: str
@@ -34,38 +44,69 @@ class Row(msgspec.Struct, frozen=True):
     verdict: str
     found: str
     caught: bool | None
+    alone: bool | None = None
 
 
 def outcomes(folder: Path) -> Iterator[Row]:
-    """Every fault of its area, planted in one capture and judged."""
+    """Every fault of what a capture shows, planted in it and judged."""
     capture = open_capture(folder)
-    shows_objects = any(has_area(capture, mark, "slab") for mark in capture.marks)
-    yield from (_of_objects if shows_objects or any(kmem_traces(capture)) else _of_pages)(capture)
+    if any(has_area(capture, mark, "slab") for mark in capture.marks) or any(kmem_traces(capture)):
+        yield from _of_objects(capture)
+    if any(_PAGES in enabled_names(capture, trace) for trace in capture.traces):
+        yield from _of_pages(capture)
+    yield from area_outcomes(capture)
+
+
+def area_outcomes(capture: Capture) -> Iterator[Row]:
+    """The faults of areas that a capture shows; none about what the judge does not look at in it."""
+    for area, faults in AREA_FAULTS.items():
+        if not shows(capture.path, area):
+            continue
+        looked = looked_at(capture, area)
+        for fault in (fault for fault in faults if fault.needs <= looked):
+            with _copy(capture) as target:
+                outcome = try_area(capture, area, fault, looked, target)
+            yield _row(outcome, fault.sentence, area, fault.clause or "incomplete")
 
 
 def _of_objects(capture: Capture) -> Iterator[Row]:
     for fault in OBJECT_FAULTS:
-        with tempfile.TemporaryDirectory(prefix="linuxmm-fault-") as name:
-            outcome = try_objects(capture, fault, Path(name) / capture.path.name)
+        with _copy(capture) as target:
+            outcome = try_objects(capture, fault, target)
         yield _row(outcome, fault.sentence, "objects", fault.clause or "incomplete")
 
 
 def _of_pages(capture: Capture) -> Iterator[Row]:
-    folder = capture.path
     for fault in FAULTS:
-        with tempfile.TemporaryDirectory(prefix="linuxmm-fault-") as name:
-            outcome = try_permitted(capture, fault, Path(name) / folder.name)
+        with _copy(capture) as target:
+            outcome = try_permitted(capture, fault, target)
         yield _row(outcome, fault.sentence, "permitted", fault.clause or "incomplete")
     for exact in EXACT_FAULTS:
-        with tempfile.TemporaryDirectory(prefix="linuxmm-fault-") as name:
-            outcome = try_exact(capture, exact, Path(name) / folder.name)
+        with _copy(capture) as target:
+            outcome = try_exact(capture, exact, target)
         must = "incomplete" if exact.removed else "either" if exact.dropped else "diverges"
         yield _row(outcome, exact.sentence, "exact", must)
 
 
+@contextmanager
+def _copy(capture: Capture) -> Iterator[Path]:
+    """Where a copy of a capture may be written, which is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="linuxmm-fault-") as name:
+        yield Path(name) / capture.path.name
+
+
 def _row(outcome: Outcome, sentence: str, judged: str, must: str) -> Row:
-    found = outcome.found[:160]
-    return Row(outcome.fault, sentence, judged, must, outcome.capture, outcome.verdict, found, outcome.caught)
+    return Row(
+        outcome.fault,
+        sentence,
+        judged,
+        must,
+        outcome.capture,
+        outcome.verdict,
+        outcome.found[:160],
+        outcome.caught,
+        outcome.alone,
+    )
 
 
 def main(words: list[str]) -> int:

@@ -17,7 +17,7 @@ from linuxmm.oracle.checker.generations import (
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.areas import GenerationsState, NodeGenerations, area_state, has_area
 from linuxmm.oracle.formats.state import MachineState, Node
-from linuxmm.oracle.trace_lines import enabled_names, text_of, trace_lines
+from linuxmm.oracle.trace_lines import enabled_names, lines_before_loss, text_of
 from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.kernel import Kernel
 from linuxmm.spec.reclaim.generation_eras import tells_passes
@@ -52,7 +52,7 @@ def judge_generations(
         judge_frozen(judgement, mark, frozen)
     tells = profile.behaviour("reclaim.gen-tells").function is tells_passes
     for name in traces:
-        lines = trace_lines(judgement, capture, name)
+        lines = lines_before_loss(judgement, capture, name)
         if lines is not None:
             probed = set(enabled_names(capture, name)) >= _PROBES
             GenerationCheck(judgement, profile, marks, layout, probed, tells).run(lines)

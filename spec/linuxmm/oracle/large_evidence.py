@@ -22,7 +22,7 @@ from linuxmm.oracle.checker.large import (
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.areas import VmallocState, area_state, has_area
 from linuxmm.oracle.large_states import judge_vmalloc_state
-from linuxmm.oracle.trace_lines import enabled_names, text_of, trace_lines
+from linuxmm.oracle.trace_lines import enabled_names, lines_before_loss, text_of
 from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.kernel import Version, kernel, parse_version
 from linuxmm.spec.verdict import Judgement
@@ -125,10 +125,10 @@ def judge_large(judgement: Judgement, capture: Capture, version: str) -> None:
         if "nokaslr" in capture.description.cmdline.split():
             judge_chunk(judgement, busy, nodes_of(capture), where)
     for name in _traces(capture, _PLACES):
-        if (lines := trace_lines(judgement, capture, name)) is not None:
+        if (lines := lines_before_loss(judgement, capture, name)) is not None:
             judge_between_marks(judgement, capture, lines)
     for name in _traces(capture, _CMA):
-        if (lines := trace_lines(judgement, capture, name)) is None:
+        if (lines := lines_before_loss(judgement, capture, name)) is None:
             continue
         log = capture.file("logs/dmesg.txt")
         try:

@@ -88,7 +88,7 @@ def _judge_mark(judgement: Judgement, capture: Capture, mark: str, device: Spans
     systems = tuple(_files(capture, mark))
     for files in systems:
         entered = {inode: (file.nrpages, _extents(file)) for inode, file in files.items()}
-        judge_files(judgement, f"mark {mark}", entered, device, tasks.zero_pages if tasks else ())
+        judge_files(judgement, f"mark {mark}", entered, device, tasks.zero_pages if tasks else None)
     if tasks is None:
         judgement.gap(f"mark {mark}: tasks were not read")
         return

@@ -14,7 +14,7 @@ from linuxmm.oracle.checker.swap import judge_swap
 from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.state import MachineState
 from linuxmm.oracle.generation_evidence import counter_of, generation_marks, judge_generations
-from linuxmm.oracle.trace_lines import enabled_names, text_of, trace_lines
+from linuxmm.oracle.trace_lines import enabled_names, lines_before_loss, text_of
 from linuxmm.spec.errors import BadEvidence, Unmodelled
 from linuxmm.spec.kernel import Kernel, Version, kernel
 from linuxmm.spec.reclaim.workingset import Layout
@@ -79,7 +79,7 @@ def judge_reclaim(judgement: Judgement, capture: Capture, version: str) -> None:
     if generations and generation_marks(capture) and layout is not None:
         judge_generations(judgement, capture, profile, layout, traces)
     for name in traces:
-        lines = trace_lines(judgement, capture, name)
+        lines = lines_before_loss(judgement, capture, name)
         if lines is None:
             continue
         names = set(enabled_names(capture, name))

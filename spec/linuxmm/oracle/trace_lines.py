@@ -12,6 +12,7 @@ from linuxmm.oracle.formats import Capture
 from linuxmm.oracle.formats.streams import Cut, chunks, whole
 from linuxmm.spec.verdict import Judgement
 
+_LOST: Final = re.compile(r"^CPU:\d+ \[LOST (?:\d+ )?EVENTS\]")
 _LONGEST: Final = 1 << 16
 _FILE: Final = 1 << 26
 
@@ -40,6 +41,23 @@ def trace_lines(judgement: Judgement, capture: Capture, trace: str) -> Iterator[
         return text_lines(judgement, file)
     judgement.gap(f"trace {trace}: its file is not in the capture")
     return None
+
+
+def lines_before_loss(judgement: Judgement, capture: Capture, trace: str) -> Iterator[str] | None:
+    """The lines of a trace up to the first that says that events were lost, which is a gap.
+
+    For judges that add up what a trace tells: behind a loss nothing adds up.  None as of `trace_lines`.
+    """
+    lines = trace_lines(judgement, capture, trace)
+    return None if lines is None else _before_loss(judgement, lines, trace)
+
+
+def _before_loss(judgement: Judgement, lines: Iterator[str], trace: str) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
+        if line.startswith("CPU:") and _LOST.match(line):
+            judgement.gap(f"trace {trace}: events were lost at line {number}; what follows is not judged")
+            return
+        yield line
 
 
 def text_lines(judgement: Judgement, file: Path) -> Iterator[str]:

@@ -8,6 +8,7 @@ from linuxmm.oracle.check import check, shows
 from linuxmm.oracle.checker.kasan import EARLY, judge_kasan, read_kasan
 from linuxmm.oracle.checker.kmemleak import crc_of, judge_kmemleak, read_list
 from linuxmm.oracle.checker.slub_reports import judge_slub
+from linuxmm.oracle.faults_areas import area_fault, change_of
 from linuxmm.spec.debug.kasan_report import (
     KasanReport,
     Placed,
@@ -80,80 +81,30 @@ def test_stamps_of_the_log_do_not_matter() -> None:
     assert (kasan(stamped).verdict, kasan(stamped).events) == (Verdict.CONFORMS, 4)
 
 
+def planted(name: str, text: str) -> str:
+    return change_of("debug", name)(text.encode()).decode()
+
+
 @pytest.mark.parametrize(
-    ("old", "new", "clause", "observed", "permitted"),
+    ("name", "observed", "permitted"),
     [
-        (
-            ">ff110000035ec080: 00 00 00 00 fc fc",
-            ">ff110000035ec080: 00 00 00 00 00 00",
-            "debug.kasan.closed",
-            "write of 1 bytes at 0xff110000035ec0a0",
-            "memory that is closed",
-        ),
-        (
-            "KASAN: slab-use-after-free in",
-            "KASAN: slab-out-of-bounds in",
-            "debug.kasan.named",
-            "slab-out-of-bounds",
-            "slab-use-after-free",
-        ),
-        (
-            "KASAN: double-free in",
-            "KASAN: invalid-free in",
-            "debug.kasan.named",
-            "invalid-free",
-            "double-free",
-        ),
-        (
-            "located 31 bytes to the right",
-            "located 32 bytes to the right",
-            "debug.kasan.placed",
-            "32 bytes to the right of the object",
-            "31 bytes to the right of the object",
-        ),
-        (
-            "located 40 bytes inside of",
-            "located 40 bytes to the left of",
-            "debug.kasan.placed",
-            "40 bytes to the left of the object",
-            "40 bytes inside of the object",
-        ),
-        (
-            "                               ^",
-            "                                  ^",
-            "debug.kasan.placed",
-            "caret at 0xff110000035ec0a8",
-            "at 0xff110000035ec0a0",
-        ),
-        (
-            ">ff110000035ec180: fa fb fb fb",
-            ">ff110000035ec180: fa fb 00 fb",
-            "debug.kasan.region",
-            "shadow 0xff110000035ec190: 0x00",
-            "the shadow of freed memory",
-        ),
+        ("kasan-open", "write of 1 bytes at 0xff110000035ec0a0", "memory that is closed"),
+        ("kasan-other-name", "slab-out-of-bounds", "slab-use-after-free"),
+        ("kasan-other-free", "invalid-free", "double-free"),
+        ("kasan-distance", "1 bytes to the right of the object", "0 bytes to the right of the object"),
+        ("kasan-side", "40 bytes to the left of the object", "40 bytes inside of the object"),
+        ("kasan-caret", "caret at 0xff110000035ec0a8", "at 0xff110000035ec0a0"),
+        ("kasan-freed-open", "shadow 0xff110000035ec190: 0x00", "the shadow of freed memory"),
+        ("kasan-live-closed", "shadow 0xff110000035ec088: 0xfb", "the shadow of allocated memory"),
     ],
 )
-def test_a_planted_fault_is_found(old: str, new: str, clause: str, observed: str, permitted: str) -> None:
-    assert KASAN.count(old) >= 1
-    judgement = kasan(KASAN.replace(old, new, 1))
-    found = [(d.clause, d.observed, d.permitted) for d in judgement.divergences]
-    assert (clause, observed, permitted) in found
-    assert judgement.verdict is Verdict.DIVERGES
-
-
-def test_open_memory_of_a_live_object_must_be_open() -> None:
-    """A report beside an object that is handed out, of which one granule is closed."""
-    planted = KASAN.replace(">ff110000035ec080: 00 00 00 00 fc", ">ff110000035ec080: 00 fb 00 00 fc", 1)
-    assert [(d.clause, d.observed) for d in kasan(planted).divergences] == [
-        ("debug.kasan.region", "shadow 0xff110000035ec088: 0xfb")
-    ]
+def test_what_is_said_of_a_planted_fault(name: str, observed: str, permitted: str) -> None:
+    found = [(d.clause, d.observed, d.permitted) for d in kasan(planted(name, KASAN)).divergences]
+    assert (area_fault("debug", name).clause, observed, permitted) in found
 
 
 def test_a_torn_report_is_a_gap() -> None:
-    lines = KASAN.splitlines()
-    cut = next(at for at, line in enumerate(lines) if line.startswith("Memory state"))
-    judgement = kasan("\n".join(lines[:cut]))
+    judgement = kasan(planted("kasan-torn", KASAN))
     assert (judgement.verdict, judgement.gaps) == (Verdict.INCOMPLETE, {EARLY: 1})
 
 
@@ -178,42 +129,22 @@ def test_an_access_of_several_bytes_is_bad_where_it_is_closed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "clause", "observed", "permitted"),
+    ("name", "observed", "permitted"),
     [
         (
-            "object 0xff1100000299f040",
-            "object 0xff1100000299f020",
-            "debug.kmemleak.apart",
+            "leak-overlap",
             "0xff1100000299f020 of 64 bytes",
             "an object behind 0xff1100000299f000 of 64 bytes",
         ),
-        (
-            "first 32 bytes",
-            "first 48 bytes",
-            "debug.kmemleak.dumped",
-            "32 of 48 bytes shown",
-            "32 bytes",
-        ),
-        (
-            "00 00  ................",
-            "00 41  ................",
-            "debug.kmemleak.dumped",
-            "text '" + "." * 32 + "'",
-            "'" + "." * 15 + "A" + "." * 16 + "'",
-        ),
+        ("leak-bytes-missing", "32 of 48 bytes shown", "32 bytes"),
+        ("leak-text", "text '" + "." * 32 + "'", "'" + "." * 15 + "A" + "." * 16 + "'"),
+        ("leak-unlisted", "2 objects listed", "3"),
+        ("leak-unlisted", "0xff1100000299f000 lost, not listed", "every lost object"),
     ],
 )
-def test_a_fault_in_the_list_is_found(old: str, new: str, clause: str, observed: str, permitted: str) -> None:
-    found = [(d.clause, d.observed, d.permitted) for d in leaks(LEAKS.replace(old, new, 1)).divergences]
-    assert (clause, observed, permitted) in found
-
-
-def test_a_lost_object_that_is_not_listed_is_found() -> None:
-    first = LEAKS.index("unreferenced", 1)
-    assert [(d.clause, d.observed) for d in leaks(LEAKS[first:]).divergences] == [
-        ("debug.kmemleak.found", "2 objects listed"),
-        ("debug.kmemleak.found", "0xff1100000299f000 lost, not listed"),
-    ]
+def test_what_is_said_of_a_fault_in_the_list(name: str, observed: str, permitted: str) -> None:
+    found = [(d.clause, d.observed, d.permitted) for d in leaks(planted(name, LEAKS)).divergences]
+    assert (area_fault("debug", name).clause, observed, permitted) in found
 
 
 def test_checksums_of_whole_objects_are_checked() -> None:
@@ -259,62 +190,35 @@ def test_captures_of_slub_debug_have_a_judge() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "clause", "observed", "permitted"),
+    ("name", "observed", "permitted"),
     [
+        ("slub-first-byte", "0x11 dumped", "0x12"),
         (
-            "First byte 0x11 instead",
-            "First byte 0x12 instead",
-            "debug.slub.first-byte",
-            "0x11 dumped",
-            "0x12",
-        ),
-        (
-            "[Right Redzone overwritten]",
-            "[Left Redzone overwritten]",
-            "debug.slub.where",
+            "slub-other-place",
             "0xff11000002a41048-0xff11000002a41048",
             "Left Redzone of 64 bytes at 0xff11000002a41008",
         ),
         (
-            "@offset=72.",
-            "@offset=80.",
-            "debug.slub.where",
+            "slub-offset",
             "0xff11000002a41048-0xff11000002a41048",
             "Right Redzone of 64 bytes at 0xff11000002a41008",
         ),
+        ("slub-other-pattern", "0x6b", "0xbb or 0xcc"),
+        ("slub-strange-byte", "0xcc, 0x00 at 0xff11000002a4104a", "0xbb or 0xcc"),
         (
-            "0x11 instead of 0xcc",
-            "0x11 instead of 0x6b",
-            "debug.slub.pattern",
-            "0x6b",
-            "0xbb or 0xcc",
-        ),
-        (
-            "Redzone  ff11000002a41048: 11 cc cc",
-            "Redzone  ff11000002a41048: 11 cc 00",
-            "debug.slub.pattern",
-            "0xcc, 0x00 at 0xff11000002a4104a",
-            "0xbb or 0xcc",
-        ),
-        (
-            "0xff11000002a41048-0xff11000002a41048=0xcc",
-            "0xff11000002a41048-0xff11000002a41049=0xcc",
-            "debug.slub.restored",
+            "slub-restored-other",
             "0xff11000002a41048-0xff11000002a41049=0xcc",
             "0xff11000002a41048-0xff11000002a41048=0xcc",
         ),
     ],
 )
-def test_a_fault_in_a_report_is_found(old: str, new: str, clause: str, observed: str, permitted: str) -> None:
-    assert old in SLUB_6_12
-    found = [(d.clause, d.observed, d.permitted) for d in slub(SLUB_6_12.replace(old, new, 1)).divergences]
-    assert (clause, observed, permitted) in found
+def test_what_is_said_of_a_fault_in_a_report(name: str, observed: str, permitted: str) -> None:
+    found = [(d.clause, d.observed, d.permitted) for d in slub(planted(name, SLUB_6_12)).divergences]
+    assert (area_fault("debug", name).clause, observed, permitted) in found
 
 
 def test_a_report_without_its_dump_is_a_gap() -> None:
-    lines = SLUB_6_12.splitlines()
-    cut = next(at for at, line in enumerate(lines) if line.startswith("Redzone"))
-    judgement = slub("\n".join(lines[:cut]))
+    judgement = slub(planted("slub-torn", SLUB_6_12))
     assert judgement.gaps == {"SLUB reports whose dump does not show the blamed bytes": 1}
 
 

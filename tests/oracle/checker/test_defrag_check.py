@@ -2,7 +2,6 @@
 
 import gzip
 import re
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,50 +33,6 @@ def test_recorded_compactions_conform(capture: str) -> None:
     assert judgement.clauses["defrag.source-freed"].checked > 800
     assert judgement.clauses["defrag.scanners.one-way"].checked >= 28
     assert judgement.clauses["defrag.migration.accounted"].checked >= 14
-
-
-def changed(pattern: str, by: str | Callable[[re.Match[str]], str], nth: int = 0) -> tuple[str, ...]:
-    lines = list(lines_of("alloc-compaction-6.1"))
-    at = [number for number, line in enumerate(lines) if re.search(pattern, line)][nth]
-    lines[at] = re.sub(pattern, by, lines[at])
-    return tuple(lines)
-
-
-FAULTS = [
-    ("defrag.scanners.counts", r"nr_scanned=127 nr_taken=32", "nr_scanned=31 nr_taken=32"),
-    ("defrag.scanners.in-zone", r"isolate_freepages: range=\(0xbe00", "isolate_freepages: range=(0xb000"),
-    (
-        "defrag.scanners.in-zone",
-        r"begin: zone_start=0x1000 migrate_pfn=0x1000",
-        "begin: zone_start=0x1000 migrate_pfn=0x1",
-    ),
-    (
-        "defrag.scanners.one-way",
-        r"isolate_freepages: range=\(0xbe00 ~ 0xbe7f",
-        "isolate_freepages: range=(0x1000 ~ 0x107f",
-    ),
-    ("defrag.result-named", r"finished: (.*) ret=continue", r"finished: \1 ret=skipped"),
-    ("defrag.result-named", r"status=complete", "status=continue"),
-    ("defrag.migration.accounted", r"nr_migrated=98 nr_failed=0", "nr_migrated=97 nr_failed=0"),
-    ("defrag.migration.accounted", r"nr_succeeded=98", "nr_succeeded=90"),
-]
-
-
-@pytest.mark.parametrize(("clause", "pattern", "by"), FAULTS)
-def test_a_planted_fault_is_found(clause: str, pattern: str, by: str) -> None:
-    judgement = Judgement()
-    judge_compaction(judgement, changed(pattern, by))
-    assert clause in {found.clause for found in judgement.divergences}
-
-
-def test_a_page_freed_that_was_never_taken_is_found() -> None:
-    lines = list(lines_of("alloc-compaction-6.1"))
-    at = next(n for n, line in enumerate(lines) if "nr_migrated=32" in line) - 2
-    assert "mm_page_free" in lines[at]
-    lines[at] = re.sub(r"pfn=0x[0-9a-f]+", "pfn=0xbfff", lines[at])
-    judgement = Judgement()
-    judge_compaction(judgement, lines)
-    assert [found.clause for found in judgement.divergences] == ["defrag.source-freed"]
 
 
 DEFER = "k-28 [000] ..... 5.0: mm_compaction_{}: node=0 zone=DMA32 order=9 consider={} limit={}\n"

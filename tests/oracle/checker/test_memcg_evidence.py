@@ -5,13 +5,15 @@ groups-files-*: the workload memcg-files, on Debian's 6.1.192 and 6.12.117.
 """
 
 import gzip
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from linuxmm.model.memcg.swap import Peaks, peak_moves, peak_read, peak_write
 from linuxmm.oracle.checker.memcg import Counted, Group, judge_groups, judge_memcg, read_snapshots
+from linuxmm.oracle.faults_areas import change_of
+from linuxmm.oracle.faults_plant import line
 from linuxmm.oracle.formats import open_capture
 from linuxmm.oracle.formats.areas import MemcgState, area_state
 from linuxmm.oracle.memcg_states import judge_memcg_state
@@ -63,48 +65,27 @@ def test_counters_of_real_groups_add_up(name: str, mark: str) -> None:
     assert judgement.clauses["memcg.hierarchy"].checked >= 4
 
 
-@dataclass(frozen=True)
-class Fault:
-    """A replacement in the last snapshot that it fits in, and the clause that finds it."""
-
-    clause: str
-    old: str
-    new: str
-
-
-FAULTS = (
-    Fault("memcg.stat.sums", "/cg/p/memory.stat:slab ", "/cg/p/memory.stat:slab 1"),
-    Fault("memcg.stat.steal", "/cg/p/memory.stat:pgsteal ", "/cg/p/memory.stat:pgsteal 9"),
-    Fault("memcg.events.keys", "/cg/p/memory.events:oom_kill ", "/cg/p/memory.events:oom_slain "),
-    Fault("memcg.events.local", "/cg/p/memory.events.local:max ", "/cg/p/memory.events.local:max 99"),
-    Fault("memcg.counter.watermark", "/cg/p/memory.current:", "/cg/p/memory.current:9999999"),
-    Fault("memcg.grows", "/cg/p/memory.events:max ", "/cg/p/memory.events:max 0000"),
-    Fault(
-        "memcg.stat.workingset",
-        "/cg/p/memory.stat:workingset_activate_anon ",
-        "/cg/p/memory.stat:workingset_activate_anon 9999",
-    ),
+@pytest.mark.parametrize(
+    ("log", "name", "clause"),
+    [
+        ("v2-6.1", "stat-sum-off", "memcg.stat.sums"),
+        ("v2-6.1", "stolen-unscanned", "memcg.stat.steal"),
+        ("v2-6.1", "event-misnamed", "memcg.events.keys"),
+        ("v2-6.1", "peak-below-current", "memcg.counter.watermark"),
+        ("v2-6.1", "event-uncounted", "memcg.grows"),
+        ("v1-6.1", "swap-below-memory", "memcg.memsw"),
+    ],
 )
+def test_planted_faults_of_an_older_kernel_are_found(log: str, name: str, clause: str) -> None:
+    """Those of 6.12, and of counters at marks, in test_area_faults.py."""
+    planted = change_of("memcg", name)(log_of(log).encode()).decode()
+    assert clause in {found.clause for found in judged(planted).divergences}
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.clause)
-def test_planted_faults_of_files_are_found(fault: Fault) -> None:
-    text = log_of("v2-6.1")
-    at = text.rindex(fault.old)
-    if fault.clause == "memcg.grows":
-        end = text.index("\n", at)
-        planted = text[:at] + "/cg/p/memory.events:max 0" + text[end:]
-    else:
-        planted = text[:at] + fault.new + text[at + len(fault.old) :]
-    assert fault.clause in {found.clause for found in judged(planted).divergences}
-
-
-def test_memory_with_swap_below_memory_is_found() -> None:
-    text = log_of("v1-6.1")
-    at = text.rindex("/cg1/p/memory.memsw.usage_in_bytes:")
-    end = text.index("\n", at)
-    planted = text[:at] + "/cg1/p/memory.memsw.usage_in_bytes:0" + text[end:]
-    assert [found.clause for found in judged(planted).divergences] == ["memcg.memsw"]
+def test_events_of_a_group_alone_are_counted_with_those_below() -> None:
+    """memory.events.local, which 6.1 has in this log and the captures do not."""
+    planted = line(r"/cg/p/memory\.events\.local:max ", r"\d+$", "990", 10**6)(log_of("v2-6.1").encode())
+    assert "memcg.events.local" in {found.clause for found in judged(planted.decode()).divergences}
 
 
 @pytest.mark.parametrize(("again", "broken"), [(20480, []), (24576, ["memcg.memsw"])])
@@ -114,6 +95,14 @@ def test_a_group_may_shrink_while_its_files_are_read_in_turn(again: int, broken:
     lines = [f"/cg1/p/memory.{name}:{figure}" for name, figure in files.items()]
     text = "\n".join(["## end", *lines, f"/cg1/p/memory.usage_in_bytes:{again}"])
     assert [found.clause for found in judged(text).divergences] == broken
+
+
+class Fault(NamedTuple):
+    """A replacement where it fits last, and the clause that finds it."""
+
+    clause: str
+    old: str
+    new: str
 
 
 WRITES = (
@@ -195,17 +184,11 @@ def groups(parent: int, child: int, watermark: int, events: int) -> tuple[Group,
     )
 
 
-def test_planted_faults_of_counters_are_found() -> None:
-    def found(*figures: int, unified: bool = True) -> list[str]:
+def test_version_1_counts_events_where_they_happen() -> None:
+    for unified, broken in ((True, ["memcg.events.sum"]), (False, [])):
         judgement = Judgement()
-        judge_groups(judgement, groups(*figures), unified, "A")
-        return [divergence.clause for divergence in judgement.divergences]
-
-    assert found(40, 30, 40, 3) == []
-    assert found(40, 41, 41, 3) == ["memcg.hierarchy"]
-    assert found(40, 30, 39, 3) == ["memcg.counter.watermark"]
-    assert found(40, 30, 40, 2) == ["memcg.events.sum"]
-    assert found(40, 30, 40, 2, unified=False) == []
+        judge_groups(judgement, groups(40, 30, 40, 2), unified, "A")
+        assert [divergence.clause for divergence in judgement.divergences] == broken
 
 
 def test_a_counter_above_its_limit_is_a_gap_not_a_fault() -> None:

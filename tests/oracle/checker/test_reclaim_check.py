@@ -1,15 +1,14 @@
 """`check` judges reclaim: counts of passes, shares of shrinkers, and the clock that shadows tell."""
 
 import gzip
-import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from linuxmm.oracle.check import check
 from linuxmm.oracle.checker.reclaim import Counters, ReclaimCheck
+from linuxmm.oracle.faults_areas import change_of
 from linuxmm.oracle.formats import open_capture
 from linuxmm.oracle.reclaim_evidence import counters_of, has_reclaim, shadow_layout
 from linuxmm.spec.errors import BadEvidence
@@ -70,67 +69,22 @@ def test_other_eras_read_the_same_words_otherwise(lines: list[str]) -> None:
     assert "reclaim.seen.shrinker-share" in broken(judged(lines, "4.4"))
 
 
-# ---- planted faults ----------------------------------------------------------------------------------------
+# ---- planted faults: each by itself in test_area_faults.py -------------------------------------------------
 
 
-def edited(lines: list[str], event: str, change: Callable[[str], str], number: int = 20) -> list[str]:
-    places = [at for at, line in enumerate(lines) if f": {event}: " in line]
-    place = places[min(number, len(places) - 1)]
-    return [*lines[:place], change(lines[place]), *lines[place + 1 :]]
-
-
-def more(name: str, by: int) -> Callable[[str], str]:
-    return lambda line: re.sub(rf"{name}=(\d+)", lambda found: f"{name}={int(found[1]) + by}", line)
-
-
-FAULTS = [
-    ("mm_vmscan_lru_isolate", more("nr_taken", 1), "reclaim.seen.isolated"),
-    ("mm_vmscan_lru_isolate", more("nr_scanned", 40), "reclaim.seen.isolated"),
-    ("mm_vmscan_lru_shrink_inactive", more("nr_reclaimed", 40), "reclaim.seen.outcomes"),
-    ("mm_vmscan_lru_shrink_inactive", more("priority", 13), "reclaim.seen.outcomes"),
-    ("mm_vmscan_lru_shrink_inactive", more("nr_scanned", 1), "reclaim.seen.counted"),
-    ("mm_vmscan_lru_shrink_active", more("nr_taken", 1), "reclaim.seen.paired"),
-    ("mm_vmscan_lru_shrink_active", more("nr_deactivated", 40), "reclaim.seen.outcomes"),
-    ("mm_vmscan_lru_shrink_inactive", more("nr_activate_file", 1), "reclaim.seen.clock"),
-    ("mm_vmscan_direct_reclaim_begin", lambda line: "", "reclaim.seen.paired"),
-    ("mm_vmscan_direct_reclaim_end", lambda line: "", "reclaim.seen.paired"),
-    ("mm_vmscan_wakeup_kswapd", more("order", 3), "reclaim.seen.kswapd-order"),
-    ("evict", lambda line: "", "reclaim.seen.clock"),
-    ("wact", lambda line: "", "reclaim.seen.clock"),
-    (
-        "refault",
-        lambda line: re.sub(r"shadow=0x\w+", "shadow=0x7ffff0000001", line),
-        "reclaim.seen.shadow",
-    ),
-    (
-        "mm_shrink_slab_start",
-        lambda line: re.sub(r"total_scan \d+", "total_scan 77777", line),
-        "reclaim.seen.shrinker-share",
-    ),
-    (
-        "mm_shrink_slab_end",
-        lambda line: re.sub(r"new scan count \d+", "new scan count 77777", line),
-        "reclaim.seen.shrinker-deferred",
-    ),
-]
-
-
-@pytest.mark.parametrize(("event", "change", "clause"), FAULTS)
-def test_planted_faults_are_found(
-    lines: list[str], event: str, change: Callable[[str], str], clause: str
-) -> None:
-    assert clause in broken(judged(edited(lines, event, change)))
+def planted(lines: list[str], name: str) -> list[str]:
+    return change_of("reclaim", name)("\n".join(lines).encode()).decode().splitlines()
 
 
 def test_what_another_cpu_defers_meanwhile_is_not_held_against_a_shrinker(lines: list[str]) -> None:
-    raised = edited(lines, "mm_shrink_slab_end", FAULTS[-1][1])
+    raised = planted(lines, "deferred-too-much")
+    assert broken(judged(raised)) == {"reclaim.seen.shrinker-deferred"}
     assert broken(judged(raised, alone=False)) == set()
 
 
 def test_lists_by_generations_are_judged_by_counts_alone(lines: list[str]) -> None:
-    wrong = edited(lines, "mm_vmscan_lru_shrink_inactive", more("nr_scanned", 1))
-    assert broken(judged(wrong, generations=True)) == set()
-    wrong = edited(lines, "mm_vmscan_lru_isolate", more("nr_taken", 1))
+    assert broken(judged(planted(lines, "scanned-uncounted"), generations=True)) == set()
+    wrong = planted(lines, "taken-unseen")
     assert broken(judged(wrong, generations=True)) == {"reclaim.seen.isolated"}
 
 

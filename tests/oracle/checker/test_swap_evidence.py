@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from linuxmm.oracle.checker.swap import judge_swap, judge_turns, judge_use, read_swap_totals, read_swaps
+from linuxmm.oracle.faults_areas import change_of
 from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.verdict import Judgement, Verdict
 
@@ -39,14 +40,12 @@ def test_two_devices_of_a_kernel_under_pressure() -> None:
     assert judged(SWAPS, MEMINFO).verdict is Verdict.CONFORMS
 
 
-def test_planted_faults_are_found() -> None:
-    for swaps, meminfo in (
-        (SWAPS.replace("5888", "5892"), MEMINFO),
-        (SWAPS, MEMINFO.replace("131064", "131060")),
-    ):
-        found = judged(swaps, meminfo)
+def test_a_fault_says_what_the_totals_should_be() -> None:
+    swaps = change_of("reclaim", "swap-used-untold")(SWAPS.encode()).decode()
+    meminfo = change_of("reclaim", "swap-size-untold")(MEMINFO.encode()).decode()
+    for found in (judged(swaps, MEMINFO), judged(SWAPS, meminfo)):
         assert [divergence.clause for divergence in found.divergences] == ["reclaim.swap.total"]
-    assert judged(SWAPS.replace("5888", "5892"), MEMINFO).divergences[0].permitted == "131064 kB, 119328 kB"
+    assert judged(swaps, MEMINFO).divergences[0].permitted == "131064 kB, 119328 kB"
 
 
 def test_bad_files_are_refused() -> None:

@@ -7,10 +7,12 @@ import pytest
 
 from linuxmm.oracle.check import check, shows
 from linuxmm.oracle.exact.ptdump import judge_ptdump, memory_of
+from linuxmm.oracle.faults_areas import area_fault, change_of
+from linuxmm.oracle.faults_plant import plant_edits
+from linuxmm.oracle.formats import open_capture
 from linuxmm.oracle.formats.areas import AddressMarker, TablesState, read_area
 from linuxmm.spec.errors import BadEvidence
 from linuxmm.spec.verdict import Judgement, Verdict
-from linuxmm.spec.vm.x86_entry import NX, WRITABLE
 from linuxmm.spec.vm.x86_format import FORMATS
 
 CAPTURE = Path(__file__).parents[2] / "real" / "areas" / "debug-ptdump-6.12"
@@ -38,38 +40,30 @@ def test_the_capture_conforms() -> None:
     assert clauses == {"vm.ptdump.text": both, "vm.ptdump.partition": both}
 
 
-def changed(state: TablesState, at: int, **fields: int) -> TablesState:
-    runs = list(state.leaves)
-    runs[at] = msgspec.structs.replace(runs[at], **fields)
-    return msgspec.structs.replace(state, leaves=tuple(runs))
+def planted_text(name: str) -> tuple[str, ...]:
+    return tuple(change_of("debug", name)("\n".join(TEXT).encode()).decode().splitlines())
 
 
-def test_a_right_that_differs_is_found_at_its_line() -> None:
-    state = tables()
-    at = next(n for n, run in enumerate(state.leaves) if run.entry & NX and run.entry & WRITABLE)
-    judgement = judged(changed(state, at, entry=state.leaves[at].entry ^ NX))
-    assert judgement.verdict is Verdict.DIVERGES
-    first = judgement.divergences[0]
+def test_a_right_that_differs_is_found_at_its_line(tmp_path: Path) -> None:
+    planted = plant_edits(open_capture(CAPTURE), area_fault("debug", "dump-executable").edits, tmp_path / "c")
+    first = check(planted.path, only="debug").judgement.divergences[0]
     assert first.clause == "vm.ptdump.text"
     assert (" NX " in first.observed, " x  " in first.permitted) == (True, True)
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [(" RW ", " ro "), ("GLB", "   "), ("PSE", "   "), ("pte", "pmd"), ("vmalloc() Area", "Vmemmap")],
-)
-def test_a_text_that_differs_is_found(old: str, new: str) -> None:
-    at = next(n for n, line in enumerate(TEXT) if old in line)
-    text = (*TEXT[:at], TEXT[at].replace(old, new, 1), *TEXT[at + 1 :])
-    judgement = judged(tables(), text)
-    assert [(d.clause, d.line) for d in judgement.divergences] == [("vm.ptdump.text", at + 1)]
+@pytest.mark.parametrize("name", ["read-only", "not-global", "small", "level", "marker"])
+def test_a_text_that_differs_is_found_at_its_line(name: str) -> None:
+    text = planted_text(f"dump-{name}")
+    (at,) = (number for number, (was, now) in enumerate(zip(TEXT, text, strict=True), 1) if was != now)
+    assert [(d.clause, d.line) for d in judged(tables(), text).divergences] == [("vm.ptdump.text", at)]
 
 
 def test_a_line_that_is_missing_breaks_the_partition_too() -> None:
-    at = next(n for n, line in enumerate(TEXT) if "pte" in line)
-    judgement = judged(tables(), (*TEXT[:at], *TEXT[at + 1 :]))
+    text = planted_text("dump-hole")
+    at = next(number for number, (was, now) in enumerate(zip(TEXT, text, strict=False), 1) if was != now)
+    judgement = judged(tables(), text)
     assert judgement.clauses["vm.ptdump.partition"].broken == 1
-    assert judgement.divergences[0].line == at + 1
+    assert judgement.divergences[0].line == at
 
 
 def test_ranges_beyond_what_a_marker_shows_are_counted() -> None:

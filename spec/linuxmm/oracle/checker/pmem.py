@@ -73,17 +73,18 @@ def judge_files(
     where: str,
     files: Table[int, tuple[int, tuple[Extent, ...]]],
     device: Spans,
-    zeros: Spans,
+    zeros: Spans | None,
 ) -> None:
     """Hold the entries of a file system's DAX files against the clauses.
 
     files  inode -> (its count of entries, its entries in runs)
+    zeros  None where zero pages are not known: then an entry that is not of the device may be one
     """
     held, all_extents = _Held(judgement, where), []
     for inode, (told, extents) in files.items():
         judgement.events += 1
         for extent in extents:
-            good = in_device(extent, device, zeros)
+            good = zeros is None or in_device(extent, device, zeros)
             named = f"inode {inode}, index {extent.index}: frames {extent.pfn:#x}, {extent.count} in a row"
             held.require(_IN_DEVICE, good, named, f"frames of {_spans(device)}, or zero pages")
             if in_device(extent, device, ()):

@@ -5,7 +5,7 @@ Linux: include/trace/events/vmscan.h; mm/vmscan.c, mm/workingset.c.  Seed 2.4 (F
 
 import re
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -143,6 +143,7 @@ class ReclaimCheck:
     _direct: set[int] = field(default_factory=set)
     _asked: dict[int, int] = field(default_factory=dict)
     _shrinking: dict[int, list[tuple[str, Quota, int, int]]] = field(default_factory=dict)
+    _rules: dict[str, Callable[..., object]] = field(default_factory=dict)
     _from: str = ""
     _window: _Window = field(default_factory=_Window)
     _number: int = 0
@@ -161,6 +162,11 @@ class ReclaimCheck:
             return
         self.judgement.events += 1
         handler(self, pid, rest)
+
+    def _rule(self, name: str) -> Callable[..., object]:
+        if name not in self._rules:
+            self._rules[name] = self.kernel.behaviour(name).function
+        return self._rules[name]
 
     # ---- passes ------------------------------------------------------------------------------------------
 
@@ -238,7 +244,7 @@ class ReclaimCheck:
         if found is None:
             return
         deferred, freeable, delta, total, priority = map(int, found.groups()[2:])
-        quota = self.kernel.behaviour("reclaim.shrinker-quota").function
+        quota = self._rule("reclaim.shrinker-quota")
         fits = None
         for seeks in range(0 if self.kernel.version >= _FREE_SEEKS else 1, _MOST_SEEKS + 1):
             asked = Asked(deferred, freeable, seeks, BATCH, 0, 0, priority)
@@ -260,7 +266,7 @@ class ReclaimCheck:
             return
         _, quota, total, freeable = begun.pop()
         left, after = int(found[5]), int(found[4])
-        rule = self.kernel.behaviour("reclaim.shrinker-deferred").function
+        rule = self._rule("reclaim.shrinker-deferred")
         expected = rule(quota, left, total - left, freeable)
         assert isinstance(expected, int)
         holds = after == expected if self.alone else after >= expected
@@ -272,7 +278,7 @@ class ReclaimCheck:
         """A probe of workingset_eviction."""
         clock = self._clock()
         if clock is not None:
-            times = self.kernel.behaviour("reclaim.eviction-time").function(clock, 1)
+            times = self._rule("reclaim.eviction-time")(clock, 1)
             assert isinstance(times, tuple)
             insort(self._times, times[0])
             self._age(times[1] - clock)
@@ -302,7 +308,7 @@ class ReclaimCheck:
 
     def _ages(self) -> bool:
         """Whether pages put back as active move the clock."""
-        return bool(self.kernel.behaviour("reclaim.putback-ages").function())
+        return bool(self._rule("reclaim.putback-ages")())
 
     def _age(self, pages: int) -> None:
         self._window.steps += pages

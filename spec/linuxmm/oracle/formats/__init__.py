@@ -7,6 +7,7 @@ from linuxmm.oracle.formats.archive import Archive, open_archive, write_archive
 from linuxmm.oracle.formats.capture import (
     Capture,
     Description,
+    absences,
     losses,
     open_capture,
     read_state,
@@ -50,6 +51,7 @@ __all__ = [
     "PageMap",
     "RawTrace",
     "TextTrace",
+    "absences",
     "concat",
     "empty",
     "findings",

@@ -281,3 +281,17 @@ def losses(capture: Capture) -> Iterator[str]:
                 yield f"trace {trace.name}: probe {probe} missed {count} hits"
     if capture.description.timed_out:
         yield "the workload was stopped before its end"
+
+
+def absences(capture: Capture) -> Iterator[str]:
+    """What must once have been in the folder and is not, one sentence each; the files of traces apart."""
+    description = capture.description
+    named = [name for trace in description.traces for name in (trace.events, trace.probes) if name]
+    for name in (*named, *description.other_files):
+        if not capture.file(name).is_file():
+            yield f"{name}: named in {DESCRIPTION}, and not in the capture"
+    folders = {mark: capture.file(f"marks/{mark}") for mark in capture.marks}
+    states = {mark: {file.name for file in folder.glob("*.json.gz")} for mark, folder in folders.items()}
+    for name in sorted(set().union(*states.values())):
+        for mark in (mark for mark, found in states.items() if name not in found):
+            yield f"mark {mark}: {name} stands at other marks, and not at this one"

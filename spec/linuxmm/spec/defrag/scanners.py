@@ -153,5 +153,5 @@ def range_in_zone(low: int, high: int, start: int, end: int, pageblock_order: in
     source="mm/compaction.c:isolate_migratepages_block, isolate_freepages_block",
 )
 def counted(low: int, high: int, scanned: int, taken: int) -> bool:
-    """A scan takes no more pages than it looked at."""
-    return 0 <= taken <= scanned
+    """A scan goes up, and takes no more pages than it looked at."""
+    return low <= high and 0 <= taken <= scanned
