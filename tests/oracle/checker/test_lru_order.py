@@ -130,15 +130,6 @@ FREED = "mm_filemap_delete_from_page_cache: dev 0:1 ino 1 pfn=0x4 ofs=0 order=0"
         ((scan("inactive_file", 2, 1, zone=0), shrunk()), (3, 4, 10, 9), (20, 21)),
         (("mm_lru_activate: folio=0 pfn=0xa",), (9, 3, 4), (10, 20, 21)),
         (("mm_lru_insertion: folio=0 pfn=0x5 lru=2 flags=",), (5, 9, 3, 10, 4), (20, 21)),
-        (
-            (
-                scan("inactive_file", 1),
-                shrunk(activated=1, dirty=1),
-                "movebatch: (x) batch=0 function=lru_move_tail+0x0/0x1",
-            ),
-            (9, 3, 10, 4),
-            (20, 21),
-        ),
     ],
 )  # fmt: skip
 def test_what_each_event_does(

@@ -7,10 +7,10 @@ many a scan took; how many it activated.  Which pages these were follows from th
 the next mark are known page by page.
 
 Left out of the comparison are pages whose place is not known: those that a scan put back when it activated
-some of them and not all, and dirty ones, which go to the end of the inactive list when they are written (a
-recording tells of a single one).  Pages of zones that a scan must skip go to the head of their list.  What is
-known ends, until the next mark, with a scan that may have taken one of these, and with MADV_FREE, which puts
-anonymous pages on the lists of files; nothing is known between marks if pages were migrated meanwhile.
+some of them and not all, and dirty ones, which go to the end of the inactive list when they are written.  Pages
+of zones that a scan must skip go to the head of their list.  What is known ends, until the next mark, with a
+scan that may have taken a page whose place is not known, and with MADV_FREE, which puts anonymous pages on the
+lists of files; nothing is known between marks if pages were migrated meanwhile.
 
 Lists of anonymous memory are not followed: what references they saw stands in page tables.
 
@@ -119,8 +119,6 @@ class ListOrder:
             return
         if name in _MOVES:
             self._lose(_MOVES[name])
-        if name == "movebatch" and "function=lru_move_tail" in rest and len(self._written) == 1:
-            self._rotate(next(iter(self._written)))
         if self._lists is None or name not in EVENTS:
             return
         pairs = dict(_PAIR.findall(rest))
@@ -183,15 +181,6 @@ class ListOrder:
             )
         for _ in floating:
             self.judgement.explain(UNDECIDED)
-
-    def _rotate(self, pfn: int) -> None:
-        """A page that reclaim had written goes to the end of the inactive list."""
-        assert self._lists is not None
-        self._lists[ACTIVE].pop(pfn, None)
-        self._lists[INACTIVE][pfn] = None
-        self._lists[INACTIVE].move_to_end(pfn, last=False)
-        self._floating.discard(pfn)
-        self._written.discard(pfn)
 
     def _add(self, pfn: int, name: str) -> None:
         assert self._lists is not None
