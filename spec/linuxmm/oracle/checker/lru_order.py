@@ -7,10 +7,10 @@ many a scan took; how many it activated.  Which pages these were follows from th
 the next mark are known page by page.
 
 Left out of the comparison are pages whose place is not known: those that a scan put back when it activated
-some of them and not all, and dirty ones, which go to the end of the inactive list when they are written.  Pages
-of zones that a scan must skip go to the head of their list.  What is known ends, until the next mark, with a
-scan that may have taken a page whose place is not known, and with MADV_FREE, which puts anonymous pages on the
-lists of files; nothing is known between marks if pages were migrated meanwhile.
+some of them and not all, and dirty ones, which go to the end of the inactive list when they are written.
+Pages of zones that a scan must skip go to the head of their list. What is known ends, until the next mark,
+with a scan that may have taken a page whose place is not known, and with MADV_FREE, which puts anonymous
+pages on the lists of files; nothing is known between marks if pages were migrated meanwhile.
 
 Lists of anonymous memory are not followed: what references they saw stands in page tables.
 
