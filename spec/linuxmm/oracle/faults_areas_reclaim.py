@@ -1,5 +1,6 @@
 """Faults of reclaim: passes over lists, shrinkers, the clock of refaults, swap, who is killed."""
 
+import re
 from typing import Final
 
 from linuxmm.oracle.faults_plant import (
@@ -28,6 +29,10 @@ def traced(change: Change) -> Edit:
 def event(name: str) -> str:
     """What a line of an event, or of a probe, has."""
     return f": {name}: "
+
+
+def _one_more(seen: re.Match[str]) -> str:
+    return f"nr_requested={int(seen[1]) + 1} nr_scanned={int(seen[2]) + 1}"
 
 
 ISOLATE: Final = event("mm_vmscan_lru_isolate")
@@ -110,7 +115,7 @@ _PASSES: Final = (
         "scanned-uncounted",
         "the counters miss a page that a pass looked at",
         "reclaim.seen.counted",
-        traced(raised(INACTIVE, "nr_scanned=", 1, 20)),
+        traced(line(f"{ISOLATE}.*inactive", r"nr_requested=(\d+) nr_scanned=(\d+)", _one_more, 20)),
     ),
     fault(
         "pass-of-other-pages",

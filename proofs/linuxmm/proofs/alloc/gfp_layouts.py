@@ -43,13 +43,17 @@ def decode_encode(word: GfpWord, layout: EachLayout) -> bool:
     return (again == canonical) & (written == word & meaningful(layout))
 
 
+SEPARATE: Final = [at for at, layout in enumerate(LAYOUTS) if "__GFP_WAIT" not in layout.bits]
+"""Layouts with a flag of its own for each kind of reclaim."""
+
+
 @theorem(
     "alloc.gfp.encode-decode",
     "A canonical word of flags that a kernel of separate reclaim flags has is read back as it was written.",
     proves=(decode_gfp, encode_gfp),
     features=("F003", "F017"),
     bounds="every word of flags that the kernel has, every layout from 4.4 to 6.12",
-    witness={"canonical": 0, "layout": 7},
+    witness={"canonical": 0, "layout": SEPARATE[0]},
     mutants=(
         Mutant(decode_gfp, "reads the bit itself", "canonical |= CANONICAL_BITS[name]", "canonical |= bit"),
         Mutant(
@@ -62,7 +66,7 @@ def decode_encode(word: GfpWord, layout: EachLayout) -> bool:
 )
 def encode_decode(
     canonical: GfpWord,
-    layout: Annotated[int, each(at for at, layout in enumerate(LAYOUTS) if "__GFP_WAIT" not in layout.bits)],
+    layout: Annotated[int, each(SEPARATE)],
 ) -> bool:
     kernel = LAYOUTS[layout].since
     known = sum(CANONICAL_BITS.get(name, 0) for name in LAYOUTS[layout].bits)

@@ -179,8 +179,8 @@ class ReclaimCheck:
         self._taken[pid] = (kv["nr_taken"], "inactive" in rest)
         if "inactive" not in rest:
             self._window.refilled += kv["nr_scanned"]
-        elif kv["nr_taken"] == 0 and not self.generations:
-            self._window.scanned += kv["nr_scanned"]  # the pass ends here, and says no more
+        else:  # counted at once: a mark may come before the pass ends, and one that took nothing says no more
+            self._window.scanned += kv["nr_scanned"]
 
     def shrink_inactive(self, pid: int, rest: str) -> None:
         """mm_vmscan_lru_shrink_inactive."""
@@ -193,7 +193,6 @@ class ReclaimCheck:
         if taken is not None:
             self._require(OUTCOMES, outcomes <= taken, f"at most {taken} outcomes for {taken} pages")
         self._require(OUTCOMES, 0 <= kv["priority"] <= DEF_PRIORITY, f"a priority from 0 to {DEF_PRIORITY}")
-        self._window.scanned += kv["nr_scanned"]
         self._window.reclaimed += kv["nr_reclaimed"]
         self._age(active if self._ages() else 0)
 
