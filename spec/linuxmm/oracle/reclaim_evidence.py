@@ -20,6 +20,7 @@ from linuxmm.spec.kernel import Kernel, Version, kernel
 from linuxmm.spec.reclaim.workingset import Layout
 from linuxmm.spec.verdict import Judgement
 
+_SHADOWS: Final = Version(3, 15)
 _PASSES: Final = frozenset({"mm_vmscan_lru_isolate", "mm_vmscan_lru_shrink_inactive"})
 _PROBES: Final = frozenset({"evict", "refault"})
 _ACTIVATION: Final = frozenset({"activate", "wact"})
@@ -72,7 +73,9 @@ def judge_reclaim(judgement: Judgement, capture: Capture, version: str) -> None:
         return
     states = {mark: counters_of(capture.state(mark)) for mark in capture.marks if capture.has_state(mark)}
     migrated = {mark: each.events.get("PGMIGRATE_SUCCESS", 0) for mark, each in states.items()}
-    layout = shadow_layout(profile)
+    layout = shadow_layout(profile) if capture.description.machine.arch == "x86_64" else None
+    if layout is None and profile.version >= _SHADOWS:
+        judgement.explain("how shadows are laid out on this architecture is not described")
     alone = capture.description.machine.cpus == 1
     whole_node = "cgroup_disable=memory" in capture.description.cmdline
     generations = has_generations(capture, profile)

@@ -117,6 +117,10 @@ _V1: Final = {
     "memory.memsw.failcnt": ("memsw", "failcnt"),
     "memory.kmem.usage_in_bytes": ("kmem", "usage"),
 }
+_NO_LIMIT: Final = 1 << 40
+_NO_LIMIT_32: Final = (1 << 31) - 1
+"""Pages from which a limit is none: PAGE_COUNTER_MAX is LONG_MAX pages with 32 bits."""
+_OF_32_BITS: Final = ("i386", "i486", "i586", "i686")
 _STAT: Final = {"anon": "NR_ANON_MAPPED", "file": "NR_FILE_PAGES", "shmem": "NR_SHMEM"}
 
 
@@ -130,7 +134,7 @@ def _memcg_files(capture: Capture, mark: str, group: Memcg, unified: bool) -> It
         mine = value if field == "failcnt" else value * _PAGE
         if stated != "max":
             yield from _differs(f"memcg {group.path}", file, int(stated), mine)
-        elif value < 1 << 40:
+        elif value < (_NO_LIMIT_32 if capture.description.machine.arch in _OF_32_BITS else _NO_LIMIT):
             yield Finding(f"memcg {group.path}", f"{file} max", str(mine))
     text = text_of(capture, mark, f"cg{group.path}/memory.stat") if unified else None
     if text is not None:

@@ -4,6 +4,7 @@
 # append: cgroup_disable=memory slub_debug=FZPU slab_nomerge
 # modules: misuse
 # dump: slab
+# bits: 64
 quiet
 for c in kmalloc-64 kmalloc-256 dentry misuse; do
 	for f in slab_size object_size objs_per_slab order align red_zone poison store_user sanity_checks; do

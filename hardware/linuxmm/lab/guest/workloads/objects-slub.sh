@@ -4,6 +4,7 @@
 # append: cgroup_disable=memory slab_nomerge
 # probes: objects
 # dump: slab
+# bits: 64
 quiet
 trace_buffer 40000
 trace_events kmem:kmalloc kmem:kfree kmem:kmem_cache_alloc kmem:kmem_cache_free kmem:mm_page_alloc kmem:mm_page_free
