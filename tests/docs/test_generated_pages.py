@@ -124,7 +124,7 @@ def test_the_documentation_builds_without_warnings(tmp_path: Path) -> None:
         "docs",
         str(tmp_path),
     ]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200, check=False)
     assert result.stderr == ""
     assert result.returncode == 0
     assert (tmp_path / "generated" / "features" / "F012.html").exists()

@@ -8,7 +8,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "pages.md"
 
 def test_the_code_of_the_guide_runs() -> None:
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     exec(compile("\n".join(blocks), str(GUIDE), "exec"), {})
 
 
