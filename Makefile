@@ -29,7 +29,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy spec hardware model proofs tests benchmarks examples docs/_ext docs/conf.py
 	$(BIN)/lint-imports
-	$(MAKE) --no-print-directory docs
+	$(if $(WITHOUT_DOCS),,$(MAKE) --no-print-directory docs)
 
 prove: $(STAMP)
 	$(BIN)/linuxmm prove
