@@ -50,7 +50,7 @@ def write_max(kernel: Kernel, state: Charged, group: int, limit: int, world: Wor
 )
 def max_if_it_fits(kernel: Kernel, state: Charged, group: int, limit: int, world: World) -> Written:
     """Reclaim until it fits, and then set it."""
-    return _resize_by_usage(kernel, state, group, limit, False, world)
+    return resize_by_usage(kernel, state, group, limit, False, world)
 
 
 @behaviour(
@@ -180,6 +180,16 @@ def _set_limit(state: Charged, group: int, limit: int, both: bool) -> Charged | 
     return replace(state, both=after) if both else replace(state, memory=after)
 
 
+def _settled(state: Charged, group: int, limit: int, both: bool, world: World) -> Written | None:
+    """What ends a round before it reclaims: a signal, limits that disagree, or a limit that fits usage."""
+    if world.signal(state):
+        return Step(state, Err(Errno.EINTR))
+    if _disagree(state, group, limit, both):
+        return Step(state, Err(Errno.EINVAL))
+    after = _set_limit(state, group, limit, both)
+    return None if after is None else Step(after, True)
+
+
 @behaviour(
     "memcg.resize",
     since="2.6.25",
@@ -217,13 +227,9 @@ def resize_by_progress_checked(
     """Likewise; signals and the limit of memory with swap are looked at first in each round."""
     tries = _retries(kernel)
     while tries:
-        if world.signal(state):
-            return Step(state, Err(Errno.EINTR))
-        if _disagree(state, group, limit, both):
-            return Step(state, Err(Errno.EINVAL))
-        after = _set_limit(state, group, limit, both)
-        if after is not None:
-            return Step(after, True)
+        done = _settled(state, group, limit, both, world)
+        if done is not None:
+            return done
         state, freed = world.reclaim(state, group, 1, not both)
         tries -= freed == 0
     return Step(state, Err(Errno.EBUSY))
@@ -240,22 +246,12 @@ def resize_by_usage(
     kernel: Kernel, state: Charged, group: int, limit: int, both: bool, world: World
 ) -> Written:
     """Five rounds for each group below, itself included, may leave usage where it was."""
-    return _resize_by_usage(kernel, state, group, limit, both, world)
-
-
-def _resize_by_usage(
-    kernel: Kernel, state: Charged, group: int, limit: int, both: bool, world: World
-) -> Written:
     tries = _retries(kernel) * len(_below(state, group))
     before = _used(state, group, both)
     while tries:
-        if world.signal(state):
-            return Step(state, Err(Errno.EINTR))
-        if _disagree(state, group, limit, both):
-            return Step(state, Err(Errno.EINVAL))
-        after = _set_limit(state, group, limit, both)
-        if after is not None:
-            return Step(after, True)
+        done = _settled(state, group, limit, both, world)
+        if done is not None:
+            return done
         state, _ = world.reclaim(state, group, 1, not both)
         now = _used(state, group, both)
         tries, before = (tries - 1, before) if now >= before else (tries, now)
@@ -304,13 +300,9 @@ def resize_after_drain(
 
 def _resize_while(state: Charged, group: int, limit: int, both: bool, world: World, drained: bool) -> Written:
     while True:
-        if world.signal(state):
-            return Step(state, Err(Errno.EINTR))
-        if _disagree(state, group, limit, both):
-            return Step(state, Err(Errno.EINVAL))
-        after = _set_limit(state, group, limit, both)
-        if after is not None:
-            return Step(after, True)
+        done = _settled(state, group, limit, both, world)
+        if done is not None:
+            return done
         if not drained:
             state, drained = drain_below(state, group), True
             continue
