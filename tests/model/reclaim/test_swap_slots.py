@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.model.reclaim.swap_devices import clusters_of, rules, single, take
 
 from linuxmm.model.reclaim.swap_audit import judge
 from linuxmm.model.reclaim.swap_lists import clear_full
@@ -15,45 +16,13 @@ from linuxmm.model.reclaim.swap_slots import (
     add_to_swap,
     alloc_slot,
     get_slots,
-    refer,
     swap_of,
-    swap_rules,
 )
-from linuxmm.model.reclaim.swap_state import Clusters, Swap, SwapRules, new_device, nr_free
-from linuxmm.spec.kernel import kernel
+from linuxmm.model.reclaim.swap_state import Swap, new_device, nr_free
 from linuxmm.spec.reclaim.swap_slots import NO_SLOT
 
 DISKS = ("2.4.20", "2.6.24", "3.10", "4.4", "4.19", "6.12")
 TURNS = Path(__file__).parents[2] / "oracle" / "checker" / "memcg_evidence" / "swap-turns-6.1.txt.gz"
-
-
-def rules(release: str) -> SwapRules:
-    return swap_rules(kernel(release))
-
-
-def single(release: str, slots: int, *, cpus: int = 1, **how: object) -> Swap:
-    own = rules(release)
-    return swap_of(own, new_device(own, slots, cpus=cpus, **how), cpus=cpus)  # type: ignore[arg-type]
-
-
-def used(release: str, state: Swap, *slots: int) -> Swap:
-    """An entry refers to each slot."""
-    for slot in slots:
-        more = refer(rules(release), state, 0, slot)
-        assert isinstance(more, Swap)
-        state = more
-    return state
-
-
-def take(release: str, state: Swap, number: int, *, cpu: int = 0, order: int = 0) -> tuple[Swap, list[int]]:
-    """So many pages get slots, one after the other, and are referred to there."""
-    slots = []
-    for _ in range(number):
-        state, at, slot = add_to_swap(rules(release), state, cpu, order)
-        slots.append(slot)
-        if at != NO_DEVICE:
-            state = used(release, state, *range(slot, slot + (1 << order)))
-    return state, slots
 
 
 def without(release: str, state: Swap, *slots: int) -> Swap:
@@ -78,12 +47,6 @@ def referred(state: Swap) -> dict[tuple[int, int], int]:
 
 def sound(state: Swap) -> bool:
     return judge(state, referred(state)) is None
-
-
-def clusters_of(state: Swap) -> Clusters:
-    clusters = state.devices[0].clusters
-    assert clusters is not None
-    return clusters
 
 
 # ---- disks -------------------------------------------------------------------------------------------------
